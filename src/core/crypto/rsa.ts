@@ -1,0 +1,105 @@
+/**
+ * RSA as Tor uses it: PKCS #1 v1.5 signatures over a bare digest (no DigestInfo), public exponent 65537, public keys in
+ * PKCS #1 DER, identities as the SHA-1 of that DER. Generating keys is the Runtime's business.
+ */
+
+import { constants, createPrivateKey, createPublicKey, privateEncrypt, publicDecrypt, type KeyObject } from 'node:crypto'
+import { bytesEqual } from '../base/encoding.ts'
+import { RelishError } from '../base/errors.ts'
+import { sha1 } from './hashes.ts'
+
+export class RsaPublicKey {
+  readonly #key: KeyObject
+  /** PKCS #1 `RSAPublicKey`. */
+  readonly der: Uint8Array
+  readonly bits: number
+
+  constructor(key: KeyObject) {
+    this.#key = key
+    this.der = new Uint8Array(key.export({ format: 'der', type: 'pkcs1' }))
+    this.bits = key.asymmetricKeyDetails?.modulusLength ?? 0
+  }
+
+  /** Throws `bad-document` unless `der` is exactly one PKCS #1 RSA public key with exponent 65537. */
+  static fromDer(der: Uint8Array): RsaPublicKey {
+    let key: KeyObject
+    try {
+      key = createPublicKey({ key: Buffer.from(der), format: 'der', type: 'pkcs1' })
+    } catch (cause) {
+      throw new RelishError('bad-document', 'malformed RSA public key', { cause })
+    }
+    if (key.asymmetricKeyType !== 'rsa' || key.asymmetricKeyDetails?.publicExponent !== 65537n) {
+      throw new RelishError('bad-document', 'an RSA public key of Tor has exponent 65537')
+    }
+    const made = new RsaPublicKey(key)
+    if (!bytesEqual(made.der, der)) throw new RelishError('bad-document', 'RSA public key is not in canonical DER')
+    return made
+  }
+
+  /** SHA-1 of the DER: a relay's fingerprint, 20 bytes. */
+  fingerprint(): Uint8Array {
+    return sha1(this.der)
+  }
+
+  /** `-----BEGIN RSA PUBLIC KEY-----` … with a final newline. */
+  toPem(): string {
+    return this.#key.export({ format: 'pem', type: 'pkcs1' }).toString()
+  }
+
+  /** The bytes that were signed, without padding; undefined when the padding is not that of a signature. */
+  recover(signature: Uint8Array): Uint8Array | undefined {
+    try {
+      return new Uint8Array(publicDecrypt({ key: this.#key, padding: constants.RSA_PKCS1_PADDING }, signature))
+    } catch {
+      return undefined
+    }
+  }
+
+  /** Whether `signature` is over exactly `digest`. */
+  verifyDigest(digest: Uint8Array, signature: Uint8Array): boolean {
+    const signed = this.recover(signature)
+    return signed !== undefined && bytesEqual(signed, digest)
+  }
+
+  /** For X.509 code: the key as `node:crypto` holds it. */
+  keyObject(): KeyObject {
+    return this.#key
+  }
+}
+
+export class RsaPrivateKey {
+  readonly #key: KeyObject
+  readonly publicKey: RsaPublicKey
+
+  constructor(key: KeyObject) {
+    this.#key = key
+    this.publicKey = new RsaPublicKey(createPublicKey(key))
+  }
+
+  /** Throws `bad-document` unless `pem` is an RSA private key (PKCS #1 or PKCS #8), opened with `passphrase` where encrypted. */
+  static fromPem(pem: string, passphrase?: string): RsaPrivateKey {
+    let key: KeyObject
+    try {
+      key = createPrivateKey(passphrase === undefined ? { key: pem } : { key: pem, passphrase })
+    } catch (cause) {
+      throw new RelishError('bad-document', 'malformed RSA private key', { cause })
+    }
+    if (key.asymmetricKeyType !== 'rsa') throw new RelishError('bad-document', 'not an RSA private key')
+    return new RsaPrivateKey(key)
+  }
+
+  /** `-----BEGIN RSA PRIVATE KEY-----` … (PKCS #1), the form of C tor's key files. */
+  toPem(): string {
+    return this.#key.export({ format: 'pem', type: 'pkcs1' }).toString()
+  }
+
+  /** PKCS #1 v1.5 over the bare `digest`. */
+  signDigest(digest: Uint8Array): Uint8Array {
+    return new Uint8Array(privateEncrypt({ key: this.#key, padding: constants.RSA_PKCS1_PADDING }, digest))
+  }
+
+  /** For X.509 and TLS code: the key as `node:crypto` holds it. */
+  keyObject(): KeyObject {
+    return this.#key
+  }
+}
