@@ -8,6 +8,7 @@ import type { RelishError } from '../core/base/errors.ts'
 import type { Rng } from '../core/base/rng.ts'
 import type { DurationMs, MonotonicMs, WallMs } from '../core/base/time.ts'
 import type { RsaPrivateKey } from '../core/crypto/rsa.ts'
+import type { TraceSink } from './trace.ts'
 
 export interface SocketAddress {
   /** IPv4 in dotted form, or IPv6 without brackets. */
@@ -152,6 +153,8 @@ export interface Runtime {
   readonly resolver: Resolver
   readonly files: FileStore
   readonly log: Log
+  /** Where events for traces go; undefined when nobody records. */
+  readonly trace: TraceSink | undefined
   /** A new RSA key with exponent 65537. May take long, so it answers through a callback. */
   generateRsaKey(bits: number, onKey: (key: RsaPrivateKey) => void): void
   /** A P-256 key for TLS: PKCS #8 DER and SPKI DER, and its ECDSA-SHA256 signature for certificates. */
