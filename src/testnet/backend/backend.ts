@@ -1,0 +1,110 @@
+/**
+ * A network that runs, in whichever world: child processes, one process on real sockets, or a simulation. Checks,
+ * bootstrap tracking, reports and the command line use this interface and nothing below it.
+ *
+ * Implementations: `process.ts` (child processes), and the inline and simulated ones.
+ *
+ * In a simulation time stands still while nobody waits: a check must wait only for promises that come from this
+ * interface (streams, sinks, commands, `clock`), never for real timers or files.
+ */
+
+import type { NodeCommand, NodeEvent, NodeInspection, NodeStage } from '../../runtime/events.ts'
+import type { Network as RuntimeNetwork, SocketAddress } from '../../runtime/index.ts'
+import type { ResolvedNetwork, ResolvedNode } from '../network-types.ts'
+import type { NetworkPlacement, NodePlacement } from '../placement.ts'
+
+export type World = 'processes' | 'inline' | 'simulated'
+
+export type NodeState =
+  | { readonly kind: 'configured' }
+  | { readonly kind: 'running'; readonly pid: number | undefined; readonly sinceMs: number }
+  /** Ended because it was asked to. */
+  | { readonly kind: 'stopped' }
+  /** Ended by itself. `reason` is its exit status or signal, and the last words it said. */
+  | { readonly kind: 'died'; readonly reason: string }
+
+/** What is known of a node from its events, at one moment. */
+export interface NodeStatus {
+  readonly name: string
+  readonly state: NodeState
+  readonly stage: NodeStage
+  readonly waitingFor: string | undefined
+  readonly bootstrap: { readonly progress: number; readonly tag: string; readonly summary: string }
+  readonly listeners: readonly { readonly listener: string; readonly address: SocketAddress }[]
+  readonly consensus: { readonly flavour: string; readonly validAfter: number; readonly digest: string; readonly relays: number; readonly signatures: number } | undefined
+  /** The latest warnings, oldest first, at most `lastWarningsKept`. */
+  readonly warnings: readonly string[]
+  /** `clock.now()` when its stage, progress or what it waits for last changed. */
+  readonly progressAtMs: number
+  /** `clock.now()` when it reached each stage in its present life. */
+  readonly stageAtMs: { readonly [stage in NodeStage]?: number }
+}
+
+export interface WorldClock {
+  /** Milliseconds since the network object was made; virtual in a simulation. */
+  now(): number
+  sleep(ms: number): Promise<void>
+  /** Wall-clock time as undisturbed nodes see it, in milliseconds since the epoch. */
+  wallNow(): number
+}
+
+export interface NodeEventRecord {
+  readonly atMs: number
+  readonly node: string
+  readonly event: NodeEvent
+}
+
+/** The answers that the network's name server gives, and who asked. Everything else does not exist. */
+export interface NameServer {
+  /** Gives `name` these addresses, IPv4 or IPv6. Names are compared without case. */
+  setAddresses(name: string, addresses: readonly string[]): void
+  /** Gives `address` this name, for PTR. */
+  setName(address: string, name: string): void
+  /** Questions so far, with the address of the node that asked. */
+  readonly questions: readonly { readonly name: string; readonly type: string; readonly from: string }[]
+}
+
+/** Settings of a node that a check adds for its own use. */
+export interface ExtraNode {
+  readonly name: string
+  readonly role: 'client'
+  readonly torrc: readonly string[]
+}
+
+export interface RunningNetwork {
+  readonly world: World
+  readonly network: ResolvedNetwork
+  readonly placement: NetworkPlacement
+  readonly clock: WorldClock
+  /** Sockets of the observer's host, for sinks and SOCKS clients. Listen on and dial from `placement.observerHost`. */
+  readonly observer: RuntimeNetwork
+  readonly nameServer: NameServer
+
+  /** Starts nodes that are not running, all at the same time. Resolves when they are started, not when they are ready. */
+  start(nodes: readonly string[]): Promise<void>
+  /** Asks them to end, then makes them; resolves when nothing of them is left. */
+  stop(nodes: readonly string[]): Promise<void>
+  /** Ends a node at once, without warning, as a crash would. */
+  kill(node: string): Promise<void>
+  /** Adds a node that the network file does not have, and starts it. */
+  addNode(extra: ExtraNode): Promise<NodePlacement>
+  /** Stops an added node and forgets it. */
+  removeNode(name: string): Promise<void>
+
+  /** All nodes that there are now, added ones last. */
+  nodes(): readonly ResolvedNode[]
+  placementOf(node: string): NodePlacement
+  status(node: string): NodeStatus
+  /** Asks a running node; throws `unavailable` if it does not run, `refused` with the node's words if it says no. */
+  command(node: string, command: NodeCommand): Promise<unknown>
+  inspect(node: string): Promise<NodeInspection>
+  /** Events of all nodes from now on; a change of `state` comes as an event `stopped` too. Returns how to end it. */
+  onEvent(listener: (record: NodeEventRecord) => void): () => void
+  /** Resolves once `condition` holds; it is asked again after every event. Throws `timeout` naming `words`. */
+  waitFor(words: string, condition: () => boolean, timeoutMs: number): Promise<void>
+  /** The torrc text a node was given. */
+  torrcOf(node: string): string
+
+  /** Stops all nodes and lets go of addresses, sinks and locks. */
+  close(): Promise<void>
+}

@@ -1,0 +1,89 @@
+/**
+ * The two shapes of a network: what the user writes (`NetworkFile`) and what it resolves to (`ResolvedNetwork`). The
+ * first has groups, defaults and options left out; the second has one entry for each node and nothing left open. Neither
+ * says in which world the network runs, nor at which addresses: a backend places a resolved network.
+ */
+
+export type NodeRole = 'authority' | 'relay' | 'exit' | 'client'
+export type Implementation = 'relish' | 'tor'
+
+/** Raw torrc lines: a block of text as in a torrc, or a mapping from option to value or values. */
+export type RawTorrc = string | { readonly [option: string]: string | number | boolean | readonly (string | number | boolean)[] }
+
+/** Settings that a group, a node of a group, or the defaults of the file may have. */
+export interface NodeSettings {
+  readonly implementation?: Implementation
+  /** Program to run for `implementation: tor`. */
+  readonly tor?: string
+  /** Nodes of a phase are launched when all nodes of the phases before it are ready. Counts from 1. */
+  readonly phase?: number
+  /** Nodes that name the same family are one family: paths take at most one of them. */
+  readonly family?: string
+  /** Whether OR ports (and exit policies) also use IPv6. */
+  readonly ipv6?: boolean
+  readonly torrc?: RawTorrc
+}
+
+export interface NodeGroup extends NodeSettings {
+  readonly role: NodeRole
+  /** Names of the nodes: `exit` gives exit1, exit2, …; a group without `count` is one node with exactly this name. */
+  readonly name?: string
+  readonly count?: number
+  /** Settings of single nodes of the group, by node name. */
+  readonly each?: { readonly [nodeName: string]: NodeSettings }
+}
+
+export interface NetworkOptions {
+  /** How long a node may show no progress before the start counts as failed. */
+  readonly progressSec?: number
+  /** Whether every relish node gets a control port as well (C tor nodes always do). */
+  readonly controlPorts?: boolean
+  /** Whether paths avoid two relays of one /16; on by default where nodes have addresses of their own. */
+  readonly distinctSubnets?: boolean
+}
+
+/** What a network file contains, after the schema has accepted it and `${NAME:-default}` was filled in. */
+export interface NetworkFile {
+  readonly name?: string
+  readonly description?: string
+  readonly defaults?: NodeSettings
+  readonly nodes: readonly NodeGroup[]
+  /** Consensus parameters that all authorities vote for. */
+  readonly params?: { readonly [parameter: string]: number }
+  readonly options?: NetworkOptions
+  /** Names of built-in checks and paths of ES modules, relative to the file. All built-in checks that fit if absent. */
+  readonly checks?: readonly string[]
+  /** Reserved: keys, families and documents fixed in advance. */
+  readonly genesis?: { readonly [key: string]: unknown }
+}
+
+export interface ResolvedNode {
+  /** The nickname: 1 to 19 letters and digits, unique in the network. */
+  readonly name: string
+  /** Position in the network, from 0. */
+  readonly index: number
+  /** Name of its group. */
+  readonly group: string
+  readonly role: NodeRole
+  readonly implementation: Implementation
+  readonly tor: string | undefined
+  readonly phase: number
+  readonly family: string | undefined
+  readonly ipv6: boolean
+  /** Raw torrc lines, defaults first, then the group's, then its own. */
+  readonly torrc: readonly string[]
+}
+
+export interface ResolvedNetwork {
+  readonly name: string
+  readonly description: string
+  /** The file it came from. */
+  readonly source: string
+  readonly nodes: readonly ResolvedNode[]
+  readonly params: { readonly [parameter: string]: number }
+  readonly options: Required<NetworkOptions>
+  /** Built-in names, and absolute paths of modules. */
+  readonly checks: readonly string[]
+}
+
+export const isRelay = (node: ResolvedNode): boolean => node.role !== 'client'
