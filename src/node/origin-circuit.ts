@@ -7,8 +7,8 @@
  */
 
 import type { RelishError } from '../core/base/errors.ts'
-import type { CircuitInspection } from '../runtime/events.ts"
-import type { SocketAddress } from "../runtime/index.ts'
+import type { CircuitInspection } from '../runtime/events.ts'
+import type { SocketAddress } from '../runtime/index.ts'
 
 /** A relay to build through: what it must prove to be, and where it is. */
 export interface HopTarget {
