@@ -1,0 +1,111 @@
+/**
+ * A view of the network: one verified consensus joined with the descriptors held for it. Immutable; a new consensus or
+ * more descriptors make a new view, which shares the relays that did not change.
+ *
+ * It answers questions about relays and chooses nothing: see core/relaysel and core/path. The ring of onion-service
+ * directories (rend-spec-v3 §2.2.3) gets its own file beside this one and is computed from `relays` and `sharedRandom`.
+ */
+
+import { hexEncodeUpper, hexEncode } from '../base/encoding.ts'
+import { hours, later, type WallMs } from '../base/time.ts'
+import { inSameFamily, type FamilyRules } from './family.ts'
+import { NetworkParameters } from './parameters.ts'
+import type { Relay, RelayDescriptor, RelayStatus } from './relay.ts'
+import { BandwidthWeights } from './weights.ts'
+
+export type ConsensusFlavour = 'ns' | 'microdesc'
+
+/** What a consensus gives a view; made from a verified document by `from-consensus.ts`. */
+export interface NetDirSource {
+  readonly flavour: ConsensusFlavour
+  readonly validAfter: WallMs
+  readonly freshUntil: WallMs
+  readonly validUntil: WallMs
+  readonly parameters: ReadonlyMap<string, number>
+  readonly bandwidthWeights: ReadonlyMap<string, number>
+  /** 32 bytes each. */
+  readonly sharedRandom: { readonly current: Uint8Array | undefined; readonly previous: Uint8Array | undefined }
+  readonly relays: readonly RelayStatus[]
+}
+
+/** How long before and after its validity a consensus still serves to build circuits (path-spec §2.1.0, REASONABLY_LIVE_TIME). */
+const reasonablyLive = hours(24)
+
+export class NetDir {
+  readonly flavour: ConsensusFlavour
+  readonly validAfter: WallMs
+  readonly freshUntil: WallMs
+  readonly validUntil: WallMs
+  readonly parameters: NetworkParameters
+  readonly weights: BandwidthWeights
+  readonly sharedRandom: NetDirSource['sharedRandom']
+  /** All relays of the consensus, in its order, with or without a descriptor. */
+  readonly relays: readonly Relay[]
+  readonly #byFingerprint: ReadonlyMap<string, Relay>
+  readonly #byEd25519: ReadonlyMap<string, Relay>
+
+  private constructor(source: NetDirSource, relays: readonly Relay[]) {
+    this.flavour = source.flavour
+    this.validAfter = source.validAfter
+    this.freshUntil = source.freshUntil
+    this.validUntil = source.validUntil
+    this.parameters = new NetworkParameters(source.parameters)
+    this.weights = new BandwidthWeights(source.bandwidthWeights, this.parameters)
+    this.sharedRandom = source.sharedRandom
+    this.relays = relays
+    this.#byFingerprint = new Map(relays.map((relay) => [relay.fingerprint, relay]))
+    const byEd25519 = new Map<string, Relay>()
+    for (const relay of relays) {
+      const identity = relay.descriptor?.ed25519Identity
+      if (identity !== undefined) byEd25519.set(hexEncode(identity), relay)
+    }
+    this.#byEd25519 = byEd25519
+  }
+
+  /** `descriptorOf` answers for each listed relay with its descriptor, if held. `previous` lends relays that are the same. */
+  static build(source: NetDirSource, descriptorOf: (relay: RelayStatus) => RelayDescriptor | undefined, previous?: NetDir): NetDir {
+    const relays = source.relays.map((status): Relay => {
+      const descriptor = descriptorOf(status)
+      const known = previous?.byFingerprint(status.fingerprint)
+      // The status object is part of the parsed document, so that its identity says whether it is the same consensus.
+      if (known !== undefined && known.descriptor === descriptor && known.addresses === status.addresses && known.flags === status.flags) return known
+      return { ...status, descriptor }
+    })
+    return new NetDir(source, relays)
+  }
+
+  /** `fingerprint`: 40 upper-case hex digits. */
+  byFingerprint(fingerprint: string): Relay | undefined {
+    return this.#byFingerprint.get(fingerprint)
+  }
+
+  byRsaIdentity(identity: Uint8Array): Relay | undefined {
+    return this.#byFingerprint.get(hexEncodeUpper(identity))
+  }
+
+  byEd25519Identity(identity: Uint8Array): Relay | undefined {
+    return this.#byEd25519.get(hexEncode(identity))
+  }
+
+  /** The relay of this nickname; undefined when there is none or more than one. */
+  byNickname(nickname: string): Relay | undefined {
+    const wanted = nickname.toLowerCase()
+    const found = this.relays.filter((relay) => relay.nickname.toLowerCase() === wanted)
+    return found.length === 1 ? found[0] : undefined
+  }
+
+  /** Whether the two may not stand in one path (path-spec §2.2). */
+  inSameFamily(a: Relay, b: Relay, rules: FamilyRules): boolean {
+    return inSameFamily(a, b, rules, this.parameters)
+  }
+
+  /** Between valid-after and valid-until (dir-spec §3.4.1). */
+  isLive(now: WallMs): boolean {
+    return now >= this.validAfter && now <= this.validUntil
+  }
+
+  /** Near enough to its validity to build circuits with (path-spec §2.1.0). */
+  isReasonablyLive(now: WallMs): boolean {
+    return now >= this.validAfter - reasonablyLive && now <= later(this.validUntil, reasonablyLive)
+  }
+}

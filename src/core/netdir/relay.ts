@@ -1,0 +1,73 @@
+/**
+ * One relay as this node sees it: its line of the consensus, joined with its descriptor once that is held.
+ *
+ * Not a document: a Relay is made only from a verified consensus, and from a microdescriptor or server descriptor whose
+ * digest the consensus names. All fields are read-only and shared between successive views of the network.
+ */
+
+/** One OR address. Same shape as the Runtime's socket address, so that it can be dialled as it is. */
+export interface RelayAddress {
+  /** IPv4 in dotted form, or IPv6 without brackets. */
+  readonly host: string
+  readonly port: number
+}
+
+/**
+ * What an exit policy says about a target. `probably-…`: the address is not known, or the policy at hand is a summary
+ * (path-spec §2.2.1, "might support").
+ */
+export type PolicyVerdict = 'accepted' | 'probably-accepted' | 'probably-rejected' | 'rejected'
+
+/** An exit policy as path selection needs it, whichever document it came from. */
+export interface ExitPolicyView {
+  /** True when no target at all is accepted: `reject *:*`. */
+  readonly rejectsAll: boolean
+  /** `address`: IPv4 or IPv6 text; undefined when only a host name is known. */
+  compare(address: string | undefined, port: number): PolicyVerdict
+}
+
+/** What only a relay's descriptor tells. */
+export interface RelayDescriptor {
+  /** 32 bytes; absent in very old descriptors only. */
+  readonly ed25519Identity: Uint8Array | undefined
+  /** 32 bytes. */
+  readonly ntorOnionKey: Uint8Array
+  /** MyFamily as declared, normalised: `$` and 40 upper-case hex digits, or a lower-case nickname. */
+  readonly family: readonly string[]
+  /** Family ids proven by family certificates (prop321), as text. */
+  readonly familyIds: readonly string[]
+  readonly exitPolicy: ExitPolicyView
+}
+
+/** What the consensus alone tells of a relay. */
+export interface RelayStatus {
+  readonly nickname: string
+  /** 40 upper-case hex digits: the key by which relays are found. */
+  readonly fingerprint: string
+  /** 20 bytes: SHA-1 of the RSA identity key. */
+  readonly rsaIdentity: Uint8Array
+  /** OR addresses: that of the `r` line first, then those of `a` lines. */
+  readonly addresses: readonly RelayAddress[]
+  /** 0 when it has none. */
+  readonly dirPort: number
+  readonly flags: ReadonlySet<string>
+  /** `w Bandwidth=`, kilobytes a second; undefined when absent. */
+  readonly bandwidthKilobytes: number | undefined
+  /** `w GuardFraction=`, percent (prop236). */
+  readonly guardFractionPercent: number | undefined
+  /** The `pr` line: subprotocol name to its line's text, for example `Relay` to `1-4`. */
+  readonly protocols: ReadonlyMap<string, string>
+}
+
+export interface Relay extends RelayStatus {
+  /** Undefined until it is held; without it the relay serves only as a directory, one hop away. */
+  readonly descriptor: RelayDescriptor | undefined
+}
+
+export const hasFlag = (relay: RelayStatus, flag: string): boolean => relay.flags.has(flag)
+
+/** A relay whose policy lets at least something out and which no majority of authorities calls a bad exit (path-spec §2.2.1). */
+export const isBadExit = (relay: RelayStatus): boolean => relay.flags.has('BadExit')
+
+/** `nickname` and `fingerprint`, the form of C tor's logs: `$FINGERPRINT~nickname`. */
+export const describeRelay = (relay: RelayStatus): string => `$${relay.fingerprint}~${relay.nickname}`
