@@ -6,8 +6,9 @@
  */
 
 import { RelishError } from '../base/errors.ts'
+import { parseIp } from '../ident/address.ts'
 import type { RelayStatus } from './relay.ts'
-import { ipBytes, sharePrefix } from './subnet.ts'
+import { sharePrefix } from './subnet.ts'
 
 interface AddressPattern {
   /** Undefined matches any address. */
@@ -64,7 +65,7 @@ export class RelaySet {
     if (this.#fingerprints.has(relay.fingerprint) || this.#nicknames.has(relay.nickname.toLowerCase())) return true
     if (this.#patterns.length === 0) return false
     return relay.addresses.some(({ host, port }) => {
-      const bytes = ipBytes(host)
+      const bytes = parseIp(host)
       return bytes !== undefined && this.#patterns.some((pattern) => matches(pattern, bytes, port))
     })
   }
@@ -81,7 +82,7 @@ function parsePattern(element: string): AddressPattern | undefined {
   if (match === null) return undefined
   const [, ipv6, ipv4, , maskText, portText] = match
   const host = ipv6 ?? ipv4
-  const bytes = host === undefined ? undefined : ipBytes(host)
+  const bytes = host === undefined ? undefined : parseIp(host)
   if (host !== undefined && bytes === undefined) return undefined
   const bits = maskText === undefined ? (bytes?.length ?? 0) * 8 : maskBits(maskText, bytes)
   if (bits === undefined) return undefined
@@ -95,7 +96,7 @@ function parsePattern(element: string): AddressPattern | undefined {
 function maskBits(text: string, bytes: Uint8Array | undefined): number | undefined {
   if (bytes === undefined) return undefined
   if (/^\d{1,3}$/.test(text)) return Number(text) <= bytes.length * 8 ? Number(text) : undefined
-  const mask = bytes.length === 4 ? ipBytes(text) : undefined
+  const mask = bytes.length === 4 ? parseIp(text) : undefined
   if (mask === undefined) return undefined
   const pattern = [...mask].map((byte) => byte.toString(2).padStart(8, '0')).join('')
   return /^1*0*$/.test(pattern) ? pattern.replace(/0+$/, '').length : undefined

@@ -5,12 +5,8 @@
  * digest the consensus names. All fields are read-only and shared between successive views of the network.
  */
 
-/** One OR address. Same shape as the Runtime's socket address, so that it can be dialled as it is. */
-export interface RelayAddress {
-  /** IPv4 in dotted form, or IPv6 without brackets. */
-  readonly host: string
-  readonly port: number
-}
+import type { AddressPort } from '../ident/address.ts'
+import type { ProtocolList } from '../netdoc/protocol-list.ts'
 
 /**
  * What an exit policy says about a target. `probably-…`: the address is not known, or the policy at hand is a summary
@@ -47,7 +43,7 @@ export interface RelayStatus {
   /** 20 bytes: SHA-1 of the RSA identity key. */
   readonly rsaIdentity: Uint8Array
   /** OR addresses: that of the `r` line first, then those of `a` lines. */
-  readonly addresses: readonly RelayAddress[]
+  readonly addresses: readonly AddressPort[]
   /** 0 when it has none. */
   readonly dirPort: number
   readonly flags: ReadonlySet<string>
@@ -55,8 +51,10 @@ export interface RelayStatus {
   readonly bandwidthKilobytes: number | undefined
   /** `w GuardFraction=`, percent (prop236). */
   readonly guardFractionPercent: number | undefined
-  /** The `pr` line: subprotocol name to its line's text, for example `Relay` to `1-4`. */
-  readonly protocols: ReadonlyMap<string, string>
+  /** The `pr` line. */
+  readonly protocols: ProtocolList
+  /** What names its descriptor in the consensus: unpadded base64 of a microdescriptor's SHA-256, or upper-case hex of a server descriptor's SHA-1. */
+  readonly descriptorDigest: string
 }
 
 export interface Relay extends RelayStatus {
@@ -66,7 +64,7 @@ export interface Relay extends RelayStatus {
 
 export const hasFlag = (relay: RelayStatus, flag: string): boolean => relay.flags.has(flag)
 
-/** A relay whose policy lets at least something out and which no majority of authorities calls a bad exit (path-spec §2.2.1). */
+/** More than half of the authorities that list bad exits call it one (path-spec §2.2.1). */
 export const isBadExit = (relay: RelayStatus): boolean => relay.flags.has('BadExit')
 
 /** `nickname` and `fingerprint`, the form of C tor's logs: `$FINGERPRINT~nickname`. */
