@@ -1,0 +1,275 @@
+/**
+ * Network on Node.js: TCP, TLS for links, Unix sockets.
+ *
+ * TLS is as tor-spec §2 has it for the v3 link handshake: the listener shows one self-signed certificate, the initiator
+ * shows none and accepts any; who the peer is gets proven inside, by CERTS and AUTHENTICATE cells.
+ */
+
+import { connect, createServer, isIP, type Server, type Socket } from 'node:net'
+import { connect as connectTls, createSecureContext, TLSSocket, type SecureContext } from 'node:tls'
+import { RelishError } from '../core/base/errors.ts'
+import type {
+  ByteStream,
+  DialHandlers,
+  DialOptions,
+  ListenHandlers,
+  Listener,
+  Network,
+  SecureByteStream,
+  SocketAddress,
+  TlsIdentity,
+} from '../runtime/index.ts'
+import { HostSecureStream, HostStream, type HostStreamContext } from './host-stream.ts'
+import { addressText, askProxy } from './http-connect.ts'
+import { hostLimits } from './limits.ts'
+import { socketError } from './socket-errors.ts'
+import { TurnQueue } from './turn-queue.ts'
+
+/**
+ * Both versions that C tor speaks, and only suites with forward secrecy. Our certificate has a P-256 key, C tor's an
+ * RSA key, hence ECDSA and RSA suites of TLS 1.2; the names of TLS 1.3 come first.
+ */
+const tlsSettings = Object.freeze({
+  minVersion: 'TLSv1.2',
+  maxVersion: 'TLSv1.3',
+  ciphers: [
+    'TLS_AES_128_GCM_SHA256',
+    'TLS_AES_256_GCM_SHA384',
+    'TLS_CHACHA20_POLY1305_SHA256',
+    'ECDHE-ECDSA-AES128-GCM-SHA256',
+    'ECDHE-RSA-AES128-GCM-SHA256',
+    'ECDHE-ECDSA-AES256-GCM-SHA384',
+    'ECDHE-RSA-AES256-GCM-SHA384',
+    'ECDHE-ECDSA-CHACHA20-POLY1305',
+    'ECDHE-RSA-CHACHA20-POLY1305',
+  ].join(':'),
+  // C tor's listener asks for P-256 or, where built so, X25519.
+  ecdhCurve: 'X25519:P-256',
+} as const)
+
+export interface HostNetworkOptions {
+  readonly guard: (work: () => void) => void
+  readonly inheritedListeners: ReadonlyMap<string, number>
+}
+
+export class HostNetwork implements Network {
+  readonly #guard: (work: () => void) => void
+  readonly #inherited: ReadonlyMap<string, number>
+  readonly #context: HostStreamContext
+  readonly #streams = new Set<HostStream>()
+  readonly #servers = new Set<Server>()
+  /** Sockets that are not streams yet: being dialled or in a handshake. */
+  readonly #unfinished = new Set<Socket>()
+
+  constructor(options: HostNetworkOptions) {
+    this.#guard = options.guard
+    this.#inherited = options.inheritedListeners
+    this.#context = { turns: new TurnQueue(options.guard), guard: options.guard, onClosed: (stream) => this.#streams.delete(stream) }
+  }
+
+  dial(options: DialOptions, handlers: DialHandlers<ByteStream>): { cancel(): void } {
+    return this.#dialSocket<ByteStream, HostStream>(options, handlers, (socket, done) => done(new HostStream(socket, this.#context)))
+  }
+
+  dialSecure(options: DialOptions, handlers: DialHandlers<SecureByteStream>): { cancel(): void } {
+    return this.#dialSocket<SecureByteStream, HostSecureStream>(options, handlers, (socket, done, failed, replace) => {
+      const tls = connectTls({
+        socket,
+        ...tlsSettings,
+        rejectUnauthorized: false,
+        checkServerIdentity: () => undefined,
+        // Not in the typings of these options, but heeded.
+        ...{ allowHalfOpen: true },
+      })
+      replace(tls)
+      tls.once('error', failed)
+      tls.once('close', () => failed(new RelishError('local-io', 'the peer closed during the TLS handshake')))
+      tls.once('secureConnect', () => {
+        tls.pause()
+        done(new HostSecureStream(tls, this.#context, undefined))
+      })
+    })
+  }
+
+  listen(address: SocketAddress, handlers: ListenHandlers<ByteStream>): Listener {
+    return this.#listenOn(address, handlers, (socket) => {
+      this.#accept(new HostStream(socket, this.#context), handlers)
+    })
+  }
+
+  listenSecure(address: SocketAddress, identity: () => TlsIdentity, handlers: ListenHandlers<SecureByteStream>): Listener {
+    const contexts = new ContextCache()
+    let handshakes = 0
+    return this.#listenOn(address, handlers, (socket) => {
+      if (handshakes >= hostLimits.tlsHandshakesPerListenerMax) {
+        socket.destroy()
+        return
+      }
+      handshakes++
+      const shown = identity()
+      const tls = new TLSSocket(socket, {
+        isServer: true,
+        secureContext: contexts.get(shown),
+        requestCert: false,
+        ...{ allowHalfOpen: true },
+      })
+      this.#unfinished.add(tls)
+      const timer = setTimeout(() => tls.destroy(), hostLimits.tlsHandshakeTimeoutMs)
+      let settled = false
+      const settle = (): boolean => {
+        if (settled) return false
+        settled = true
+        handshakes--
+        clearTimeout(timer)
+        this.#unfinished.delete(tls)
+        return true
+      }
+      tls.on('error', () => tls.destroy())
+      tls.once('close', settle)
+      tls.once('secure', () => {
+        if (!settle()) return
+        tls.pause()
+        this.#accept(new HostSecureStream(tls, this.#context, shown.certificateDer), handlers)
+      })
+    })
+  }
+
+  listenUnix(path: string, handlers: ListenHandlers<ByteStream>): Listener {
+    const server = this.#server((socket) => this.#accept(new HostStream(socket, this.#context, path), handlers), path, handlers)
+    server.listen({ path, backlog: hostLimits.listenBacklog }, () => {
+      this.#guard(() => handlers.onListening({ host: path, port: 0 }))
+    })
+    return this.#listener(server)
+  }
+
+  /** Ends everything; no handler is called any more (the owner's guard sees to that). */
+  closeAll(): void {
+    for (const server of this.#servers) server.close()
+    for (const socket of this.#unfinished) socket.destroy()
+    for (const stream of this.#streams) stream.destroy()
+    this.#servers.clear()
+  }
+
+  #accept<T>(stream: HostStream & T, handlers: ListenHandlers<T>): void {
+    this.#streams.add(stream)
+    this.#guard(() => handlers.onConnection(stream))
+  }
+
+  /**
+   * Connects, through the proxy where there is one, then lets `finish` make the stream. One timer covers all of it, and
+   * exactly one handler is called unless the dial is cancelled.
+   */
+  #dialSocket<T, S extends HostStream & T>(
+    options: DialOptions,
+    handlers: DialHandlers<T>,
+    finish: (socket: Socket, done: (stream: S) => void, failed: (thrown: unknown) => void, replace: (socket: Socket) => void) => void,
+  ): { cancel(): void } {
+    const attempt = `connecting to ${addressText(options.target)}`
+    let settled = false
+    const first = options.httpsProxy ?? options.target
+    const settle = (): boolean => {
+      if (settled) return false
+      settled = true
+      clearTimeout(timer)
+      this.#unfinished.delete(current)
+      return true
+    }
+    const failed = (thrown: unknown): void => {
+      if (!settle()) return
+      current.destroy()
+      this.#guard(() => handlers.onError(socketError(attempt, thrown)))
+    }
+    if (isIP(first.host) === 0) {
+      const timerOfRefusal = setImmediate(() => {
+        this.#guard(() => handlers.onError(new RelishError('local-io', `${attempt}: not an IP address`)))
+      })
+      return { cancel: () => clearImmediate(timerOfRefusal) }
+    }
+    let current: Socket = connect({
+      host: first.host,
+      port: first.port,
+      ...(options.localHost === undefined ? {} : { localAddress: options.localHost }),
+      allowHalfOpen: true,
+      noDelay: true,
+    })
+    this.#unfinished.add(current)
+    const timer = setTimeout(() => failed(new RelishError('timeout', `no answer within ${options.timeout} ms`)), options.timeout)
+    const done = (stream: S): void => {
+      if (!settle()) {
+        stream.destroy()
+        return
+      }
+      this.#streams.add(stream)
+      this.#guard(() => handlers.onConnect(stream))
+    }
+    const replace = (socket: Socket): void => {
+      this.#unfinished.delete(current)
+      current = socket
+      this.#unfinished.add(current)
+    }
+    const raw = current
+    raw.on('error', failed)
+    raw.once('close', () => failed(new RelishError('local-io', 'closed while connecting')))
+    raw.once('connect', () => {
+      raw.pause()
+      const connected = (): void => finish(raw, done, failed, replace)
+      if (options.httpsProxy === undefined) connected()
+      else askProxy(raw, options.target, connected, failed)
+    })
+    return {
+      cancel: () => {
+        if (settle()) current.destroy()
+      },
+    }
+  }
+
+  #listenOn(address: SocketAddress, handlers: { onListening(a: SocketAddress): void; onError(e: RelishError): void }, onSocket: (socket: Socket) => void): Listener {
+    const server = this.#server(onSocket, addressText(address), handlers)
+    const fd = this.#inherited.get(addressText(address))
+    const where = fd === undefined ? { host: address.host, port: address.port, backlog: hostLimits.listenBacklog } : { fd }
+    server.listen(where, () => {
+      const bound = server.address()
+      if (bound === null || typeof bound === 'string') return
+      this.#guard(() => handlers.onListening({ host: bound.address, port: bound.port }))
+    })
+    return this.#listener(server)
+  }
+
+  #server(onSocket: (socket: Socket) => void, name: string, handlers: { onError(e: RelishError): void }): Server {
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, (socket) => {
+      socket.on('error', () => socket.destroy())
+      this.#guard(() => onSocket(socket))
+    })
+    server.on('error', (thrown) => this.#guard(() => handlers.onError(socketError(`listening on ${name}`, thrown))))
+    this.#servers.add(server)
+    return server
+  }
+
+  #listener(server: Server): Listener {
+    return {
+      close: () => {
+        server.close()
+        this.#servers.delete(server)
+      },
+    }
+  }
+}
+
+/** The OpenSSL context of the current certificate; certificates change rarely, connections come often. */
+class ContextCache {
+  #identity: TlsIdentity | undefined
+  #context: SecureContext | undefined
+
+  get(identity: TlsIdentity): SecureContext {
+    if (this.#context === undefined || this.#identity !== identity) {
+      this.#context = createSecureContext({ ...tlsSettings, cert: pem('CERTIFICATE', identity.certificateDer), key: pem('PRIVATE KEY', identity.privateKeyDer) })
+      this.#identity = identity
+    }
+    return this.#context
+  }
+}
+
+function pem(label: string, der: Uint8Array): string {
+  const lines = Buffer.from(der).toString('base64').match(/.{1,64}/g) ?? []
+  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`
+}

@@ -1,0 +1,116 @@
+/** The Runtime on Node.js: real sockets, clocks, files and randomness. */
+
+import { generateKeyPair, generateKeyPairSync, randomFillSync, sign } from 'node:crypto'
+import { RelishError, asRelishError } from '../core/base/errors.ts'
+import { SeededRng, type Rng } from '../core/base/rng.ts'
+import { durationMs, monotonicMs, wallMs, type DurationMs } from '../core/base/time.ts'
+import { RsaPrivateKey } from '../core/crypto/rsa.ts'
+import type { Log, Timer, TlsKey } from '../runtime/index.ts'
+import { HostFiles } from './host-files.ts'
+import { HostNetwork } from './host-network.ts'
+import type { HostOptions, HostRuntime } from './host-options.ts'
+import { HostResolver } from './host-resolver.ts'
+import { nodeTimerMsMax } from './limits.ts'
+
+const silentLog: Log = Object.freeze({ enabled: () => false, write: () => undefined })
+
+export function createHostRuntime(options: HostOptions): HostRuntime {
+  let closed = false
+  const guard = (work: () => void): void => {
+    if (closed) return
+    try {
+      work()
+    } catch (thrown) {
+      options.onBug(asRelishError(thrown))
+    }
+  }
+  const timers = new HostTimers(guard)
+  const network = new HostNetwork({ guard, inheritedListeners: options.inheritedListeners ?? new Map() })
+  const seed = options.dangerouslySeededFrom
+  const streams = new Map<string, Rng>()
+  const clockOffset = options.clockOffset ?? durationMs(0)
+  return {
+    monotonicNow: () => monotonicMs(performance.now()),
+    wallNow: () => wallMs(Date.now() + clockOffset),
+    setTimer: (delay, callback) => timers.set(delay, callback),
+    rng: (purpose) => {
+      if (seed === undefined) return systemRng
+      const known = streams.get(purpose)
+      if (known !== undefined) return known
+      const made = new SeededRng(`${seed}/${purpose}`)
+      streams.set(purpose, made)
+      return made
+    },
+    network,
+    resolver: new HostResolver(guard, options.resolvConfFile),
+    files: new HostFiles(options.dataDirectory),
+    log: options.log ?? silentLog,
+    trace: options.trace,
+    generateRsaKey: (bits, onKey) => {
+      generateKeyPair('rsa', { modulusLength: bits, publicExponent: 0x10001 }, (error, _public, privateKey) => {
+        guard(() => {
+          if (error !== null) throw new RelishError('bug', `OpenSSL makes no RSA key of ${bits} bits`, { cause: error })
+          onKey(new RsaPrivateKey(privateKey))
+        })
+      })
+    },
+    generateTlsKey,
+    close: () => {
+      closed = true
+      timers.cancelAll()
+      network.closeAll()
+    },
+  }
+}
+
+/** The operating system's randomness; every purpose shares it. */
+const systemRng: Rng = Object.freeze({
+  bytes: (length: number): Uint8Array => randomFillSync(new Uint8Array(length)),
+  derive: (): Rng => systemRng,
+})
+
+function generateTlsKey(): TlsKey {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
+  return {
+    privateKeyDer: new Uint8Array(privateKey.export({ format: 'der', type: 'pkcs8' })),
+    publicKeyDer: new Uint8Array(publicKey.export({ format: 'der', type: 'spki' })),
+    sign: (data) => new Uint8Array(sign('sha256', data, privateKey)),
+  }
+}
+
+/** Timers that can all be cancelled at once, and that count delays longer than Node.js's own limit. */
+class HostTimers {
+  readonly #guard: (work: () => void) => void
+  readonly #running = new Set<Timer>()
+
+  constructor(guard: (work: () => void) => void) {
+    this.#guard = guard
+  }
+
+  set(delay: DurationMs, callback: () => void): Timer {
+    const due = performance.now() + Math.max(0, delay)
+    let handle: NodeJS.Timeout
+    const arm = (): NodeJS.Timeout => {
+      // Rounded up: Node.js drops the fraction, and a timer must not fire early.
+      const left = Math.ceil(due - performance.now())
+      return left > nodeTimerMsMax ? setTimeout(() => (handle = arm()), nodeTimerMsMax) : setTimeout(fire, Math.max(0, left))
+    }
+    const fire = (): void => {
+      this.#running.delete(timer)
+      this.#guard(callback)
+    }
+    const timer: Timer = {
+      cancel: () => {
+        clearTimeout(handle)
+        this.#running.delete(timer)
+      },
+    }
+    handle = arm()
+    this.#running.add(timer)
+    return timer
+  }
+
+  cancelAll(): void {
+    for (const timer of [...this.#running]) timer.cancel()
+  }
+}

@@ -1,0 +1,34 @@
+/** Named limits of the host runtime. docs/LIMITS.md says what happens at each. */
+
+export const hostLimits = Object.freeze({
+  /** `write` answers false above this many buffered bytes. */
+  streamHighMarkBytes: 256 * 1024,
+  /** `onDrain` fires once no more than this is buffered. */
+  streamLowMarkBytes: 64 * 1024,
+  /** Pending writes of a stream are joined up to this size for one call into the operating system: eight TLS records. */
+  joinedWriteBytesMax: 128 * 1024,
+  /** Largest chunk given to `onData`. */
+  readChunkBytesMax: 64 * 1024,
+  /** Connections waiting in the kernel for `accept`. */
+  listenBacklog: 511,
+  /** TLS handshakes in progress on one listener; more are dropped. */
+  tlsHandshakesPerListenerMax: 512,
+  /** An accepted connection must finish its TLS handshake within this time. */
+  tlsHandshakeTimeoutMs: 30_000,
+  /** Head of an HTTP proxy's answer to CONNECT. */
+  proxyAnswerBytesMax: 8 * 1024,
+  /** Names and addresses being resolved at one time; more fail at once and may be asked again. */
+  resolverQueriesMax: 256,
+  /** Wait for one answer of one name server. */
+  resolverTimeoutMs: 5_000,
+  resolverTries: 3,
+  /** Size of a hosts or resolv.conf file that is read. */
+  resolverFileBytesMax: 1024 * 1024,
+  /** Time to live given to answers that carry none (hosts file). */
+  resolverHostsTtlSec: 60,
+  /** Largest file that `FileStore.read` loads. */
+  fileBytesMax: 512 * 1024 * 1024,
+})
+
+/** Longest delay that the timers of Node.js count: longer ones are counted in several steps. */
+export const nodeTimerMsMax = 2 ** 31 - 1
