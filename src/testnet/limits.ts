@@ -1,0 +1,34 @@
+/** Every bound of the layer that starts, watches and checks networks. */
+
+/** Bytes of a network file. */
+export const networkFileBytesMax = 1 << 20
+/** Nodes of one network: node i has the address 127.(i+1).B.C, and 127.254 and 127.255 are the observer's and the lock's. */
+export const nodesPerNetworkMax = 250
+/** Errors of a network file that are shown at once. */
+export const shownErrorsMax = 20
+/** Depth of `%include` between templates. */
+export const templateDepthMax = 8
+/** Bytes of one JSON line from a node or on the control socket. A consensus of 8,000 relays fits. */
+export const jsonLineBytesMax = 16 << 20
+/** Warnings kept for each node. */
+export const lastWarningsKept = 20
+/** Lines of a child's standard error kept to say why it ended. */
+export const lastWordsKept = 20
+/** How many pairs of address bytes are tried before claiming an address block counts as impossible. */
+export const addressClaimTriesMax = 512
+/** How often a listener may lose its port between being chosen and being used, before the start fails. */
+export const portTriesMax = 8
+/** From SIGTERM to SIGKILL when a node is asked to stop. */
+export const stopGraceMs = 1500
+/** How long a command to a node may take. */
+export const commandTimeoutMs = 30_000
+/** Requests that a sink remembers. */
+export const sinkVisitsKept = 10_000
+/** Bytes a sink takes from one connection before closing it. */
+export const sinkBytesMax = 64 << 20
+/** Bytes of one HTTP request at a sink. */
+export const sinkRequestBytesMax = 64 << 10
+/** Bytes waiting to be read from one stream of a check before it stops taking more. */
+export const streamReadAheadBytes = 1 << 20
+/** Bytes the recording proxy keeps of each direction of a link. */
+export const proxyRecordBytesMax = 8 << 20
