@@ -1,0 +1,56 @@
+/**
+ * Base64 as directory documents use it: with line breaks in objects, without padding in digests. Written out by hand
+ * because a consensus holds tens of thousands of short ones and must refuse what is not base64.
+ */
+
+const values: Int8Array = /* @__PURE__ */ (() => {
+  const table = new Int8Array(128).fill(-1)
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
+  for (let i = 0; i < alphabet.length; i++) table[alphabet.charCodeAt(i)] = i
+  return table
+})()
+
+/** Exactly `length` bytes from the unpadded or padded base64 of that many; undefined for anything else. */
+export function decodeBase64Fixed(text: string, length: number): Uint8Array | undefined {
+  const unpadded = Math.ceil((length * 4) / 3)
+  if (text.length !== unpadded) {
+    const padded = Math.ceil(length / 3) * 4
+    if (text.length !== padded) return undefined
+    for (let i = unpadded; i < padded; i++) if (text.charCodeAt(i) !== 61) return undefined
+  }
+  const out = new Uint8Array(length)
+  let held = 0
+  let bits = 0
+  let at = 0
+  for (let i = 0; i < unpadded; i++) {
+    const code = text.charCodeAt(i)
+    const value = code < 128 ? (values[code] as number) : -1
+    if (value < 0) return undefined
+    held = ((held << 6) | value) & 0xffff
+    bits += 6
+    if (bits >= 8) {
+      bits -= 8
+      out[at++] = (held >>> bits) & 255
+    }
+  }
+  return out
+}
+
+/** The bytes of padded or unpadded base64 with line breaks and blanks anywhere; undefined if it is not that. */
+export function decodeBase64(text: string): Uint8Array | undefined {
+  let digits = 0
+  let padding = 0
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code === 10 || code === 32 || code === 9 || code === 13) continue
+    if (code === 61) {
+      padding++
+      continue
+    }
+    // Digits after padding, or a character outside the alphabet.
+    if (padding > 0 || code >= 128 || (values[code] as number) < 0) return undefined
+    digits++
+  }
+  if (digits % 4 === 1 || padding > 2 || (padding > 0 && (digits + padding) % 4 !== 0)) return undefined
+  return new Uint8Array(Buffer.from(text, 'base64'))
+}
