@@ -1,0 +1,98 @@
+/**
+ * Flow control between the two ends of a circuit, or of the part of it up to one hop: the package window on the way
+ * out, the deliver window on the way in, and authenticated SENDMEs between them.
+ *
+ * A SENDME of version 1 names the tag (with tor1 cryptography: the running digest) of the DATA cell that triggered it,
+ * so that nobody can ask for more without having seen what was sent. Cells of a stream have a second control,
+ * `stream-flow.ts`. tor-spec §7.3, §7.3.1.
+ */
+
+import { protocolError } from '../../base/errors.ts'
+import { BoundedQueue } from '../../base/bounded-queue.ts'
+import type { MonotonicMs } from '../../base/time.ts'
+import { decodeSendme, encodeSendme } from '../../cell/circuit-messages.ts'
+import { constantTimeEqual } from '../../crypto/hashes.ts'
+import type { CongestionControl } from './congestion-control.ts'
+import { CIRCUIT_WINDOW_START, PENDING_SENDME_TAGS_MAX } from './limits.ts'
+
+export interface CircuitFlowOptions {
+  /** Consensus parameter `sendme_accept_min_version`; C tor's default is 1. */
+  readonly acceptMinVersion?: number
+  /** Consensus parameter `sendme_emit_min_version`. */
+  readonly emitVersion?: number
+  /**
+   * A circuit made with CREATE_FAST takes version 0 whatever the parameter says.
+   * SPEC-DIFF: C tor 0.4.9 does this for directory fetches of old clients; tor-spec §7.3.1 does not mention it.
+   */
+  readonly acceptVersion0?: boolean
+  /** Most DATA cells the peer may have under way towards us. */
+  readonly deliverWindow?: number
+}
+
+export class CircuitFlow {
+  readonly congestion: CongestionControl
+  readonly #acceptMinVersion: number
+  readonly #emitVersion: number
+  readonly #deliverWindowMax: number
+  #deliverWindow: number
+  #sentSinceTag = 0
+  readonly #expectedTags = new BoundedQueue<Uint8Array>('tags of DATA cells that await a SENDME', PENDING_SENDME_TAGS_MAX)
+
+  constructor(congestion: CongestionControl, options: CircuitFlowOptions = {}) {
+    this.congestion = congestion
+    this.#acceptMinVersion = options.acceptVersion0 === true ? 0 : (options.acceptMinVersion ?? 1)
+    this.#emitVersion = options.emitVersion ?? 1
+    this.#deliverWindowMax = options.deliverWindow ?? CIRCUIT_WINDOW_START
+    this.#deliverWindow = this.#deliverWindowMax
+  }
+
+  /** DATA cells that may be sent now. */
+  get packageWindow(): number {
+    return this.congestion.available
+  }
+
+  /** DATA cells from the next one up to and with the one whose tag must be remembered. */
+  get cellsToTag(): number {
+    return this.congestion.sendmeIncrement - this.#sentSinceTag
+  }
+
+  /** `count` DATA cells were sent, at most `cellsToTag`; `lastTag` answers the tag of the last and is asked only when it matters. */
+  handleSent(now: MonotonicMs, count: number, lastTag: () => Uint8Array): void {
+    this.congestion.handleSent(now, count)
+    this.#sentSinceTag += count
+    if (this.#sentSinceTag === this.congestion.sendmeIncrement) {
+      this.#sentSinceTag = 0
+      this.#expectedTags.push(lastTag())
+    }
+  }
+
+  /** DATA cells that may be received up to and with the one that triggers our next SENDME. */
+  get cellsToSendme(): number {
+    const sinceSendme = this.#deliverWindowMax - this.#deliverWindow
+    return this.congestion.sendmeIncrement - sinceSendme
+  }
+
+  /**
+   * `count` DATA cells came, at most `cellsToSendme`. Answers the body of the SENDME that is now due, if one is; the
+   * window counts it as sent. It is due whether or not the bytes have left to the application, so that one slow stream
+   * does not stop the others: what a stream may hold back is bounded by its own window.
+   */
+  handleReceived(count: number, lastTag: () => Uint8Array): Uint8Array | undefined {
+    this.#deliverWindow -= count
+    // tor-spec §7.3: a deliver window below zero tears the circuit down. With SENDMEs sent at once it cannot get there.
+    if (this.#deliverWindow > this.#deliverWindowMax - this.congestion.sendmeIncrement) return undefined
+    this.#deliverWindow += this.congestion.sendmeIncrement
+    return encodeSendme(this.#emitVersion === 0 ? { version: 0 } : { version: 1, tag: lastTag() })
+  }
+
+  /** A circuit-level SENDME came. Throws `protocol`: the circuit is to be closed. */
+  handleSendme(now: MonotonicMs, body: Uint8Array, blocked: boolean): void {
+    const sendme = decodeSendme(body)
+    // tor-spec §7.3.1: too old a version closes the circuit.
+    if (sendme.version < this.#acceptMinVersion) throw protocolError(`SENDME of version ${sendme.version}, ${this.#acceptMinVersion} is the least`)
+    const expected = this.#expectedTags.shift()
+    if (expected === undefined) throw protocolError('a SENDME for cells that were not sent')
+    if (sendme.version === 1 && !constantTimeEqual(sendme.tag, expected)) throw protocolError('a SENDME with the wrong tag')
+    this.congestion.handleSendme(now, blocked)
+  }
+}

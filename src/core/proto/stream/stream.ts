@@ -1,0 +1,130 @@
+/**
+ * One stream, the same machine at both of its ends: the state of its life, what waits to be sent and what waits to be
+ * delivered. It knows no circuit: `edge.ts` owns streams and turns what they decide into cells. tor-spec §6.2, §6.3.
+ *
+ * A stream of Tor has no half-close: END from either side ends both directions. A stream that was ended here leaves a
+ * `HalfStream` behind, since the peer may still be sending.
+ */
+
+import { protocolError } from '../../base/errors.ts'
+import { RelayCommand } from '../../cell/commands.ts'
+import type { StreamFlow } from '../flow/stream-flow.ts'
+import { ByteQueue } from './byte-queue.ts'
+
+export type StreamKind = 'connect' | 'directory' | 'resolve'
+
+export type StreamState =
+  /** Asked for, not yet answered with CONNECTED, RESOLVED or END. Data may be sent already. */
+  | 'connecting'
+  | 'open'
+  /** Ended by our side; what is queued goes first, then END. */
+  | 'finishing'
+  /** Ended by the peer; what came before has not all been delivered. Sends nothing, and its id is free. */
+  | 'draining'
+  | 'closed'
+
+export class Stream {
+  readonly id: number
+  readonly kind: StreamKind
+  /** This end asked for it. */
+  readonly initiated: boolean
+  /** As asked for: `host:port`, `dir`, or the name to resolve. For inspection. */
+  readonly target: string
+  readonly flow: StreamFlow
+  state: StreamState = 'connecting'
+  /** CONNECTED or RESOLVED went or came. A stream can be `finishing` before. */
+  answered = false
+  /** Bytes the application gave and that are not in cells yet. */
+  readonly outgoing = new ByteQueue()
+  /** A `write` answered false. */
+  wantsDrain = false
+  /** The application takes nothing now. */
+  paused = false
+  /** END to send once `outgoing` is empty. */
+  finishReason: number | undefined
+  /** END that came, to report once `held` is delivered. */
+  remoteEnd: RemoteEnd | undefined
+  bytesSent = 0
+  bytesReceived = 0
+  #held: { readonly chunk: Uint8Array; readonly cells: number }[] = []
+
+  constructor(id: number, kind: StreamKind, initiated: boolean, target: string, flow: StreamFlow) {
+    this.id = id
+    this.kind = kind
+    this.initiated = initiated
+    this.target = target
+    this.flow = flow
+  }
+
+  /** Whether data may go out now, were there any. Before CONNECTED, only the end that asked may send (optimistic data, tor-spec §6.2). */
+  get maySend(): boolean {
+    return this.state === 'open' || this.state === 'finishing' || (this.state === 'connecting' && this.initiated && this.kind !== 'resolve')
+  }
+
+  /** Whether received data goes to the application now: optimistic data waits for CONNECTED. */
+  get mayDeliver(): boolean {
+    return !this.paused && this.state !== 'closed' && this.answered
+  }
+
+  get hasHeld(): boolean {
+    return this.#held.length > 0
+  }
+
+  /** Keeps data that cannot be delivered. Bounded by the window of the stream, which opens with delivery only. */
+  hold(chunk: Uint8Array, cells: number): void {
+    this.#held.push({ chunk, cells })
+  }
+
+  takeHeld(): readonly { readonly chunk: Uint8Array; readonly cells: number }[] {
+    const held = this.#held
+    this.#held = []
+    return held
+  }
+}
+
+/** What an END said. */
+export interface RemoteEnd {
+  readonly reason: number
+  readonly address?: string
+  readonly ttlSec?: number
+}
+
+/** What may still come on a stream after our END (tor-spec §6.3): it keeps counting, and nothing else. */
+export class HalfStream {
+  #dataCells: number
+  #flowMessages: number
+  /** CONNECTED or RESOLVED had not come. */
+  #answerPending: boolean
+
+  constructor(stream: Stream) {
+    const { dataCells, flowMessages } = stream.flow.leftovers()
+    this.#dataCells = stream.kind === 'resolve' ? 0 : dataCells
+    this.#flowMessages = flowMessages
+    this.#answerPending = stream.initiated && !stream.answered
+  }
+
+  handleData(cells: number): void {
+    this.#dataCells -= cells
+    if (this.#dataCells < 0) throw protocolError('more DATA on an ended stream than its window allowed')
+  }
+
+  /** True when nothing more can come. Throws `protocol` for what could not have been on its way. */
+  handleMessage(command: RelayCommand): boolean {
+    switch (command) {
+      case RelayCommand.END:
+        return true
+      case RelayCommand.CONNECTED:
+      case RelayCommand.RESOLVED:
+        if (!this.#answerPending) throw protocolError(`${RelayCommand.nameOf(command)} on an ended stream`)
+        this.#answerPending = false
+        return command === RelayCommand.RESOLVED
+      case RelayCommand.SENDME:
+      case RelayCommand.XON:
+      case RelayCommand.XOFF:
+        if (--this.#flowMessages < 0) throw protocolError(`too many ${RelayCommand.nameOf(command)} on an ended stream`)
+        return false
+      default:
+        throw protocolError(`${RelayCommand.nameOf(command)} on an ended stream`)
+    }
+  }
+}
