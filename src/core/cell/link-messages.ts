@@ -9,6 +9,7 @@ import { protocolError } from '../base/errors.ts'
 import { wireCodes, type WireCode } from '../base/wire-code.ts'
 import { Reader } from '../bytes/reader.ts'
 import { Writer } from '../bytes/writer.ts'
+import type { CertsEntry } from '../cert/link-certs.ts'
 import { formatIp, parseIp } from '../ident/address.ts'
 
 /** VERSIONS: link protocol versions, 2 bytes each (tor-spec §4.1). Never padded. */
@@ -27,44 +28,22 @@ export function decodeVersions(body: Uint8Array): number[] {
   return versions
 }
 
-/** What a certificate in a CERTS cell is for (tor-spec §4.2). */
-export type CertsCellType = WireCode<'CertsCellType'>
-export const CertsCellType = wireCodes('CertsCellType')({
-  RSA_LINK: 1,
-  RSA_IDENTITY: 2,
-  RSA_AUTHENTICATE: 3,
-  ED25519_SIGNING: 4,
-  ED25519_TLS_LINK: 5,
-  ED25519_AUTHENTICATE: 6,
-  RSA_ED25519_CROSS: 7,
-})
-
-export interface CertsCellEntry {
-  readonly type: CertsCellType
-  /** X.509 DER for types 1 to 3, cert-spec formats for the others. */
-  readonly certificate: Uint8Array
-}
-
 /** CERTS: count 1, then each: type 1 | length 2 | certificate (tor-spec §4.2). */
-export function encodeCerts(entries: readonly CertsCellEntry[]): Uint8Array {
+export function encodeCerts(entries: readonly CertsEntry[]): Uint8Array {
   const writer = new Writer(2048).u8(entries.length)
-  for (const entry of entries) writer.u8(entry.type).sized(2, (inside) => inside.bytes(entry.certificate))
+  for (const entry of entries) writer.u8(entry.type).sized(2, (inside) => inside.bytes(entry.body))
   return writer.finish()
 }
 
-/** Bytes after the last certificate are ignored (tor-spec §4.2); a type that comes twice is a breach. */
-export function decodeCerts(body: Uint8Array): CertsCellEntry[] {
-  const reader = new Reader(body)
+/** Bytes after the last certificate are ignored (tor-spec §4.2). Whether the entries prove anything is for `core/cert`. */
+export function decodeCerts(content: Uint8Array): CertsEntry[] {
+  const reader = new Reader(content)
   const count = reader.u8('number of certificates')
-  const entries: CertsCellEntry[] = []
+  const entries: CertsEntry[] = []
   for (let i = 0; i < count; i++) {
     const type = reader.u8('certificate type')
-    const certificate = reader.take(reader.u16('certificate length'), 'certificate')
-    // tor-spec §4.2: no more than one certificate of each type; types we do not know are none of our business.
-    if (CertsCellType.isKnown(type) && entries.some((entry) => entry.type === type)) {
-      throw protocolError(`CERTS cell with two certificates of type ${CertsCellType.nameOf(type)}`)
-    }
-    entries.push({ type, certificate })
+    const body = reader.take(reader.u16('certificate length'), 'certificate')
+    entries.push({ type, body })
   }
   return entries
 }
