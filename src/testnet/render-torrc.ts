@@ -1,0 +1,88 @@
+/** The torrc of each node: its role's template with the network's variables, then the raw lines of the network file. */
+
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { formatAddressPort } from '../core/ident/address.ts'
+import { must } from '../core/base/assert.ts'
+import { isRelay } from './network-types.ts'
+import { packageRoot } from './package-root.ts'
+import type { AuthorityIdentity, NetworkPlacement, NodePlacement } from './placement.ts'
+import { renderTemplate, type TemplateVariables } from './torrc-template.ts'
+
+export interface TorrcInputs {
+  readonly placement: NetworkPlacement
+  readonly authorities: ReadonlyMap<string, AuthorityIdentity>
+  /** RSA fingerprints by node name, of every node that has a family. */
+  readonly fingerprints: ReadonlyMap<string, string>
+  readonly logLevel: 'err' | 'warn' | 'notice' | 'info' | 'debug'
+  /** Path of the network's resolv.conf; exits use the system's names without it. */
+  readonly resolvConfFile: string | undefined
+}
+
+/** The lines by which all nodes know the authorities (`DirAuthority`'s value, without the option's name). */
+export function directoryAuthorityValues(placement: NetworkPlacement, authorities: ReadonlyMap<string, AuthorityIdentity>): string[] {
+  return placement.nodes
+    .filter((placed) => placed.node.role === 'authority')
+    .map((placed) => {
+      const identity = must(authorities.get(placed.node.name), 'every authority has its keys before torrcs are written')
+      const orPort = must(placed.orPort, 'an authority has an OR port')
+      const dirPort = must(placed.dirPort, 'an authority has a directory port')
+      const ipv6 = placed.host6 === undefined ? '' : ` ipv6=[${placed.host6}]:${placed.orPort6}`
+      return `${identity.nickname} orport=${orPort} no-v2 v3ident=${identity.v3Identity}${ipv6} ${placed.host}:${dirPort} ${identity.fingerprint}`
+    })
+}
+
+export function renderNodeTorrc(inputs: TorrcInputs, placed: NodePlacement, readTemplate: (name: string) => string | undefined = readPackageTemplate): string {
+  const text = renderTemplate(`${placed.node.role}.torrc`, variablesOf(inputs, placed), readTemplate)
+  if (placed.node.torrc.length === 0) return text
+  return `${text}\n# From the network file.\n${placed.node.torrc.join('\n')}\n`
+}
+
+function readPackageTemplate(name: string): string | undefined {
+  const path = join(packageRoot(), 'templates', name)
+  return existsSync(path) ? readFileSync(path, 'utf8') : undefined
+}
+
+function variablesOf(inputs: TorrcInputs, placed: NodePlacement): TemplateVariables {
+  const { placement } = inputs
+  const { network } = placement
+  const at = (port: number | undefined, host: string = placed.host): string | undefined => (port === undefined ? undefined : formatAddressPort({ host, port }))
+  const foreignAuthorities = network.nodes.some((node) => node.role === 'authority' && node.implementation !== 'relish')
+  const firstPhase = Math.min(...network.nodes.map((node) => node.phase))
+  const usesIpv6 = network.nodes.some((node) => node.ipv6)
+  const params = Object.entries(network.params).sort(([a], [b]) => (a < b ? -1 : 1))
+  const family = network.nodes.filter((node) => isRelay(node) && node.family !== undefined && node.family === placed.node.family)
+  return {
+    nickname: placed.node.name,
+    dataDirectory: placed.dataDirectory,
+    directoryAuthorities: directoryAuthorityValues(placement, inputs.authorities),
+    logLevel: inputs.logLevel,
+    logFile: join(placed.dataDirectory, 'node.log'),
+    host: placed.host,
+    outboundBindAddress: placement.distinctAddresses ? placed.host : undefined,
+    // All of ::1 is one subnet, so that paths over it cannot avoid sharing it.
+    enforceDistinctSubnets: network.options.distinctSubnets && placement.distinctAddresses && !usesIpv6 ? 1 : 0,
+    controlAddress: at(placed.controlPort),
+    cookieAuthentication: placed.controlPort === undefined ? undefined : 1,
+    orAddress: at(placed.orPort),
+    orAddress6: placed.host6 === undefined ? undefined : at(placed.orPort6, placed.host6),
+    dirAddress: at(placed.dirPort),
+    socksAddress: at(placed.socksPort),
+    clientUseIpv6: placed.node.ipv6 ? 1 : 0,
+    myFamily: placed.node.family === undefined || !isRelay(placed.node) ? undefined : family.map((node) => `$${must(inputs.fingerprints.get(node.name), 'every member of a family has its key before torrcs are written')}`).join(','),
+    resolvConfFile: inputs.resolvConfFile,
+    consensusParams: params.length === 0 ? undefined : params.map(([name, value]) => `${name}=${value}`).join(' '),
+    ...schedule(foreignAuthorities),
+    voteWhenRelays: foreignAuthorities || placed.node.implementation !== 'relish' ? undefined : network.nodes.filter((node) => isRelay(node) && node.phase === firstPhase).length,
+  }
+}
+
+/**
+ * Without C tor among the authorities the first vote does not wait, and later ones need not be often. With it, votes come
+ * as often as C tor can; seconds of the delays must leave slow machines time to exchange them.
+ */
+function schedule(foreignAuthorities: boolean): TemplateVariables {
+  return foreignAuthorities
+    ? { votingIntervalSec: 20, voteDelaySec: 4, distDelaySec: 4, initialVotingIntervalSec: 20, initialVoteDelaySec: 4, initialDistDelaySec: 4, intervalsValid: 4 }
+    : { votingIntervalSec: 300, voteDelaySec: 20, distDelaySec: 20, initialVotingIntervalSec: 30, initialVoteDelaySec: 5, initialDistDelaySec: 5, intervalsValid: 4 }
+}
