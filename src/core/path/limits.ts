@@ -1,0 +1,6 @@
+/** Limits of the path layer; docs/LIMITS.md says what happens at each. */
+
+/** Ports remembered as likely to be used again: the one unused for longest goes first. */
+export const predictedPortsMax = 128
+/** Tries to find a path in which no two hops are related, each with a fresh exit, before giving up. */
+export const pathAttemptsMax = 4
