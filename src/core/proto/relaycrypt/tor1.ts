@@ -1,0 +1,188 @@
+/**
+ * Relay encryption as Tor has had it from the start ("tor1"): AES in counter mode, and a running digest of which four
+ * bytes in the header say "this cell is for you" (tor-spec §5.5 and §6.1). Onion services use the same with SHA3-256 and
+ * AES-256 between client and service.
+ *
+ * The counter stream runs over all cells in order, so a whole batch is ciphered in one call. The digest runs over the
+ * cells that end here only; a cell that merely looks like ours leaves it as it was.
+ */
+
+import { assert } from '../../base/assert.ts'
+import { CELL_BODY_BYTES } from '../../cell/limits.ts'
+import { AesCtrStream } from '../../crypto/aes.ts'
+import { RunningDigest } from '../../crypto/hashes.ts'
+import type { ClientDecrypted, ClientLayer, Originated, RecognizedCell, RelayDecrypted, RelayLayer } from './layer.ts'
+
+const RECOGNIZED_AT = 1
+const DIGEST_AT = 5
+const DIGEST_BYTES = 4
+/** tor-spec §7.3.1: SENDMEs carry 20 bytes, longer digests are cut. */
+const TAG_BYTES = 20
+
+interface Tor1Variant {
+  readonly digest: 'sha1' | 'sha3-256'
+  readonly digestBytes: number
+  readonly keyBytes: number
+}
+
+const circuitVariant: Tor1Variant = { digest: 'sha1', digestBytes: 20, keyBytes: 16 }
+const onionServiceVariant: Tor1Variant = { digest: 'sha3-256', digestBytes: 32, keyBytes: 32 }
+
+/** Key material of a circuit hop: Df 20 | Db 20 | Kf 16 | Kb 16 (tor-spec §5.2.2). */
+export const TOR1_KEY_BYTES = 72
+/** Key material of the layer between client and onion service: Df 32 | Db 32 | Kf 32 | Kb 32 (rend-spec-v3 §4.3). */
+export const TOR1_ONION_SERVICE_KEY_BYTES = 128
+
+/** Both directions of one layer. */
+class Tor1Layer {
+  readonly forward: Tor1Direction
+  readonly backward: Tor1Direction
+
+  constructor(keys: Uint8Array) {
+    const variant = keys.length === TOR1_ONION_SERVICE_KEY_BYTES ? onionServiceVariant : circuitVariant
+    const { digestBytes, keyBytes } = variant
+    assert(keys.length === 2 * (digestBytes + keyBytes), 'key material has the length of a tor1 layer')
+    const cipherKeys = 2 * digestBytes
+    this.forward = new Tor1Direction(variant, keys.subarray(0, digestBytes), keys.slice(cipherKeys, cipherKeys + keyBytes))
+    this.backward = new Tor1Direction(variant, keys.subarray(digestBytes, cipherKeys), keys.slice(cipherKeys + keyBytes))
+  }
+}
+
+class Tor1Direction {
+  readonly #cipher: AesCtrStream
+  #digest: RunningDigest
+
+  constructor(variant: Tor1Variant, digestSeed: Uint8Array, key: Uint8Array) {
+    this.#cipher = new AesCtrStream(key)
+    this.#digest = new RunningDigest(variant.digest).update(digestSeed)
+  }
+
+  /** Ciphers; the same operation both ways. */
+  apply(payloads: Uint8Array): Uint8Array {
+    return this.#cipher.apply(payloads)
+  }
+
+  /** Fills in the digests of unciphered bodies, then ciphers. */
+  originate(payloads: Uint8Array): Originated {
+    const tags: Uint8Array[] = []
+    for (let at = 0; at < payloads.length; at += CELL_BODY_BYTES) {
+      // The digest is taken with its field zero (tor-spec §6.1), which is how bodies are written.
+      const digest = this.#digest.update(payloads.subarray(at, at + CELL_BODY_BYTES)).peek()
+      for (let i = 0; i < DIGEST_BYTES; i++) payloads[at + DIGEST_AT + i] = digest[i] as number
+      tags.push(digest.subarray(0, TAG_BYTES))
+    }
+    return { payloads: this.#cipher.apply(payloads), tags }
+  }
+
+  /** The tag of the deciphered body at `at`, if it ends here. The body's digest field is then zero. */
+  recognize(payloads: Uint8Array, at: number): Uint8Array | undefined {
+    // tor-spec §6.1: the digest needs a look only where the "recognized" field is zero.
+    if (payloads[at + RECOGNIZED_AT] !== 0 || payloads[at + RECOGNIZED_AT + 1] !== 0) return undefined
+    const field = at + DIGEST_AT
+    const [a, b, c, d] = [payloads[field], payloads[field + 1], payloads[field + 2], payloads[field + 3]]
+    payloads.fill(0, field, field + DIGEST_BYTES)
+    const candidate = this.#digest.copy().update(payloads.subarray(at, at + CELL_BODY_BYTES))
+    const digest = candidate.peek()
+    if (digest[0] === a && digest[1] === b && digest[2] === c && digest[3] === d) {
+      this.#digest = candidate
+      return digest.subarray(0, TAG_BYTES)
+    }
+    // tor-spec §6.1: no match, so the running digest stays as it was and the cell goes on.
+    payloads[field] = a as number
+    payloads[field + 1] = b as number
+    payloads[field + 2] = c as number
+    payloads[field + 3] = d as number
+    return undefined
+  }
+
+  /** Splits deciphered bodies, which it may change and hand on, into those that end here and the rest. */
+  split(payloads: Uint8Array): { recognized: readonly RecognizedCell[]; passing: Uint8Array | undefined } {
+    let recognized: RecognizedCell[] | undefined
+    const count = payloads.length / CELL_BODY_BYTES
+    for (let index = 0; index < count; index++) {
+      const at = index * CELL_BODY_BYTES
+      const tag = this.recognize(payloads, at)
+      if (tag === undefined) continue
+      recognized ??= []
+      recognized.push({ index, body: payloads.subarray(at, at + CELL_BODY_BYTES), tag })
+    }
+    if (recognized === undefined) return { recognized: none, passing: payloads }
+    if (recognized.length === count) return { recognized, passing: undefined }
+    return { recognized, passing: withoutCells(payloads, recognized) }
+  }
+}
+
+const none: readonly RecognizedCell[] = Object.freeze([])
+
+/** The cells of a batch that are not in `taken`, which is in order. */
+function withoutCells(payloads: Uint8Array, taken: readonly RecognizedCell[]): Uint8Array {
+  const rest = new Uint8Array(payloads.length - taken.length * CELL_BODY_BYTES)
+  let written = 0
+  let from = 0
+  for (const { index } of taken) {
+    const run = payloads.subarray(from, index * CELL_BODY_BYTES)
+    rest.set(run, written)
+    written += run.length
+    from = (index + 1) * CELL_BODY_BYTES
+  }
+  rest.set(payloads.subarray(from), written)
+  return rest
+}
+
+/** The relay's end of a layer made from `keys`: 72 bytes. */
+export class Tor1RelayLayer implements RelayLayer {
+  readonly tagBytes = TAG_BYTES
+  readonly #layer: Tor1Layer
+
+  constructor(keys: Uint8Array) {
+    this.#layer = new Tor1Layer(keys)
+  }
+
+  decryptForward(payloads: Uint8Array): RelayDecrypted {
+    const { forward } = this.#layer
+    return forward.split(forward.apply(payloads))
+  }
+
+  encryptBackward(payloads: Uint8Array): Uint8Array {
+    return this.#layer.backward.apply(payloads)
+  }
+
+  originateBackward(payloads: Uint8Array): Originated {
+    return this.#layer.backward.originate(payloads)
+  }
+}
+
+/**
+ * The client's end of a layer made from `keys`: 72 bytes, or 128 for the layer shared with an onion service. The service
+ * itself uses one, too, with `reversed`: seen from it, the client is "forward".
+ */
+export class Tor1ClientLayer implements ClientLayer {
+  readonly tagBytes = TAG_BYTES
+  readonly #out: Tor1Direction
+  readonly #in: Tor1Direction
+
+  constructor(keys: Uint8Array, reversed = false) {
+    const layer = new Tor1Layer(keys)
+    this.#out = reversed ? layer.backward : layer.forward
+    this.#in = reversed ? layer.forward : layer.backward
+  }
+
+  originateForward(payloads: Uint8Array): Originated {
+    return this.#out.originate(payloads)
+  }
+
+  encryptForward(payloads: Uint8Array): Uint8Array {
+    return this.#out.apply(payloads)
+  }
+
+  decryptBackward(payloads: Uint8Array, indexes: readonly number[]): ClientDecrypted {
+    const { recognized, passing } = this.#in.split(this.#in.apply(payloads))
+    if (recognized.length === 0) return { recognized, passing, indexes }
+    const ended = new Set(recognized.map((cell) => cell.index))
+    return {
+      recognized: recognized.map((cell) => ({ ...cell, index: indexes[cell.index] as number })),
+      passing,
+      indexes: indexes.filter((_, place) => !ended.has(place)),
+    }
+  }
+}
