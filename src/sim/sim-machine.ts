@@ -1,0 +1,187 @@
+/**
+ * A machine of the simulation: addresses, a wall clock of its own, a disk, and at most one program at a time. `boot`
+ * gives the program its Runtime; a crash ends it as `kill -9` would; the disk stays.
+ */
+
+import { assert } from '../core/base/assert.ts'
+import { asRelishError } from '../core/base/errors.ts'
+import type { Rng } from '../core/base/rng.ts'
+import { monotonicMs, wallMs, type WallMs } from '../core/base/time.ts'
+import { rsaKeyFromRng } from '../core/crypto/rsa-seeded.ts'
+import type { LogLevel, Runtime, Timer } from '../runtime/index.ts'
+import type { RelishError } from '../core/base/errors.ts'
+import type { EventQueue } from './event-queue.ts'
+import { SimFiles } from './sim-files.ts'
+import type { SimNames } from './sim-names.ts'
+import type { NetworkMachine, NetworkProgram, SimListener, SimNetwork } from './sim-network.ts'
+import type { SimStream } from './sim-stream.ts'
+import { tlsKeyFromRng } from './tls-key.ts'
+import type { TraceRecorder } from './trace-recorder.ts'
+
+export interface MachineOptions {
+  readonly name: string
+  /** Canonical IP addresses that are this machine's own. */
+  readonly addresses: readonly string[]
+  /** For the link model. */
+  readonly region?: string
+  /** How far its wall clock is ahead of true time. */
+  readonly clockSkewMs?: number
+  /** Draws nothing from the simulation and may be handled by code with promises: the run waits for it after each event that touches it. */
+  readonly isObserver?: boolean
+}
+
+/** What a machine needs of the simulation it is part of. */
+export interface MachineWorld {
+  readonly queue: EventQueue
+  readonly network: SimNetwork
+  readonly names: SimNames
+  readonly trace: TraceRecorder
+  readonly startMs: WallMs
+  readonly rsaBitsMax: number
+  /** The stream of random bytes for a purpose, newly made. */
+  readonly rng: (purpose: string) => Rng
+  readonly onBug: (machine: string, error: RelishError) => void
+  readonly onObserverTouched: () => void
+  readonly logEnabled: (level: LogLevel, domain: string) => boolean
+  readonly log: (machine: string, level: LogLevel, domain: string, message: string) => void
+}
+
+export class SimMachine implements NetworkMachine {
+  readonly name: string
+  readonly addresses: readonly string[]
+  readonly region: string
+  readonly files: SimFiles
+  readonly #world: MachineWorld
+  readonly #isObserver: boolean
+  #skewMs: number
+  #boots = 0
+  #program: Program | undefined
+
+  constructor(options: MachineOptions, world: MachineWorld) {
+    this.name = options.name
+    this.addresses = options.addresses
+    this.region = options.region ?? 'local'
+    this.#skewMs = options.clockSkewMs ?? 0
+    this.#isObserver = options.isObserver ?? false
+    this.#world = world
+    this.files = new SimFiles(
+      () => this.wallNow(),
+      (path, content) => world.trace.record(this.name, { event: 'file.write', path, bytes: content.length }),
+    )
+  }
+
+  get isRunning(): boolean {
+    return this.#program !== undefined
+  }
+
+  wallNow(): WallMs {
+    return wallMs(this.#world.startMs + Math.floor(this.#world.queue.nowUs / 1000) + this.#skewMs)
+  }
+
+  /** Fault: the wall clock jumps. */
+  setClockSkew(skewMs: number): void {
+    this.#skewMs = skewMs
+  }
+
+  /** Starts a program on the machine and gives it its Runtime. */
+  boot(): Runtime {
+    assert(this.#program === undefined, 'a machine runs one program at a time')
+    this.#boots++
+    const program = new Program(this, this.#world, this.#isObserver)
+    this.#program = program
+    this.#world.trace.record(this.name, { event: 'machine.boot', boots: this.#boots })
+    return makeRuntime(this, program, this.#world, this.#boots)
+  }
+
+  /** Ends the program at once: its handlers are called no more, the kernel closes its sockets. */
+  crash(): void {
+    const program = this.#program
+    if (program === undefined) return
+    this.#program = undefined
+    program.alive = false
+    this.#world.network.closeAll(program)
+    this.#world.trace.record(this.name, { event: 'machine.crash' })
+  }
+
+  /** Fault: the program stands still, as after SIGSTOP. What happens to it meanwhile waits. */
+  pause(): void {
+    this.#program?.pause()
+  }
+
+  resume(): void {
+    this.#program?.resume()
+  }
+}
+
+class Program implements NetworkProgram {
+  readonly machine: NetworkMachine
+  readonly streams = new Set<SimStream>()
+  readonly listeners = new Set<SimListener>()
+  alive = true
+  readonly #world: MachineWorld
+  readonly #isObserver: boolean
+  /** Work that arrived during a pause; undefined while running. */
+  #missed: (() => void)[] | undefined
+
+  constructor(machine: NetworkMachine, world: MachineWorld, isObserver: boolean) {
+    this.machine = machine
+    this.#world = world
+    this.#isObserver = isObserver
+  }
+
+  run(work: () => void): void {
+    if (!this.alive) return
+    if (this.#missed !== undefined) {
+      this.#missed.push(work)
+      return
+    }
+    if (this.#isObserver) this.#world.onObserverTouched()
+    try {
+      work()
+    } catch (thrown) {
+      this.#world.onBug(this.machine.name, asRelishError(thrown))
+    }
+  }
+
+  pause(): void {
+    this.#missed ??= []
+  }
+
+  resume(): void {
+    const missed = this.#missed
+    this.#missed = undefined
+    for (const work of missed ?? []) this.#world.queue.schedule(0, () => this.run(work))
+  }
+}
+
+function makeRuntime(machine: SimMachine, program: Program, world: MachineWorld, boot: number): Runtime {
+  const { queue } = world
+  const streams = new Map<string, Rng>()
+  const rng = (purpose: string): Rng => {
+    const known = streams.get(purpose)
+    if (known !== undefined) return known
+    // A second life must not repeat the draws of the first.
+    const made = world.rng(`machine ${machine.name} boot ${boot} ${purpose}`)
+    streams.set(purpose, made)
+    return made
+  }
+  return {
+    monotonicNow: () => monotonicMs(queue.nowUs / 1000),
+    wallNow: () => machine.wallNow(),
+    setTimer: (delay, callback): Timer => queue.schedule(delay * 1000, () => program.run(callback)),
+    rng,
+    network: world.network.forProgram(program),
+    resolver: world.names.forProgram(program),
+    files: machine.files,
+    log: {
+      enabled: (level, domain) => world.logEnabled(level, domain),
+      write: (level, domain, message) => world.log(machine.name, level, domain, message),
+    },
+    trace: { emit: (event) => world.trace.record(machine.name, event) },
+    generateRsaKey: (bits, onKey) => {
+      const key = rsaKeyFromRng(rng('rsa keys'), Math.min(bits, world.rsaBitsMax))
+      queue.schedule(0, () => program.run(() => onKey(key)))
+    },
+    generateTlsKey: () => tlsKeyFromRng(rng('tls keys')),
+  }
+}
