@@ -66,41 +66,36 @@ const CROSS_CERT_LIFETIME = hours(6 * 30 * 24)
  * possibly before it returns, with the keys or with what is wrong (`bad-document` names the file; `local-io`).
  */
 export function loadOrCreateRelayKeys(store: KeyStore, options: RelayKeyOptions, onDone: (result: RelayKeys | RelishError) => void): void {
+  let finished = false
   let rsaIdentity: RsaPrivateKey | undefined
   let tapOnionKey: RsaPrivateKey | undefined
-  const finishWhenComplete = (): void => {
-    if (rsaIdentity === undefined || tapOnionKey === undefined) return
+  /** Runs a step; an error of any step is the result, once. */
+  const step = (action: () => void): void => {
+    if (finished) return
     let result: RelayKeys | RelishError
     try {
+      action()
+      if (rsaIdentity === undefined || tapOnionKey === undefined) return
       result = assemble(store, options, rsaIdentity, tapOnionKey)
     } catch (error) {
       result = asRelishError(error)
     }
+    finished = true
     onDone(result)
   }
-  try {
+  const generate = (path: string, keep: (key: RsaPrivateKey) => void): void =>
+    options.generateRsaKey(1024, (key) =>
+      step(() => {
+        store.write(path, emitRsaKeyFile(key))
+        keep(key)
+      }),
+    )
+  step(() => {
     rsaIdentity = readKey(store, keyFilePaths.rsaIdentity, parseRsaKeyFile)
     tapOnionKey = readKey(store, keyFilePaths.tapOnion, parseRsaKeyFile)
-  } catch (error) {
-    onDone(asRelishError(error))
-    return
-  }
-  if (rsaIdentity === undefined) {
-    options.generateRsaKey(1024, (key) => {
-      rsaIdentity = key
-      store.write(keyFilePaths.rsaIdentity, emitRsaKeyFile(key))
-      finishWhenComplete()
-    })
-  }
-  if (tapOnionKey === undefined) {
-    options.generateRsaKey(1024, (key) => {
-      tapOnionKey = key
-      store.write(keyFilePaths.tapOnion, emitRsaKeyFile(key))
-      finishWhenComplete()
-    })
-    return
-  }
-  finishWhenComplete()
+  })
+  if (!finished && rsaIdentity === undefined) generate(keyFilePaths.rsaIdentity, (key) => (rsaIdentity = key))
+  if (!finished && tapOnionKey === undefined) generate(keyFilePaths.tapOnion, (key) => (tapOnionKey = key))
 }
 
 function assemble(store: KeyStore, options: RelayKeyOptions, rsaIdentity: RsaPrivateKey, tapOnionKey: RsaPrivateKey): RelayKeys {
