@@ -1,0 +1,304 @@
+/**
+ * A network whose nodes are child processes on loopback sockets. `prepareProcessNetwork` makes everything up to the
+ * torrcs; `ProcessNetwork` starts, watches, asks and stops the nodes.
+ */
+
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { must } from '../../core/base/assert.ts'
+import { RelishError } from '../../core/base/errors.ts'
+import { createHostRuntime } from '../../host/host-runtime.ts'
+import type { HostRuntime } from '../../host/host-options.ts'
+import type { NodeCommand, NodeInspection } from '../../runtime/events.ts'
+import type { Network as RuntimeNetwork } from '../../runtime/index.ts'
+import { claimAddressBlock, type AddressBlock, type ReservedPort } from '../addresses.ts'
+import { startNameServer, type RunningNameServer } from '../name-server.ts'
+import type { ResolvedNetwork, ResolvedNode } from '../network-types.ts'
+import { packageRoot } from '../package-root.ts'
+import type { NetworkPlacement, NodePlacement } from '../placement.ts'
+import { prepareKeys, type PreparedKeys } from '../prepare-keys.ts'
+import { renderNodeTorrc, type TorrcInputs } from '../render-torrc.ts'
+import { lockRunDirectory, type RunDirectory, type RunLock } from '../run-directory.ts'
+import type { ExtraNode, NodeEventRecord, NodeStatus, RunningNetwork, WorldClock } from './backend.ts'
+import { EventHub } from './event-hub.ts'
+import { NodeProcess } from './node-process.ts'
+import { NodeWatch } from './node-watch.ts'
+import { checkMachine, placeNode, portsOf, reserveAgain } from './place-network.ts'
+
+export interface ProcessNetworkOptions {
+  readonly network: ResolvedNetwork
+  readonly directory: RunDirectory
+  /** The network file as written, kept in the run directory. */
+  readonly text: string
+  readonly logLevel?: TorrcInputs['logLevel']
+  /** What runs a relish node: program and first arguments. `dist/relish-tor.js` if absent. */
+  readonly nodeProgram?: readonly [string, ...string[]]
+}
+
+/** One node as this backend holds it. */
+interface Member {
+  readonly node: ResolvedNode
+  readonly placement: NodePlacement
+  readonly watch: NodeWatch
+  /** Bound sockets that no process has taken over yet. */
+  reserved: readonly ReservedPort[]
+  process: NodeProcess | undefined
+  readonly extra: boolean
+}
+
+/** Locks the run directory, claims addresses and ports, makes keys and writes torrcs. Starts nothing. */
+export async function prepareProcessNetwork(options: ProcessNetworkOptions): Promise<ProcessNetwork> {
+  const { network, directory } = options
+  refuseForeign(network)
+  await checkMachine(network)
+  const lock = await lockRunDirectory(directory)
+  try {
+    const record = directory.readRecord()
+    directory.make(network.nodes.map((node) => node.name))
+    const block = await claimAddressBlock(record?.addressBytes)
+    const same = block.bytes === record?.addressBytes
+    const placed = await Promise.all(network.nodes.map((node) => placeNode(node, network, block, directory, (same ? record?.ports[node.name] : undefined) ?? {})))
+    const nameServer = await startNameServer(block.observerHost)
+    const placement: NetworkPlacement = {
+      network,
+      nodes: placed.map((one) => one.placement),
+      observerHost: block.observerHost,
+      nameServer: nameServer.address,
+      distinctAddresses: block.distinct,
+    }
+    const keys = await prepareKeys(placement.nodes)
+    writeFileSync(directory.networkFile, options.text)
+    writeFileSync(directory.resolvConf, `nameserver ${nameServer.address.host}:${nameServer.address.port}\n`)
+    const made = new ProcessNetwork(options, lock, block, placement, nameServer, keys)
+    for (const { placement: node, reserved } of placed) made.add(node, reserved, false)
+    directory.writeRecord({
+      version: 1,
+      network,
+      addressBytes: block.bytes,
+      ports: Object.fromEntries(placement.nodes.map((node) => [node.node.name, portsOf(node)])),
+    })
+    return made
+  } catch (error) {
+    await lock.release()
+    throw error
+  }
+}
+
+function refuseForeign(network: ResolvedNetwork): void {
+  const foreign = network.nodes.find((node) => node.implementation !== 'relish')
+  if (foreign !== undefined) throw new RelishError('unavailable', `${foreign.name} is to be run by C tor, which this version does not start yet`)
+}
+
+export class ProcessNetwork implements RunningNetwork {
+  readonly world = 'processes'
+  readonly network: ResolvedNetwork
+  readonly placement: NetworkPlacement
+  readonly clock: WorldClock
+  readonly observer: RuntimeNetwork
+  readonly nameServer: RunningNameServer
+  readonly directory: RunDirectory
+  readonly #options: ProcessNetworkOptions
+  readonly #lock: RunLock
+  readonly #block: AddressBlock
+  readonly #keys: PreparedKeys
+  readonly #members = new Map<string, Member>()
+  readonly #hub: EventHub
+  readonly #host: HostRuntime
+  #nextIndex: number
+  #closing: Promise<void> | undefined
+
+  constructor(options: ProcessNetworkOptions, lock: RunLock, block: AddressBlock, placement: NetworkPlacement, nameServer: RunningNameServer, keys: PreparedKeys) {
+    this.#options = options
+    this.#lock = lock
+    this.#block = block
+    this.#keys = keys
+    this.network = options.network
+    this.directory = options.directory
+    this.placement = placement
+    this.nameServer = nameServer
+    this.#nextIndex = options.network.nodes.length
+    const startMs = performance.now()
+    this.clock = {
+      now: () => performance.now() - startMs,
+      sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+      wallNow: () => Date.now(),
+    }
+    this.#hub = new EventHub((ms, callback) => {
+      const timer = setTimeout(callback, ms)
+      return () => clearTimeout(timer)
+    })
+    this.#host = createHostRuntime({
+      dataDirectory: join(options.directory.path, 'observer'),
+      onBug: (error) => {
+        throw error
+      },
+    })
+    this.observer = this.#host.network
+  }
+
+  /** Takes in a placed node and writes its torrc. */
+  add(placement: NodePlacement, reserved: readonly ReservedPort[], extra: boolean): void {
+    const name = placement.node.name
+    mkdirSync(placement.dataDirectory, { recursive: true, mode: 0o700 })
+    writeFileSync(this.directory.torrc(name), renderNodeTorrc(this.#torrcInputs(), placement))
+    this.#members.set(name, { node: placement.node, placement, watch: new NodeWatch(name, () => this.clock.now()), reserved, process: undefined, extra })
+  }
+
+  #torrcInputs(): TorrcInputs {
+    return {
+      placement: this.placement,
+      authorities: this.#keys.authorities,
+      fingerprints: this.#keys.fingerprints,
+      logLevel: this.#options.logLevel ?? 'notice',
+      resolvConfFile: this.directory.resolvConf,
+    }
+  }
+
+  async start(names: readonly string[]): Promise<void> {
+    const members = names.map((name) => this.#member(name)).filter((member) => member.process === undefined)
+    await Promise.all(
+      members.map(async (member) => {
+        if (member.reserved.length === 0) member.reserved = await reserveAgain(member.placement)
+      }),
+    )
+    // In one turn: no connection can arrive at a socket of ours between its node's start and our closing it.
+    for (const member of members) this.#launch(member)
+    for (const member of members) {
+      for (const port of member.reserved) port.release()
+      member.reserved = []
+    }
+    this.#hub.changed()
+  }
+
+  #launch(member: Member): void {
+    const { name } = member.node
+    const child: NodeProcess = new NodeProcess({
+      name,
+      program: this.#options.nodeProgram ?? defaultNodeProgram(),
+      torrc: this.directory.torrc(name),
+      errorFile: this.directory.nodeErrors(name),
+      listeners: member.reserved,
+      onEvent: (event) => {
+        member.watch.handle(event)
+        this.#emit({ atMs: this.clock.now(), node: name, event })
+      },
+      onExit: (reason) => {
+        if (member.process === child) member.process = undefined
+        member.watch.ended(reason === undefined ? { kind: 'stopped' } : { kind: 'died', reason })
+        this.#emit({ atMs: this.clock.now(), node: name, event: { kind: 'stopped', reason: reason ?? 'asked to' } })
+      },
+    })
+    member.process = child
+    member.watch.started(child.pid)
+  }
+
+  #emit(record: NodeEventRecord): void {
+    this.#hub.emit(record)
+  }
+
+  async stop(names: readonly string[]): Promise<void> {
+    await Promise.all(names.map((name) => this.#member(name).process?.stop()))
+  }
+
+  async kill(name: string): Promise<void> {
+    await this.#running(name).kill()
+  }
+
+  /** Sends a Unix signal that a node acts upon. */
+  signal(name: string, signal: 'SIGHUP' | 'SIGUSR1' | 'SIGUSR2'): void {
+    this.#running(name).signal(signal)
+  }
+
+  async addNode(extra: ExtraNode): Promise<NodePlacement> {
+    if (this.#members.has(extra.name)) throw new RelishError('config', `there is a node ${extra.name} already`)
+    const node: ResolvedNode = {
+      name: extra.name,
+      index: this.#nextIndex++,
+      group: 'extra',
+      role: extra.role,
+      implementation: 'relish',
+      tor: undefined,
+      phase: 1,
+      family: undefined,
+      ipv6: false,
+      torrc: extra.torrc,
+    }
+    const { placement, reserved } = await placeNode(node, this.network, this.#block, this.directory, {})
+    this.add(placement, reserved, true)
+    await this.start([extra.name])
+    return placement
+  }
+
+  async removeNode(name: string): Promise<void> {
+    const member = this.#member(name)
+    if (!member.extra) throw new RelishError('bug', `${name} belongs to the network file`)
+    await member.process?.stop()
+    this.#members.delete(name)
+    rmSync(member.placement.dataDirectory, { recursive: true, force: true })
+  }
+
+  nodes(): readonly ResolvedNode[] {
+    return [...this.#members.values()].map((member) => member.node)
+  }
+
+  placementOf(name: string): NodePlacement {
+    return this.#member(name).placement
+  }
+
+  status(name: string): NodeStatus {
+    return this.#member(name).watch.status()
+  }
+
+  command(name: string, command: NodeCommand): Promise<unknown> {
+    const { process: child } = this.#member(name)
+    return child === undefined ? Promise.reject(new RelishError('unavailable', `${name} does not run`)) : child.command(command)
+  }
+
+  async inspect(name: string): Promise<NodeInspection> {
+    return (await this.command(name, { command: 'inspect' })) as NodeInspection
+  }
+
+  onEvent(listener: (record: NodeEventRecord) => void): () => void {
+    return this.#hub.onEvent(listener)
+  }
+
+  waitFor(words: string, condition: () => boolean, timeoutMs: number): Promise<void> {
+    return this.#hub.waitFor(words, condition, timeoutMs)
+  }
+
+  torrcOf(name: string): string {
+    return readFileSync(this.directory.torrc(name), 'utf8')
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    await this.stop([...this.#members.keys()])
+    for (const member of this.#members.values()) for (const port of member.reserved) port.release()
+    this.#host.close()
+    await this.nameServer.close()
+    await this.#block.release()
+    await this.#lock.release()
+  }
+
+  #member(name: string): Member {
+    const member = this.#members.get(name)
+    if (member === undefined) throw new RelishError('config', `there is no node ${name}`, { hint: `nodes: ${[...this.#members.keys()].join(', ')}` })
+    return member
+  }
+
+  #running(name: string): NodeProcess {
+    const child = this.#member(name).process
+    if (child === undefined) throw new RelishError('unavailable', `${name} does not run`)
+    return must(child, 'a running node has a process')
+  }
+}
+
+function defaultNodeProgram(): readonly [string, ...string[]] {
+  const program = join(packageRoot(), 'dist', 'relish-tor.js')
+  if (!existsSync(program)) throw new RelishError('local-io', `${program} is missing`, { hint: 'run `npm run build`' })
+  return [process.execPath, program]
+}
