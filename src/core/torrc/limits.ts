@@ -1,0 +1,10 @@
+/** Limits of the torrc layer; docs/LIMITS.md says what happens at each. */
+
+/** Depth of files that include files, as in C tor. */
+export const includeDepthMax = 31
+/** Lines of all files of one configuration together. */
+export const configLinesMax = 100_000
+/** Size of one configuration file, in bytes. */
+export const configFileBytesMax = 8 * 1024 * 1024
+/** Files that one `%include` pattern may name. */
+export const includeFilesMax = 1000

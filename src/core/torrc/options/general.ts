@@ -1,0 +1,73 @@
+/** Options of every node: the network it belongs to, addresses, limits, bandwidth. */
+
+import {
+  allLines, autobool, bool, commaList, eachLine, filename, float, interval, memory, msecInterval, natural, optionsOf, policyLines, text, textLines,
+} from '../option-spec.ts'
+import { parseDirAuthorityLine, parseFallbackDirLine } from '../directory-lines.ts'
+import { ports, routerSet } from './kinds.ts'
+import { parseOutboundLines } from '../outbound.ts'
+
+const option = optionsOf('general')
+const noProxy = 'links are dialled directly or through HTTPSProxy'
+
+export const generalOptions = {
+  DirAuthority: option(eachLine('LineList', parseDirAuthorityLine), undefined, 'A directory authority: [nickname] [orport=PORT] [v3ident=FP] ADDRESS:DIRPORT FINGERPRINT'),
+  AlternateDirAuthority: option(eachLine('LineList', parseDirAuthorityLine), undefined, 'As DirAuthority, without replacing the default bridge authority'),
+  AlternateBridgeAuthority: option(eachLine('LineList', parseDirAuthorityLine), undefined, 'As DirAuthority, for the bridge authority only'),
+  FallbackDir: option(eachLine('LineList', parseFallbackDirLine), undefined, 'A directory cache to bootstrap from: ADDRESS:DIRPORT orport=PORT id=FINGERPRINT'),
+  UseDefaultFallbackDirs: option(bool, '1', 'Whether the built-in fallback directories are used', { noEffect: 'there are none built in' }),
+  DirAuthorityFallbackRate: option(float, '0.1', 'Weight of authorities among fallback directories'),
+  DisableNetwork: option(bool, '0', 'Neither listen nor connect, except for control'),
+  OutboundBindAddress: option(allLines('LineList', {}, parseOutboundLines), undefined, 'Local address of outgoing connections, one of each family'),
+  OutboundBindAddressOR: option(allLines('LineList', {}, parseOutboundLines), undefined, 'The same for connections to relays'),
+  OutboundBindAddressExit: option(allLines('LineList', {}, parseOutboundLines), undefined, 'The same for connections an exit makes'),
+  OutboundBindAddressPT: option(allLines('LineList', {}, parseOutboundLines), undefined, 'The same for pluggable transports', { defaultOnly: 'there are no pluggable transports' }),
+  HTTPSProxy: option(text, undefined, 'HTTP proxy, HOST[:PORT], that is asked to CONNECT to relays'),
+  HTTPSProxyAuthenticator: option(text, undefined, 'USER:PASSWORD for HTTPSProxy', { defaultOnly: 'proxies are used without authentication' }),
+  HTTPProxy: option(text, undefined, 'Proxy for directory requests', { defaultOnly: noProxy }),
+  HTTPProxyAuthenticator: option(text, undefined, 'USER:PASSWORD for HTTPProxy', { defaultOnly: noProxy }),
+  Socks4Proxy: option(text, undefined, 'SOCKS 4 proxy for connections to relays', { defaultOnly: noProxy }),
+  Socks5Proxy: option(text, undefined, 'SOCKS 5 proxy for connections to relays', { defaultOnly: noProxy }),
+  Socks5ProxyUsername: option(text, undefined, 'User for Socks5Proxy', { defaultOnly: noProxy }),
+  Socks5ProxyPassword: option(text, undefined, 'Password for Socks5Proxy', { defaultOnly: noProxy }),
+  TCPProxy: option(text, undefined, 'Proxy for all connections', { defaultOnly: noProxy }),
+  BandwidthRate: option(memory, '1 GB', 'Mean bytes a second in each direction'),
+  BandwidthBurst: option(memory, '1 GB', 'Largest burst in bytes in each direction'),
+  PerConnBWRate: option(memory, '0', 'Mean bytes a second of one connection from a client; 0 for the consensus value'),
+  PerConnBWBurst: option(memory, '0', 'Burst of one connection from a client; 0 for the consensus value'),
+  CountPrivateBandwidth: option(bool, '0', 'Whether rate limits apply to private addresses too', { testing: '1' }),
+  TokenBucketRefillInterval: option(msecInterval, '100 msec', 'How often rate limits are refilled', { fixed: true }),
+  ConnLimit: option(natural, '1000', 'File descriptors the process must be allowed', { noEffect: 'Node.js raises the limit to the hard limit at start' }),
+  ConstrainedSockets: option(bool, '0', 'Shrink socket buffers', { defaultOnly: 'Node.js cannot set socket buffer sizes of TCP' }),
+  ConstrainedSockSize: option(memory, '8192', 'Size for ConstrainedSockets', { noEffect: 'it is read only with ConstrainedSockets' }),
+  DisableOOSCheck: option(bool, '1', 'Do not close connections when sockets run out', { noEffect: 'connections are refused, not closed, at the limit' }),
+  KeepalivePeriod: option(interval, '5 minutes', 'How often a PADDING cell keeps an idle link alive'),
+  MaxMemInQueues: option(memory, '0', 'Bytes of queued cells at which circuits are closed; 0 to choose by memory'),
+  ConnectionPadding: option(autobool, 'auto', 'Link padding against flow records'),
+  ReducedConnectionPadding: option(bool, '0', 'Less link padding and shorter-lived links'),
+  CircuitPadding: option(bool, '1', 'Circuit padding machines'),
+  ReducedCircuitPadding: option(bool, '0', 'Only cheap circuit padding machines'),
+  PaddingStatistics: option(bool, '1', 'Publish how much padding was seen'),
+  ConfluxEnabled: option(autobool, 'auto', 'Use several circuits for one stream', { noEffect: 'conflux is not announced, so no peer asks for it' }),
+  ConfluxClientUX: option(text, 'throughput', 'What conflux is tuned for', { noEffect: 'conflux is not used' }),
+  CompiledProofOfWorkHash: option(autobool, 'auto', 'How proof-of-work hashes are computed', { noEffect: 'there is one way only' }),
+  KISTSchedRunInterval: option(msecInterval, '0 msec', 'Interval of the KIST scheduler', { noEffect: 'cells are scheduled by the writability of the link' }),
+  KISTSockBufSizeFactor: option(float, '1.0', 'Buffer factor of the KIST scheduler', { noEffect: 'cells are scheduled by the writability of the link' }),
+  Schedulers: option(commaList, 'KIST,KISTLite,Vanilla', 'Order of preference among cell schedulers', { noEffect: 'there is one scheduler' }),
+  CircuitPriorityHalflife: option(float, '-1.0', 'Half-life in seconds of a circuit’s activity, by which quiet circuits go first'),
+  ExtendByEd25519ID: option(autobool, 'auto', 'Name the next relay by its Ed25519 identity too when extending'),
+  UseMicrodescriptors: option(autobool, 'auto', 'Use microdescriptors to build circuits'),
+  FetchDirInfoEarly: option(bool, '0', 'Fetch directory documents as caches do, before clients'),
+  FetchDirInfoExtraEarly: option(bool, '0', 'Fetch directory documents as authorities do'),
+  FetchServerDescriptors: option(bool, '1', 'Fetch descriptors and microdescriptors of relays'),
+  FetchUselessDescriptors: option(bool, '0', 'Fetch descriptors of relays that are not in use'),
+  DownloadExtraInfo: option(bool, '0', 'Fetch and serve extra-info documents'),
+  MaxUnparseableDescSizeToLog: option(memory, '10 MB', 'Space for documents that did not parse'),
+  GeoIPFile: option(filename, undefined, 'Countries of IPv4 addresses', { noEffect: 'countries are not looked up' }),
+  GeoIPv6File: option(filename, undefined, 'Countries of IPv6 addresses', { noEffect: 'countries are not looked up' }),
+  NodeFamily: option(textLines, undefined, 'Relays, with commas between them, that never share a circuit'),
+  ExcludeNodes: option(routerSet, undefined, 'Relays never used'),
+  StrictNodes: option(bool, '0', 'Whether ExcludeNodes holds even where that breaks a function'),
+  MetricsPort: option(ports('metrics'), undefined, 'Where to serve counters for Prometheus', { defaultOnly: 'counters are served by inspection' }),
+  MetricsPortPolicy: option(policyLines, undefined, 'Who may connect to MetricsPort'),
+}
