@@ -57,8 +57,8 @@ export const layers: Readonly<Record<string, Layer>> = {
   'core/hs': pureLayer([...view, 'core/cell']),
   runtime: pureLayer([...crypto]),
   node: pureLayer([...core, 'runtime'], []),
-  host: { mayImport: [...crypto, 'core/cert', 'runtime'], modules: ['node:net', 'node:tls', 'node:fs', 'node:path', 'node:crypto', 'node:dns', 'node:timers', 'node:os'], pure: false },
-  sim: { mayImport: [...crypto, 'core/cert', 'runtime'], modules: ['node:crypto'], pure: false },
+  host: { mayImport: [...cert, 'runtime'], modules: ['node:net', 'node:tls', 'node:fs', 'node:path', 'node:crypto', 'node:dns', 'node:timers', 'node:os'], pure: false },
+  sim: { mayImport: [...cert, 'runtime'], modules: ['node:crypto', 'node:zlib', '@noble/curves'], pure: false },
   testnet: { mayImport: [...core, 'runtime', 'node', 'host', 'sim'], modules: ['*'], pure: false },
   cli: { mayImport: [...core, 'runtime', 'node', 'host', 'sim', 'testnet'], modules: ['*'], pure: false },
 }
