@@ -205,7 +205,9 @@ export class Cursor {
     while (this.more()) {
       if (number > 0 && stops.length > 0 && this.#atStop(stops)) break
       if (this.text.charCodeAt(this.at) === 64) {
-        if (annotations === 'refuse' || number > 0) throw documentError(table.name, this.line, undefined, 'annotation where none is allowed')
+        // Behind the first item an annotation belongs to the next document.
+        if (annotations === 'skip' && number > 0) break
+        if (annotations === 'refuse') throw documentError(table.name, this.line, undefined, 'annotation where none is allowed')
         this.#skipLine()
         continue
       }
