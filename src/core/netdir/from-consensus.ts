@@ -40,8 +40,9 @@ function relayStatus(status: RouterStatus): RelayStatus {
   }
 }
 
-/** `rejectPrivate`: the ClientRejectInternalAddresses option. */
-export function descriptorFromMicrodescriptor(document: Microdescriptor, rejectPrivate: boolean): RelayDescriptor {
+/** `rejectPrivate`: the ClientRejectInternalAddresses option. Undefined without an ntor key: no circuit can use the relay. */
+export function descriptorFromMicrodescriptor(document: Microdescriptor, rejectPrivate: boolean): RelayDescriptor | undefined {
+  if (document.ntorOnionKey === undefined) return undefined
   return {
     ed25519Identity: document.ed25519Identity,
     ntorOnionKey: document.ntorOnionKey,
