@@ -61,9 +61,9 @@ export class Reader {
     return this.#bytes.subarray(at, at + length)
   }
 
-  /** A copy of the next `length` bytes. */
+  /** A copy of the next `length` bytes: not with `slice`, which for a Buffer shares memory. */
   take(length: number, what = 'bytes'): Uint8Array {
-    return this.view(length, what).slice()
+    return new Uint8Array(this.view(length, what))
   }
 
   /** A view of all that is left. */
