@@ -3,14 +3,14 @@
 import { generateKeyPair, generateKeyPairSync, randomFillSync, sign } from 'node:crypto'
 import { RelishError, asRelishError } from '../core/base/errors.ts'
 import { SeededRng, type Rng } from '../core/base/rng.ts'
-import { durationMs, monotonicMs, wallMs, type DurationMs } from '../core/base/time.ts'
+import { durationMs, monotonicMs, wallMs } from '../core/base/time.ts'
 import { RsaPrivateKey } from '../core/crypto/rsa.ts'
-import type { Log, Timer, TlsKey } from '../runtime/index.ts'
+import type { Log, TlsKey } from '../runtime/index.ts'
 import { HostFiles } from './host-files.ts'
 import { HostNetwork } from './host-network.ts'
 import type { HostOptions, HostRuntime } from './host-options.ts'
 import { HostResolver } from './host-resolver.ts'
-import { nodeTimerMsMax } from './limits.ts'
+import { HostTimers } from './host-timers.ts'
 
 const silentLog: Log = Object.freeze({ enabled: () => false, write: () => undefined })
 
@@ -75,42 +75,5 @@ function generateTlsKey(): TlsKey {
     privateKeyDer: new Uint8Array(privateKey.export({ format: 'der', type: 'pkcs8' })),
     publicKeyDer: new Uint8Array(publicKey.export({ format: 'der', type: 'spki' })),
     sign: (data) => new Uint8Array(sign('sha256', data, privateKey)),
-  }
-}
-
-/** Timers that can all be cancelled at once, and that count delays longer than Node.js's own limit. */
-class HostTimers {
-  readonly #guard: (work: () => void) => void
-  readonly #running = new Set<Timer>()
-
-  constructor(guard: (work: () => void) => void) {
-    this.#guard = guard
-  }
-
-  set(delay: DurationMs, callback: () => void): Timer {
-    const due = performance.now() + Math.max(0, delay)
-    let handle: NodeJS.Timeout
-    const arm = (): NodeJS.Timeout => {
-      // Rounded up: Node.js drops the fraction, and a timer must not fire early.
-      const left = Math.ceil(due - performance.now())
-      return left > nodeTimerMsMax ? setTimeout(() => (handle = arm()), nodeTimerMsMax) : setTimeout(fire, Math.max(0, left))
-    }
-    const fire = (): void => {
-      this.#running.delete(timer)
-      this.#guard(callback)
-    }
-    const timer: Timer = {
-      cancel: () => {
-        clearTimeout(handle)
-        this.#running.delete(timer)
-      },
-    }
-    handle = arm()
-    this.#running.add(timer)
-    return timer
-  }
-
-  cancelAll(): void {
-    for (const timer of [...this.#running]) timer.cancel()
   }
 }
