@@ -20,6 +20,7 @@ import {
   type TorOptions,
 } from './option-table.ts'
 import type { OptionSpec } from './option-spec.ts'
+import { normalizeOptions } from './normalize.ts'
 import { validateOptions } from './validate.ts'
 
 /** A configuration that was read and checked. */
@@ -36,8 +37,8 @@ export interface TorConfig {
 export type ConfigLayer = readonly ConfigLine[]
 
 /**
- * Reads and checks a whole configuration. Throws `config` with file, line and what was expected. All problems of one
- * kind are not collected: the first one is thrown.
+ * Reads and checks a whole configuration. Throws `config` with file, line and what was expected. The first
+ * problem is thrown; the others show once it is mended.
  */
 export function buildConfig(layers: readonly ConfigLayer[]): TorConfig {
   const assignment = new Assignment()
@@ -54,7 +55,7 @@ export function changeConfig(base: TorConfig, changes: ConfigLayer): TorConfig {
 
 /** All options at their defaults, as for a client of the public network or, if `testing`, of a test network. */
 export function defaultOptions(testing = false): TorOptions {
-  return readOptions(new Map(), [], testing)
+  return normalizeOptions(readOptions(new Map(), [], testing))
 }
 
 /** The default of an option as text; undefined when there is none. */
@@ -123,8 +124,8 @@ class Assignment {
 
   finish(): TorConfig {
     const testing = this.#assigned.get('TestingTorNetwork')?.at(-1)?.value === '1'
-    const options = readOptions(this.#assigned, this.#services, testing)
     this.#checkSupport(testing)
+    const options = normalizeOptions(readOptions(this.#assigned, this.#services, testing))
     const warnings = [...this.#warnings, ...validateOptions(options, this.#assigned)]
     return { options, assigned: this.#assigned, hiddenServiceLines: this.#services, warnings }
   }

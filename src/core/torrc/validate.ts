@@ -1,5 +1,6 @@
 /** Checks that concern several options at once. Those of one option are in its kind. The rules are C tor's (config.c and its like). */
 
+import { isIpv4 } from '../ident/address.ts'
 import { isNickname } from '../ident/fingerprint.ts'
 import type { RelishError } from '../base/errors.ts'
 import { configError, type ConfigLine } from './config-line.ts'
@@ -82,15 +83,17 @@ function checkRelay(options: TorOptions, check: Checker): void {
   check.refuseIf(options.BandwidthRate > options.BandwidthBurst, ['BandwidthRate', 'BandwidthBurst'], 'BandwidthBurst is at least BandwidthRate')
   const relayRate = options.RelayBandwidthRate
   const relayBurst = options.RelayBandwidthBurst
-  check.refuseIf(relayRate > 0 && relayBurst > 0 && relayRate > relayBurst, ['RelayBandwidthRate', 'RelayBandwidthBurst'], 'RelayBandwidthBurst is at least RelayBandwidthRate')
-  check.refuseIf(relayBurst > 0 && relayRate === 0, ['RelayBandwidthBurst'], 'RelayBandwidthBurst needs RelayBandwidthRate')
+  check.refuseIf(relayRate > relayBurst, ['RelayBandwidthBurst', 'RelayBandwidthRate'], 'RelayBandwidthBurst is at least RelayBandwidthRate')
   if (relay) {
-    const least = 75 * 1024
-    const rates = ['BandwidthRate', 'MaxAdvertisedBandwidth', 'RelayBandwidthRate'] as const
-    for (const name of rates) {
-      const wrong = options[name] < (name === 'MaxAdvertisedBandwidth' ? least / 2 : least) && !(name === 'RelayBandwidthRate' && relayRate === 0)
-      check.refuseIf(wrong, [name], `${name} is at least ${name === 'MaxAdvertisedBandwidth' ? '38400' : '76800'} bytes a second for a relay`)
-    }
+    const least = options.BridgeRelay ? leastBridgeRate : leastRelayRate
+    check.refuseIf(options.BandwidthRate < least, ['BandwidthRate'], `BandwidthRate is at least ${least} bytes a second for a relay`)
+    check.refuseIf(options.MaxAdvertisedBandwidth < least / 2, ['MaxAdvertisedBandwidth'], `MaxAdvertisedBandwidth is at least ${least / 2} bytes a second for a relay`)
+    check.refuseIf(relayRate > 0 && relayRate < least, ['RelayBandwidthRate'], `RelayBandwidthRate is at least ${least} bytes a second for a relay`)
+    check.refuseIf(options.ConnectionPadding !== 'auto', ['ConnectionPadding'], 'a relay leaves ConnectionPadding at auto')
+    check.refuseIf(options.ReducedConnectionPadding, ['ReducedConnectionPadding'], 'a relay does not reduce connection padding')
+    check.refuseIf(!options.CircuitPadding, ['CircuitPadding'], 'a relay does not turn circuit padding off')
+    check.refuseIf(options.ReducedCircuitPadding, ['ReducedCircuitPadding'], 'a relay does not reduce circuit padding')
+    checkServerPorts(options, check)
   }
   const publish = options.PublishServerDescriptor.map((word) => word.toLowerCase())
   const odd = publish.find((word) => !['0', '1', 'v3', 'bridge', ''].includes(word))
@@ -105,6 +108,23 @@ function checkRelay(options: TorOptions, check: Checker): void {
     options.ORPort.length === 0 && options.DirPort.length > 0,
     'DirPort without ORPort: the directory port is of no use to a client',
   )
+}
+
+/** Bytes a second; C tor's relay_config.c. */
+const leastRelayRate = 75 * 1024
+const leastBridgeRate = 50 * 1024
+
+function checkServerPorts(options: TorOptions, check: Checker): void {
+  for (const name of ['ORPort', 'DirPort'] as const) {
+    const advertised = options[name].filter((port) => !port.noAdvertise)
+    const bound = options[name].filter((port) => !port.noListen)
+    check.refuseIf(advertised.length > 0 && bound.length === 0, [name], `${name} is advertised but nobody listens`)
+    check.warnIf(name === 'ORPort' && bound.length > 0 && advertised.length === 0, 'no ORPort is advertised: nobody will find this relay')
+  }
+  const advertisedIpv4 = options.ORPort.some((port) => !port.noAdvertise && port.host !== undefined && isIpv4(port.host))
+  check.refuseIf(!advertisedIpv4 && options.ORPort.some((port) => !port.noAdvertise) && !options.BridgeRelay, ['ORPort'], 'a relay needs an ORPort on IPv4')
+  const dirPorts = new Set(options.DirPort.filter((port) => !port.noAdvertise).map((port) => port.port))
+  check.refuseIf(dirPorts.size > 1, ['DirPort'], 'only one DirPort can be advertised', 'mark the others NoAdvertise')
 }
 
 function checkClient(options: TorOptions, check: Checker): void {
@@ -138,7 +158,6 @@ function checkAuthority(options: TorOptions, check: Checker): void {
     return
   }
   check.refuseIf(options.ClientOnly, ['ClientOnly'], 'an authority cannot be ClientOnly')
-  check.refuseIf(options.UseEntryGuards && check.isSet('UseEntryGuards'), ['UseEntryGuards'], 'authorities do not use entry guards')
   check.refuseIf(options.ContactInfo === undefined && !options.TestingTorNetwork, ['AuthoritativeDirectory'], 'an authority needs ContactInfo')
   check.refuseIf(!options.V3AuthoritativeDirectory && !options.BridgeAuthoritativeDir, ['AuthoritativeDirectory'], 'AuthoritativeDirectory needs V3AuthoritativeDirectory 1 or BridgeAuthoritativeDir 1')
   check.refuseIf(options.DirPort.length === 0, ['AuthoritativeDirectory'], 'an authority needs a DirPort')
@@ -148,22 +167,25 @@ function checkAuthority(options: TorOptions, check: Checker): void {
   checkSchedule(options, check)
 }
 
-/** The least values are those of C tor's dirauth_config.c. */
+/** The least values are those of C tor's dirvote.h: two seconds to vote and two to distribute, in any network. */
 function checkSchedule(options: TorOptions, check: Checker): void {
-  const least = options.TestingTorNetwork ? 2000 : 20_000
   for (const name of ['V3AuthVoteDelay', 'V3AuthDistDelay', 'TestingV3AuthInitialVoteDelay', 'TestingV3AuthInitialDistDelay'] as const) {
-    check.refuseIf(options[name] < least, [name], `${name} is at least ${least / 1000} seconds`)
+    check.refuseIf(options[name] < 2000, [name], `${name} is at least 2 seconds`)
   }
   const { V3AuthVotingInterval: interval, V3AuthVoteDelay: vote, V3AuthDistDelay: dist } = options
-  check.refuseIf(vote + dist + 1000 > interval / 2, ['V3AuthVotingInterval', 'V3AuthVoteDelay', 'V3AuthDistDelay'], 'V3AuthVoteDelay and V3AuthDistDelay together are less than half of V3AuthVotingInterval')
-  check.refuseIf(interval < (options.TestingTorNetwork ? 10_000 : 300_000), ['V3AuthVotingInterval'], `V3AuthVotingInterval is at least ${options.TestingTorNetwork ? '10 seconds' : '5 minutes'}`)
+  const intervalNames = ['V3AuthVotingInterval', 'V3AuthVoteDelay', 'V3AuthDistDelay'] as const
+  // Whole seconds, halves rounded down, as C tor computes it.
+  const half = Math.floor(interval / 2000) * 1000
+  check.refuseIf(vote + dist >= half, intervalNames, 'V3AuthVoteDelay and V3AuthDistDelay together are less than half of V3AuthVotingInterval')
+  check.refuseIf(interval < 300_000 && !options.TestingTorNetwork, ['V3AuthVotingInterval'], 'V3AuthVotingInterval is at least 5 minutes')
   check.refuseIf(interval > 86_400_000, ['V3AuthVotingInterval'], 'V3AuthVotingInterval is at most a day')
   check.refuseIf(options.V3AuthNIntervalsValid < 2, ['V3AuthNIntervalsValid'], 'V3AuthNIntervalsValid is at least 2')
   const { TestingV3AuthInitialVotingInterval: first, TestingV3AuthInitialVoteDelay: firstVote, TestingV3AuthInitialDistDelay: firstDist } = options
-  check.refuseIf(first < 5000, ['TestingV3AuthInitialVotingInterval'], 'TestingV3AuthInitialVotingInterval is at least 5 seconds')
-  check.refuseIf(86_400_000 % first !== 0, ['TestingV3AuthInitialVotingInterval'], 'TestingV3AuthInitialVotingInterval divides a day evenly')
-  check.refuseIf(firstVote + firstDist >= first / 2, ['TestingV3AuthInitialVotingInterval', 'TestingV3AuthInitialVoteDelay', 'TestingV3AuthInitialDistDelay'], 'the initial vote and distribution delays together are less than half of the initial voting interval')
-  check.refuseIf(options.TestingV3AuthVotingStartOffset > Math.min(first, interval), ['TestingV3AuthVotingStartOffset'], 'TestingV3AuthVotingStartOffset is less than the voting intervals')
+  const firstNames = ['TestingV3AuthInitialVotingInterval', 'TestingV3AuthInitialVoteDelay', 'TestingV3AuthInitialDistDelay'] as const
+  check.refuseIf(first < 5000, firstNames, 'TestingV3AuthInitialVotingInterval is at least 5 seconds')
+  check.refuseIf(1_800_000 % first !== 0, firstNames, 'TestingV3AuthInitialVotingInterval divides 30 minutes evenly')
+  check.refuseIf(firstVote + firstDist >= first, firstNames, 'the initial vote and distribution delays together are less than the initial voting interval')
+  check.refuseIf(options.TestingV3AuthVotingStartOffset > Math.min(first, interval), ['TestingV3AuthVotingStartOffset'], 'TestingV3AuthVotingStartOffset is at most a voting interval')
   check.warnIf(86_400_000 % interval !== 0, 'V3AuthVotingInterval does not divide a day evenly; consensuses will not come at the same times every day')
 }
 
