@@ -1,0 +1,13 @@
+/** Limits of the directory HTTP layer; docs/LIMITS.md says what happens at each. */
+
+/** Bytes of the first line and all headers of a message, as in C tor. */
+export const headerBytesMax = 50_000
+/** Header lines of a message. */
+export const headerLinesMax = 100
+/** Bytes of a body on the wire. */
+export const bodyBytesMax = 16 * 1024 * 1024 - 1
+/** Bytes of a body once decompressed: all server descriptors of the public network are about 25 MiB. */
+export const decodedBytesMax = 64 * 1024 * 1024
+/** From this size on, a body may not grow by more than `expansionMax` when decompressed (dir-spec §4 gives none; C tor's figures). */
+export const expansionCheckedFromBytes = 64 * 1024
+export const expansionMax = 25
