@@ -7,6 +7,7 @@
  * `stream-flow.ts`. tor-spec §7.3, §7.3.1.
  */
 
+import { must } from '../../base/assert.ts'
 import { protocolError } from '../../base/errors.ts'
 import { BoundedQueue } from '../../base/bounded-queue.ts'
 import type { MonotonicMs } from '../../base/time.ts'
@@ -51,19 +52,14 @@ export class CircuitFlow {
     return this.congestion.available
   }
 
-  /** DATA cells from the next one up to and with the one whose tag must be remembered. */
-  get cellsToTag(): number {
-    return this.congestion.sendmeIncrement - this.#sentSinceTag
-  }
-
-  /** `count` DATA cells were sent, at most `cellsToTag`; `lastTag` answers the tag of the last and is asked only when it matters. */
-  handleSent(now: MonotonicMs, count: number, lastTag: () => Uint8Array): void {
-    this.congestion.handleSent(now, count)
-    this.#sentSinceTag += count
-    if (this.#sentSinceTag === this.congestion.sendmeIncrement) {
-      this.#sentSinceTag = 0
-      this.#expectedTags.push(lastTag())
+  /** DATA cells were sent, one for each tag. Of each increment the last tag is what its SENDME must carry. */
+  handleSent(now: MonotonicMs, tags: readonly Uint8Array[]): void {
+    const { sendmeIncrement } = this.congestion
+    this.congestion.handleSent(now, tags.length)
+    for (let last = sendmeIncrement - this.#sentSinceTag - 1; last < tags.length; last += sendmeIncrement) {
+      this.#expectedTags.push(must(tags[last], 'the index is below the length'))
     }
+    this.#sentSinceTag = (this.#sentSinceTag + tags.length) % sendmeIncrement
   }
 
   /** DATA cells that may be received up to and with the one that triggers our next SENDME. */
@@ -73,16 +69,16 @@ export class CircuitFlow {
   }
 
   /**
-   * `count` DATA cells came, at most `cellsToSendme`. Answers the body of the SENDME that is now due, if one is; the
+   * `count` DATA cells came, at most `cellsToSendme`; the last has `lastTag`. Answers the body of the SENDME that is now due, if one is; the
    * window counts it as sent. It is due whether or not the bytes have left to the application, so that one slow stream
    * does not stop the others: what a stream may hold back is bounded by its own window.
    */
-  handleReceived(count: number, lastTag: () => Uint8Array): Uint8Array | undefined {
+  handleReceived(count: number, lastTag: Uint8Array): Uint8Array | undefined {
     this.#deliverWindow -= count
     // tor-spec §7.3: a deliver window below zero tears the circuit down. With SENDMEs sent at once it cannot get there.
     if (this.#deliverWindow > this.#deliverWindowMax - this.congestion.sendmeIncrement) return undefined
     this.#deliverWindow += this.congestion.sendmeIncrement
-    return encodeSendme(this.#emitVersion === 0 ? { version: 0 } : { version: 1, tag: lastTag() })
+    return encodeSendme(this.#emitVersion === 0 ? { version: 0 } : { version: 1, tag: lastTag })
   }
 
   /** A circuit-level SENDME came. Throws `protocol`: the circuit is to be closed. */

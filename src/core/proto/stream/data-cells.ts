@@ -7,6 +7,8 @@ import { protocolError } from '../../base/errors.ts'
 import { randomBelow, type Rng } from '../../base/rng.ts'
 import { RelayCommand } from '../../cell/commands.ts'
 import { CELL_BODY_BYTES, RELAY_DATA_BYTES_MAX, RELAY_HEADER_BYTES } from '../../cell/limits.ts'
+import { relayDataLength } from '../../cell/relay-cell.ts'
+import type { RecognizedCell } from '../relaycrypt/layer.ts'
 import type { ByteQueue } from './byte-queue.ts'
 
 /** Random bytes in a cell that is shortened for their sake, behind four zeros (tor-spec §6.1). */
@@ -30,7 +32,7 @@ export class DataPackager {
    * Bodies for the first bytes of `source`: as many cells as they fill, at most `cellsMax`; none for an empty source. A
    * few bytes may stay behind when a cell was shortened: call again until the source is empty.
    */
-  pack(streamId: number, source: ByteQueue, cellsMax: number): { readonly payloads: Uint8Array; readonly count: number } {
+  pack(streamId: number, source: ByteQueue, cellsMax: number): Uint8Array {
     const count = Math.min(cellsMax, Math.ceil(source.length / RELAY_DATA_BYTES_MAX))
     const payloads = new Uint8Array(count * CELL_BODY_BYTES)
     for (let cell = 0; cell < count; cell++) {
@@ -52,7 +54,7 @@ export class DataPackager {
       const unused = RELAY_DATA_BYTES_MAX - length - ZERO_PADDING_BYTES
       if (unused > 0) payloads.set(this.#rng.bytes(unused), at + CELL_BODY_BYTES - unused)
     }
-    return { payloads, count }
+    return payloads
   }
 
   #draw(): number {
@@ -60,38 +62,38 @@ export class DataPackager {
   }
 }
 
-/**
- * How many bodies from index `from` on, before `to`, are DATA of one stream: at least 1, given that the first is.
- */
-export function dataRunLength(payloads: Uint8Array, from: number, to: number): number {
-  const first = from * CELL_BODY_BYTES
-  const high = payloads[first + 3]
-  const low = payloads[first + 4]
+/** How many cells from `from` on, before `to`, are DATA of one stream: at least 1, given that the first is. */
+export function dataRunLength(cells: readonly RecognizedCell[], from: number, to: number): number {
+  const start = cellAt(cells, from).body
+  const high = start[3]
+  const low = start[4]
   let end = from + 1
-  for (let at = first + CELL_BODY_BYTES; end < to; end++, at += CELL_BODY_BYTES) {
-    if (payloads[at] !== RelayCommand.DATA || payloads[at + 3] !== high || payloads[at + 4] !== low) break
+  for (; end < to; end++) {
+    const { body } = cellAt(cells, end)
+    if (body[0] !== RelayCommand.DATA || body[3] !== high || body[4] !== low) break
   }
   return end - from
 }
 
-/** The data of `count` DATA bodies from index `from` on, joined in an array of its own. Throws `protocol` for a length that does not fit. */
-export function joinData(payloads: Uint8Array, from: number, count: number): Uint8Array {
+/** The data of `count` DATA cells from index `from` on, joined in an array of its own. Throws `protocol` for a length that does not fit. */
+export function joinData(cells: readonly RecognizedCell[], from: number, count: number): Uint8Array {
   let total = 0
-  const start = from * CELL_BODY_BYTES
-  const end = start + count * CELL_BODY_BYTES
-  for (let at = start; at < end; at += CELL_BODY_BYTES) total += dataLength(payloads, at)
+  for (let i = from; i < from + count; i++) total += dataLength(cellAt(cells, i).body)
   const out = new Uint8Array(total)
   let filled = 0
-  for (let at = start; at < end; at += CELL_BODY_BYTES) {
-    const length = dataLength(payloads, at)
-    out.set(payloads.subarray(at + RELAY_HEADER_BYTES, at + RELAY_HEADER_BYTES + length), filled)
+  for (let i = from; i < from + count; i++) {
+    const { body } = cellAt(cells, i)
+    const length = dataLength(body)
+    out.set(body.subarray(RELAY_HEADER_BYTES, RELAY_HEADER_BYTES + length), filled)
     filled += length
   }
   return out
 }
 
-function dataLength(payloads: Uint8Array, at: number): number {
-  const length = ((payloads[at + 9] as number) << 8) | (payloads[at + 10] as number)
+const cellAt = (cells: readonly RecognizedCell[], index: number): RecognizedCell => cells[index] as RecognizedCell
+
+function dataLength(body: Uint8Array): number {
+  const length = relayDataLength(body, 0)
   if (length > RELAY_DATA_BYTES_MAX) throw protocolError(`relay cell claims ${length} bytes of data`)
   return length
 }

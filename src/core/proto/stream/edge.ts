@@ -10,7 +10,6 @@ import { protocolError, RelishError } from '../../base/errors.ts'
 import { randomBelow, type Rng } from '../../base/rng.ts'
 import type { MonotonicMs } from '../../base/time.ts'
 import { EndReason, RelayCommand } from '../../cell/commands.ts'
-import { CELL_BODY_BYTES } from '../../cell/limits.ts'
 import { encodeRelayMessage, readRelayMessage, type RelayMessage } from '../../cell/relay-cell.ts'
 import {
   decodeBegin,
@@ -30,6 +29,7 @@ import {
 } from '../../cell/stream-messages.ts'
 import type { CircuitFlow } from '../flow/circuit-flow.ts'
 import type { FlowMessage, StreamFlow } from '../flow/stream-flow.ts'
+import type { RecognizedCell } from '../relaycrypt/layer.ts'
 import { DataPackager, dataRunLength, joinData } from './data-cells.ts'
 import { CELLS_PER_TURN_MAX, STREAM_SEND_HIGH_BYTES, STREAM_SEND_LOW_BYTES, STREAM_SEND_QUEUE_BYTES_MAX, STREAMS_PER_CIRCUIT_MAX } from './limits.ts'
 import { Stream, type StreamKind } from './stream.ts'
@@ -39,14 +39,12 @@ import { StreamMap } from './stream-map.ts'
 export interface EdgePort {
   /** False once the circuit is closed: what is left of a batch is not handled. */
   readonly isOpen: boolean
-  /** Ciphers `count` relay cell bodies for the other end and sends them. */
-  send(payloads: Uint8Array, count: number): void
-  /** The tag of the last cell that `send` took. */
-  lastSentTag(): Uint8Array
-  /** The tag of the received cell at this index of the batch being handled. */
-  receivedTag(index: number): Uint8Array
+  /** Ciphers relay cell bodies for the other end and sends them. Answers the tag of each. */
+  send(payloads: Uint8Array): readonly Uint8Array[]
   /** A message that is not about streams or flow. */
   handleControl(now: MonotonicMs, message: RelayMessage): void
+  /** Something happened that the application should know. */
+  emit(output: EdgeOutput): void
 }
 
 export type StreamRequest =
@@ -86,7 +84,6 @@ export class Edge {
   /** Streams with data to send, in the order of their turns. */
   readonly #ready = new Set<Stream>()
   #blocked = false
-  #outputs: EdgeOutput[] = []
 
   constructor(port: EdgePort, options: EdgeOptions) {
     this.#port = port
@@ -106,13 +103,6 @@ export class Edge {
   *streams(): Iterable<Stream> {
     yield* this.#streams.streams()
     yield* this.#draining
-  }
-
-  /** What happened since the last call, in order. */
-  takeOutputs(): readonly EdgeOutput[] {
-    const outputs = this.#outputs
-    if (outputs.length > 0) this.#outputs = []
-    return outputs
   }
 
   // What the application asks for.
@@ -159,7 +149,7 @@ export class Edge {
     stream.outgoing.push(chunk)
     if (stream.outgoing.length > STREAM_SEND_QUEUE_BYTES_MAX) {
       this.end(stream, { reason: EndReason.RESOURCELIMIT })
-      this.#outputs.push({ kind: 'stream-ended', stream, remote: false, reason: EndReason.RESOURCELIMIT })
+      this.#port.emit({ kind: 'stream-ended', stream, remote: false, reason: EndReason.RESOURCELIMIT })
       return true
     }
     this.#ready.add(stream)
@@ -176,7 +166,7 @@ export class Edge {
     // A responder that has not even answered has nothing to flush.
     if (!stream.maySend || stream.outgoing.length === 0) {
       this.end(stream, { reason })
-      this.#outputs.push({ kind: 'stream-ended', stream, remote: false, reason })
+      this.#port.emit({ kind: 'stream-ended', stream, remote: false, reason })
       return
     }
     stream.state = 'finishing'
@@ -222,37 +212,38 @@ export class Edge {
       this.#streams.remove(stream)
       this.#draining.delete(stream)
       this.#forget(stream)
-      this.#outputs.push({ kind: 'stream-ended', stream, remote: true, ...end })
+      this.#port.emit({ kind: 'stream-ended', stream, remote: true, ...end })
     }
   }
 
   // What the peer sends.
 
-  /** Handles the deciphered bodies from index `from` on, before `to`. Throws `protocol`: the circuit is to be closed. */
-  handleBodies(now: MonotonicMs, payloads: Uint8Array, from: number, to: number): void {
+  /** Handles the cells from index `from` on, before `to`. Throws `protocol`: the circuit is to be closed. */
+  handleCells(now: MonotonicMs, cells: readonly RecognizedCell[], from: number, to: number): void {
     for (let index = from; index < to && this.#port.isOpen; ) {
-      if (payloads[index * CELL_BODY_BYTES] === RelayCommand.DATA) {
-        const count = Math.min(dataRunLength(payloads, index, to), this.flow.cellsToSendme)
-        this.#handleData(payloads, index, count)
+      const { body } = cells[index] as RecognizedCell
+      if (body[0] === RelayCommand.DATA) {
+        const count = Math.min(dataRunLength(cells, index, to), this.flow.cellsToSendme)
+        this.#handleData(cells, index, count)
         index += count
       } else {
-        this.#handleMessage(now, readRelayMessage(payloads, index * CELL_BODY_BYTES))
+        this.#handleMessage(now, readRelayMessage(body))
         index++
       }
     }
   }
 
-  #handleData(payloads: Uint8Array, from: number, count: number): void {
-    const at = from * CELL_BODY_BYTES
-    const streamId = ((payloads[at + 3] as number) << 8) | (payloads[at + 4] as number)
+  #handleData(cells: readonly RecognizedCell[], from: number, count: number): void {
+    const { body } = cells[from] as RecognizedCell
+    const streamId = ((body[3] as number) << 8) | (body[4] as number)
     if (streamId === 0) throw protocolError('DATA without a stream')
-    const sendme = this.flow.handleReceived(count, () => this.#port.receivedTag(from + count - 1))
+    const sendme = this.flow.handleReceived(count, (cells[from + count - 1] as RecognizedCell).tag)
     const stream = this.#streams.get(streamId)
     if (stream !== undefined) {
       if (stream.kind === 'resolve') throw protocolError('DATA in answer to RESOLVE')
       if (stream.initiated && !stream.answered) throw protocolError('DATA before CONNECTED')
       stream.flow.handleReceived(count)
-      const chunk = joinData(payloads, from, count)
+      const chunk = joinData(cells, from, count)
       if (stream.mayDeliver && !stream.hasHeld) {
         this.#output(stream, chunk)
         this.#sendFlow(stream, stream.flow.handleDelivered(count))
@@ -318,7 +309,7 @@ export class Edge {
     }
     const target = request.kind === 'connect' ? formatTarget(request) : request.kind === 'directory' ? 'dir' : request.name
     const stream = this.#add(streamId, request.kind, false, target)
-    this.#outputs.push({ kind: 'stream-requested', stream, request })
+    this.#port.emit({ kind: 'stream-requested', stream, request })
   }
 
   #handleStreamMessage(now: MonotonicMs, message: RelayMessage): void {
@@ -338,13 +329,13 @@ export class Edge {
         stream.answered = true
         // A stream that is finishing stays so: the answer only came late.
         if (stream.state === 'connecting') stream.state = 'open'
-        this.#outputs.push({ kind: 'stream-connected', stream, ...(stream.kind === 'directory' ? {} : decodeConnected(message.data)) })
+        this.#port.emit({ kind: 'stream-connected', stream, ...(stream.kind === 'directory' ? {} : decodeConnected(message.data)) })
         return
       case RelayCommand.RESOLVED:
         if (!stream.initiated || stream.kind !== 'resolve') throw protocolError('unexpected RESOLVED')
         this.#streams.remove(stream)
         this.#forget(stream)
-        this.#outputs.push({ kind: 'stream-resolved', stream, answers: decodeResolved(message.data).answers })
+        this.#port.emit({ kind: 'stream-resolved', stream, answers: decodeResolved(message.data).answers })
         return
       case RelayCommand.END:
         this.#handleEnd(stream, decodeEnd(message.data))
@@ -368,7 +359,7 @@ export class Edge {
       return
     }
     this.#forget(stream)
-    this.#outputs.push({ kind: 'stream-ended', stream, remote: true, ...end })
+    this.#port.emit({ kind: 'stream-ended', stream, remote: true, ...end })
   }
 
   // Sending.
@@ -379,7 +370,7 @@ export class Edge {
       const stream = first(this.#ready)
       if (stream === undefined) return
       this.#ready.delete(stream)
-      const cellsMax = Math.min(CELLS_PER_TURN_MAX, this.flow.packageWindow, this.flow.cellsToTag, stream.flow.available)
+      const cellsMax = Math.min(CELLS_PER_TURN_MAX, this.flow.packageWindow, stream.flow.available)
       if (cellsMax <= 0 || !stream.maySend) continue
       this.#sendData(now, stream, cellsMax)
     }
@@ -387,11 +378,11 @@ export class Edge {
 
   #sendData(now: MonotonicMs, stream: Stream, cellsMax: number): void {
     const before = stream.outgoing.length
-    const { payloads, count } = this.#packager.pack(stream.id, stream.outgoing, cellsMax)
-    if (count > 0) {
-      this.#port.send(payloads, count)
-      this.flow.handleSent(now, count, () => this.#port.lastSentTag())
-      stream.flow.handleSent(count)
+    const payloads = this.#packager.pack(stream.id, stream.outgoing, cellsMax)
+    if (payloads.length > 0) {
+      const tags = this.#port.send(payloads)
+      this.flow.handleSent(now, tags)
+      stream.flow.handleSent(tags.length)
       stream.bytesSent += before - stream.outgoing.length
     }
     if (stream.outgoing.length > 0) {
@@ -399,12 +390,12 @@ export class Edge {
     } else if (stream.finishReason !== undefined) {
       const reason = stream.finishReason
       this.end(stream, { reason })
-      this.#outputs.push({ kind: 'stream-ended', stream, remote: false, reason })
+      this.#port.emit({ kind: 'stream-ended', stream, remote: false, reason })
       return
     }
     if (stream.wantsDrain && stream.outgoing.length < STREAM_SEND_LOW_BYTES) {
       stream.wantsDrain = false
-      this.#outputs.push({ kind: 'stream-drain', stream })
+      this.#port.emit({ kind: 'stream-drain', stream })
     }
   }
 
@@ -421,12 +412,12 @@ export class Edge {
     }
     this.#draining.delete(stream)
     this.#forget(stream)
-    this.#outputs.push({ kind: 'stream-ended', stream, remote: true, ...(stream.remoteEnd ?? { reason: EndReason.MISC }) })
+    this.#port.emit({ kind: 'stream-ended', stream, remote: true, ...(stream.remoteEnd ?? { reason: EndReason.MISC }) })
   }
 
   #output(stream: Stream, chunk: Uint8Array): void {
     stream.bytesReceived += chunk.length
-    if (chunk.length > 0) this.#outputs.push({ kind: 'stream-data', stream, chunk })
+    if (chunk.length > 0) this.#port.emit({ kind: 'stream-data', stream, chunk })
   }
 
   #sendFlow(stream: Stream, messages: readonly FlowMessage[]): void {
@@ -434,7 +425,7 @@ export class Edge {
   }
 
   #send(command: RelayCommand, streamId: number, data: Uint8Array): void {
-    if (this.#port.isOpen) this.#port.send(encodeRelayMessage({ command, streamId, data }, this.#rng), 1)
+    if (this.#port.isOpen) this.#port.send(encodeRelayMessage({ command, streamId, data }, this.#rng))
   }
 
   #add(id: number, kind: StreamKind, initiated: boolean, target: string): Stream {

@@ -1,6 +1,6 @@
 /** Two ends of a circuit without links and ciphers between them: bodies wait in queues until the test moves them. */
 
-import { RunningDigest } from '../../../../src/core/crypto/hashes.ts'
+import { sha1 } from '../../../../src/core/crypto/hashes.ts'
 import { SeededRng } from '../../../../src/core/base/rng.ts'
 import { monotonicMs, type MonotonicMs } from '../../../../src/core/base/time.ts'
 import { CELL_BODY_BYTES } from '../../../../src/core/cell/limits.ts'
@@ -8,6 +8,7 @@ import { readRelayMessage, type RelayMessage } from '../../../../src/core/cell/r
 import { CircuitFlow } from '../../../../src/core/proto/flow/circuit-flow.ts'
 import { FixedWindow } from '../../../../src/core/proto/flow/congestion-control.ts'
 import { StreamWindow } from '../../../../src/core/proto/flow/stream-flow.ts'
+import type { RecognizedCell } from '../../../../src/core/proto/relaycrypt/layer.ts'
 import { Edge, type EdgeOutput, type EdgePort } from '../../../../src/core/proto/stream/edge.ts'
 
 /** One end, with what it sent and not yet delivered. Tags are digests of the body alone. */
@@ -18,8 +19,7 @@ export class EdgeSide implements EdgePort {
   readonly control: RelayMessage[] = []
   /** Every body ever sent, for looking at. */
   readonly log: RelayMessage[] = []
-  #lastSent: Uint8Array = new Uint8Array(0)
-  #received: Uint8Array = new Uint8Array(0)
+  #outputs: EdgeOutput[] = []
 
   constructor(role: 'origin' | 'responder', seed: string) {
     this.edge = new Edge(this, {
@@ -30,19 +30,11 @@ export class EdgeSide implements EdgePort {
     })
   }
 
-  send(payloads: Uint8Array, count: number): void {
-    const cells = payloads.slice(0, count * CELL_BODY_BYTES)
-    this.sent.push(cells)
-    for (let i = 0; i < count; i++) this.log.push(readRelayMessage(cells, i * CELL_BODY_BYTES))
-    this.#lastSent = cells.subarray((count - 1) * CELL_BODY_BYTES)
-  }
-
-  lastSentTag(): Uint8Array {
-    return tagOf(this.#lastSent)
-  }
-
-  receivedTag(index: number): Uint8Array {
-    return tagOf(this.#received.subarray(index * CELL_BODY_BYTES, (index + 1) * CELL_BODY_BYTES))
+  send(payloads: Uint8Array): readonly Uint8Array[] {
+    this.sent.push(payloads.slice())
+    const cells = recognized(payloads)
+    for (const { body } of cells) this.log.push(readRelayMessage(body))
+    return cells.map((cell) => cell.tag)
   }
 
   handleControl(_now: MonotonicMs, message: RelayMessage): void {
@@ -50,16 +42,27 @@ export class EdgeSide implements EdgePort {
   }
 
   receive(payloads: Uint8Array, now = monotonicMs(0)): void {
-    this.#received = payloads
-    this.edge.handleBodies(now, payloads, 0, payloads.length / CELL_BODY_BYTES)
+    const cells = recognized(payloads)
+    this.edge.handleCells(now, cells, 0, cells.length)
+  }
+
+  emit(output: EdgeOutput): void {
+    this.#outputs.push(output)
   }
 
   take(): readonly EdgeOutput[] {
-    return this.edge.takeOutputs()
+    const outputs = this.#outputs
+    this.#outputs = []
+    return outputs
   }
 }
 
-const tagOf = (body: Uint8Array): Uint8Array => new RunningDigest('sha1').update(body).peek()
+function recognized(payloads: Uint8Array): RecognizedCell[] {
+  return Array.from({ length: payloads.length / CELL_BODY_BYTES }, (_, index) => {
+    const body = payloads.subarray(index * CELL_BODY_BYTES, (index + 1) * CELL_BODY_BYTES)
+    return { index, body, tag: sha1(body) }
+  })
+}
 
 export class EdgePair {
   readonly origin = new EdgeSide('origin', 'origin')

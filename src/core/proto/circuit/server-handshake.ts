@@ -1,0 +1,61 @@
+/**
+ * The relay's half of making a circuit: CREATE_FAST and CREATE2 in, the answer and the layer of encryption out. tor-spec
+ * §5.1, prop332. TAP is refused: nothing speaks it any more.
+ */
+
+import { protocolError } from '../../base/errors.ts'
+import type { Rng } from '../../base/rng.ts'
+import { decodeCreate2, decodeCreateFast, encodeCreated2, encodeCreatedFast } from '../../cell/circuit-messages.ts'
+import { ChannelCommand, HandshakeType } from '../../cell/commands.ts'
+import { decodeCircuitRequest, encodeCircuitResponse } from '../handshake/circuit-extensions.ts'
+import { createFastServer } from '../handshake/create-fast.ts'
+import { ntorServer } from '../handshake/ntor.ts'
+import { circuitExtendVerification, ntorV3ServerOpen, ntorV3ServerReply } from '../handshake/ntor-v3.ts'
+import type { OnionKeySet } from '../handshake/onion-keys.ts'
+import type { RelayLayer } from '../relaycrypt/layer.ts'
+import { TOR1_KEY_BYTES, Tor1RelayLayer } from '../relaycrypt/tor1.ts'
+
+/** Who a relay proves to be when circuits are made through it. */
+export interface RelayKeys {
+  /** 20 bytes. */
+  readonly rsaIdentity: Uint8Array
+  /** 32 bytes. */
+  readonly ed25519Identity: Uint8Array
+  readonly onionKeys: OnionKeySet
+}
+
+export interface CreateAnswer {
+  /** CREATED_FAST or CREATED2. */
+  readonly command: ChannelCommand
+  readonly body: Uint8Array
+  readonly layer: RelayLayer
+  /** Made with CREATE_FAST: this relay is the first hop, and SENDMEs of version 0 are taken. */
+  readonly fast: boolean
+}
+
+/** Answers CREATE_FAST or CREATE2. Throws `protocol`: DESTROY with reason PROTOCOL is the answer then. */
+export function answerCreate(command: ChannelCommand, body: Uint8Array, keys: RelayKeys, rng: Rng): CreateAnswer {
+  if (command === ChannelCommand.CREATE_FAST) {
+    const answer = createFastServer(decodeCreateFast(body), TOR1_KEY_BYTES, rng)
+    return { command: ChannelCommand.CREATED_FAST, body: encodeCreatedFast(answer.reply), layer: new Tor1RelayLayer(answer.keys), fast: true }
+  }
+  if (command !== ChannelCommand.CREATE2) throw protocolError(`${ChannelCommand.nameOf(command)} makes no circuit`)
+  const { reply, keys: keyMaterial } = answerCreate2(body, keys, rng)
+  return { command: ChannelCommand.CREATED2, body: encodeCreated2({ handshake: reply }), layer: new Tor1RelayLayer(keyMaterial), fast: false }
+}
+
+function answerCreate2(body: Uint8Array, keys: RelayKeys, rng: Rng): { reply: Uint8Array; keys: Uint8Array } {
+  const { handshakeType, handshake } = decodeCreate2(body)
+  switch (handshakeType) {
+    case HandshakeType.NTOR:
+      return ntorServer(handshake, keys, TOR1_KEY_BYTES, rng)
+    case HandshakeType.NTOR_V3: {
+      const { state, message } = ntorV3ServerOpen(handshake, keys, circuitExtendVerification)
+      // Decoded so that a malformed request is refused; nothing of it is granted.
+      decodeCircuitRequest(message)
+      return ntorV3ServerReply(state, encodeCircuitResponse({ sendmeIncrement: undefined }), TOR1_KEY_BYTES, rng)
+    }
+    default:
+      throw protocolError(`handshake of type ${HandshakeType.nameOf(handshakeType)}`)
+  }
+}
