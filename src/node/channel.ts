@@ -25,9 +25,9 @@ export interface ChannelPeer {
 export interface ChannelClosed {
   /**
    * `end`: the peer hung up. `idle`: nobody used it. `shutdown`: we are stopping. `protocol`, `identity`, `timeout`:
-   * as the channel machine says. `network`: the connection broke.
+   * as the channel machine says. `limit`: the peer makes us answer and does not read. `network`: the connection broke.
    */
-  readonly reason: 'end' | 'idle' | 'shutdown' | 'protocol' | 'identity' | 'timeout' | 'network'
+  readonly reason: 'end' | 'idle' | 'shutdown' | 'protocol' | 'identity' | 'timeout' | 'limit' | 'network'
   readonly error: RelishError | undefined
 }
 
@@ -84,8 +84,8 @@ export interface ChannelTarget {
 
 export interface ChannelCallbacks {
   onOpen(channel: Channel): void
-  /** `refused` with a hint of "identity" in its message: the peer was somebody else. */
-  onFailed(error: RelishError): void
+  /** `closed` is there when a connection came about: `identity` then means that somebody else answered. */
+  onFailed(error: RelishError, closed?: ChannelClosed): void
 }
 
 /** Gets CREATE, CREATE_FAST and CREATE2 for circuit ids that are new and that the peer was free to choose. */
@@ -96,6 +96,4 @@ export interface Channels {
   find(target: ChannelTarget): Channel | undefined
   /** A channel to the target: an open one, or one that is dialled. Calls back later, never before it has returned. */
   get(target: ChannelTarget, callbacks: ChannelCallbacks): { cancel(): void }
-  /** Runs `work`; what it sends on any channels leaves in one write each. Cells that arrive are handled inside one already. */
-  inTurn(work: () => void): void
 }

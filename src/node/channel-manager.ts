@@ -1,0 +1,239 @@
+/**
+ * The channels of a node: dials and accepts links, finds an open one for a relay, and closes them all in the end. A
+ * channel itself is `link-channel.ts`.
+ */
+
+import { bytesEqual, hexEncodeUpper } from '../core/base/encoding.ts'
+import { RelishError } from '../core/base/errors.ts'
+import type { Rng } from '../core/base/rng.ts'
+import { durationMs } from '../core/base/time.ts'
+import type { Cell } from '../core/cell/cell.ts'
+import type { LinkCredentials } from '../core/cert/link-certs.ts'
+import type { ChannelOpen, ChannelOptions } from '../core/proto/channel/channel-types.ts'
+import { DestroyReason } from '../core/cell/commands.ts'
+import type { ChannelInspection } from '../runtime/events.ts'
+import type { Listener, Runtime, SecureByteStream, SocketAddress } from '../runtime/index.ts'
+import type { Channel, ChannelCallbacks, ChannelClosed, Channels, ChannelTarget, CreateHandler } from './channel.ts'
+import { CHANNELS_MAX, DIAL_TIMEOUT, LINK_CREDENTIALS_KEPT } from './limits.ts'
+import { LinkChannel, type ChannelOwner } from './link-channel.ts'
+import { fixedCell } from '../core/cell/cell.ts'
+import { ChannelCommand } from '../core/cell/commands.ts'
+import { encodeDestroy } from '../core/cell/circuit-messages.ts'
+
+export interface ChannelManagerOptions {
+  /** A relay's keys and certificates for links; undefined for a client, which neither listens nor authenticates. */
+  readonly credentials: (() => LinkCredentials) | undefined
+  /** Our own addresses as NETINFO tells them (tor-spec §4.5); none for a client. */
+  readonly myAddresses: () => readonly string[]
+  /** `OutboundBindAddress`. */
+  readonly localHost?: string
+  /** `HTTPSProxy`. */
+  readonly httpsProxy?: SocketAddress
+  /** Gets circuits that peers create; without it they are refused. */
+  readonly onCreate?: CreateHandler
+  /** Every channel that opens: whoever keeps an eye on clocks, addresses or reachability. */
+  readonly onChannelOpen?: (channel: Channel, open: ChannelOpen) => void
+}
+
+/** A link being dialled: one address after the other. */
+interface Dial {
+  readonly target: ChannelTarget
+  readonly waiting: Set<ChannelCallbacks>
+  nextAddress: number
+  attempt: { cancel(): void } | undefined
+  channel: LinkChannel | undefined
+}
+
+export class ChannelManager implements Channels, ChannelOwner {
+  readonly #runtime: Runtime
+  readonly #options: ChannelManagerOptions
+  readonly #rng: Rng
+  readonly #channels = new Map<number, LinkChannel>()
+  /** Open channels to relays that have proven who they are, by RSA identity. */
+  readonly #byIdentity = new Map<string, Set<LinkChannel>>()
+  readonly #dials = new Map<string, Dial>()
+  readonly #listeners: Listener[] = []
+  /** What our listeners have shown lately, the newest first: a connection belongs to the one it was shown. */
+  #credentialsShown: LinkCredentials[] = []
+  #nextId = 1
+  #stopped = false
+
+  constructor(runtime: Runtime, options: ChannelManagerOptions) {
+    this.#runtime = runtime
+    this.#options = options
+    this.#rng = runtime.rng('channels')
+  }
+
+  /** Accepts links on `address`. Only for relays. */
+  listen(address: SocketAddress, handlers: { onListening(address: SocketAddress): void; onError(error: RelishError): void }): void {
+    this.#listeners.push(
+      this.#runtime.network.listenSecure(address, () => this.#currentCredentials().tls, {
+        onListening: handlers.onListening,
+        onError: handlers.onError,
+        onConnection: (stream) => this.#accept(stream),
+      }),
+    )
+  }
+
+  find(target: ChannelTarget): Channel | undefined {
+    let usable: LinkChannel | undefined
+    for (const channel of this.#byIdentity.get(hexEncodeUpper(target.rsaIdentity)) ?? []) {
+      const { ed25519Identity, address } = channel.peer
+      if (target.ed25519Identity !== undefined && (ed25519Identity === undefined || !bytesEqual(target.ed25519Identity, ed25519Identity))) continue
+      // tor-spec §5.3.1: the IP is the one asked for, or the peer says that it is its own.
+      if (channel.canonical) return channel
+      if (target.addresses.length === 0 || target.addresses.some((wanted) => wanted.host === address.host)) usable ??= channel
+    }
+    return usable
+  }
+
+  get(target: ChannelTarget, callbacks: ChannelCallbacks): { cancel(): void } {
+    const found = this.find(target)
+    if (found !== undefined) return this.#answerLater(found, target, callbacks)
+    const key = dialKey(target)
+    let dial = this.#dials.get(key)
+    if (dial === undefined) {
+      dial = { target, waiting: new Set(), nextAddress: 0, attempt: undefined, channel: undefined }
+      this.#dials.set(key, dial)
+      this.#dialNext(key, dial, new RelishError('unavailable', 'the relay has no address'))
+    }
+    const { waiting } = dial
+    waiting.add(callbacks)
+    return { cancel: () => void waiting.delete(callbacks) }
+  }
+
+  /** Closes every link and listener; nothing is dialled or accepted any more. */
+  closeAll(): void {
+    this.#stopped = true
+    for (const listener of this.#listeners.splice(0)) listener.close()
+    for (const dial of this.#dials.values()) dial.attempt?.cancel()
+    this.#dials.clear()
+    for (const channel of [...this.#channels.values()]) channel.close({ reason: 'shutdown', error: undefined })
+  }
+
+  inspect(): readonly ChannelInspection[] {
+    return [...this.#channels.values()].map((channel) => channel.inspect())
+  }
+
+  handleOpen(channel: LinkChannel, open: ChannelOpen): void {
+    if (open.peer !== undefined) {
+      const identity = hexEncodeUpper(open.peer.rsaIdentity)
+      const others = this.#byIdentity.get(identity)
+      if (others === undefined) this.#byIdentity.set(identity, new Set([channel]))
+      else others.add(channel)
+    }
+    this.#options.onChannelOpen?.(channel, open)
+    for (const [key, dial] of this.#dials) {
+      if (dial.channel !== channel) continue
+      this.#dials.delete(key)
+      for (const callbacks of dial.waiting) callbacks.onOpen(channel)
+    }
+  }
+
+  handleCreate(channel: LinkChannel, cell: Cell): void {
+    if (this.#options.onCreate !== undefined) {
+      this.#options.onCreate(channel, cell)
+      return
+    }
+    // A client's links carry its own circuits only.
+    channel.sendCell(fixedCell(cell.circuitId, ChannelCommand.DESTROY, encodeDestroy({ reason: DestroyReason.PROTOCOL })))
+  }
+
+  handleClosed(channel: LinkChannel, closed: ChannelClosed): void {
+    this.#channels.delete(channel.id)
+    const { rsaIdentity } = channel.peer
+    if (rsaIdentity !== undefined) {
+      const identity = hexEncodeUpper(rsaIdentity)
+      const others = this.#byIdentity.get(identity)
+      others?.delete(channel)
+      if (others?.size === 0) this.#byIdentity.delete(identity)
+    }
+    for (const [key, dial] of this.#dials) {
+      if (dial.channel !== channel) continue
+      dial.channel = undefined
+      const error = closed.error ?? new RelishError('unavailable', `the link was closed before it was open: ${closed.reason}`)
+      this.#dialNext(key, dial, error, closed)
+    }
+  }
+
+  /** Dials the next address of the target, or gives up with `lastError`. */
+  #dialNext(key: string, dial: Dial, lastError: RelishError, lastClosed?: ChannelClosed): void {
+    const address = dial.target.addresses[dial.nextAddress++]
+    if (address === undefined || this.#stopped) {
+      // Later, since this may be called from within `get`.
+      dial.attempt = this.#runtime.setTimer(durationMs(0), () => {
+        this.#dials.delete(key)
+        for (const callbacks of dial.waiting) callbacks.onFailed(lastError, lastClosed)
+      })
+      return
+    }
+    const { localHost, httpsProxy } = this.#options
+    const options = {
+      target: address,
+      timeout: DIAL_TIMEOUT,
+      ...(localHost === undefined ? {} : { localHost }),
+      ...(httpsProxy === undefined ? {} : { httpsProxy }),
+    }
+    dial.attempt = this.#runtime.network.dialSecure(options, {
+      onConnect: (stream) => {
+        dial.attempt = undefined
+        const { rsaIdentity, ed25519Identity } = dial.target
+        dial.channel = this.#startChannel(stream, {
+          kind: 'initiator',
+          expected: ed25519Identity === undefined ? { rsaIdentity } : { rsaIdentity, ed25519Identity },
+          tlsCertificate: stream.peerCertificate,
+          credentials: this.#options.credentials?.(),
+        })
+        dial.channel.start()
+      },
+      onError: (error) => {
+        dial.attempt = undefined
+        this.#dialNext(key, dial, error.within(`link to ${address.host}:${address.port}`))
+      },
+    })
+  }
+
+  #accept(stream: SecureByteStream): void {
+    if (this.#stopped || this.#channels.size >= CHANNELS_MAX) {
+      stream.destroy()
+      return
+    }
+    const shown = stream.localCertificate
+    const credentials =
+      this.#credentialsShown.find((each) => shown !== undefined && bytesEqual(each.tls.certificateDer, shown)) ?? this.#currentCredentials()
+    this.#startChannel(stream, { kind: 'responder', credentials }).start()
+  }
+
+  #startChannel(stream: SecureByteStream, role: ChannelOptions['role']): LinkChannel {
+    const options: ChannelOptions = {
+      peerAddress: stream.remote.host,
+      myAddresses: this.#options.myAddresses(),
+      // tor-spec §4.5: clients hide their clock.
+      sendTimestamp: this.#options.credentials !== undefined,
+      exportKeyingMaterial: (length, label, context) => stream.exportKeyingMaterial(length, label, context),
+      rng: this.#rng,
+      role,
+    }
+    const channel = new LinkChannel(this.#nextId++, this.#runtime, stream, options, this)
+    this.#channels.set(channel.id, channel)
+    return channel
+  }
+
+  #answerLater(found: Channel, target: ChannelTarget, callbacks: ChannelCallbacks): { cancel(): void } {
+    let inner: { cancel(): void } = this.#runtime.setTimer(durationMs(0), () => {
+      if (found.isOpen) callbacks.onOpen(found)
+      else inner = this.get(target, callbacks)
+    })
+    return { cancel: () => inner.cancel() }
+  }
+
+  #currentCredentials(): LinkCredentials {
+    if (this.#options.credentials === undefined) throw new RelishError('bug', 'a node without link credentials does not listen')
+    const current = this.#options.credentials()
+    if (this.#credentialsShown[0] !== current) this.#credentialsShown = [current, ...this.#credentialsShown].slice(0, LINK_CREDENTIALS_KEPT)
+    return current
+  }
+}
+
+const dialKey = (target: ChannelTarget): string =>
+  `${hexEncodeUpper(target.rsaIdentity)} ${target.ed25519Identity === undefined ? '' : hexEncodeUpper(target.ed25519Identity)}`

@@ -1,0 +1,26 @@
+/** Limits of the drivers. Each line says what happens at the limit. */
+
+import { minutes, seconds } from '../core/base/time.ts'
+
+// Channels
+
+/** Connections of a node to other nodes. Further ones are closed as they come in. */
+export const CHANNELS_MAX = 8_000
+
+/** Relay cells a circuit may have waiting for a busy link. At it the circuit is closed with RESOURCELIMIT (C tor's `circ_max_cell_queue_size`). */
+export const CIRCUIT_QUEUE_CELLS_MAX = 50_000
+
+/** Relay cells a circuit gets written before it is the next circuit's turn on a busy link: 16 KiB, a TLS record. */
+export const CIRCUIT_TURN_CELLS = 31
+
+/** Bytes a link may have buffered when we want to send a cell that does not wait its turn. The peer does not read: the channel is closed. */
+export const LINK_BUFFER_BYTES_MAX = 8 * 1024 * 1024
+
+/** Establishing TCP and TLS takes no longer, or the next address is tried. */
+export const DIAL_TIMEOUT = seconds(30)
+
+/** A channel without circuits is closed after this long, and a random part of as much again. */
+export const CHANNEL_IDLE_MIN = minutes(3)
+
+/** Certificates of our own of which connections may still be around: the current ones and those before a renewal. */
+export const LINK_CREDENTIALS_KEPT = 2

@@ -1,0 +1,337 @@
+/**
+ * One connection to another node: drives a channel machine over a byte stream, keeps the circuits that run on it, and
+ * shares the link among them when it is busy. Channels are made and found by `channel-manager.ts`.
+ */
+
+import { assert } from '../core/base/assert.ts'
+import { hexEncodeUpper, base64EncodeUnpadded } from '../core/base/encoding.ts'
+import { RelishError } from '../core/base/errors.ts'
+import { randomBelow, type Rng } from '../core/base/rng.ts'
+import { between, durationMs } from '../core/base/time.ts'
+import { fixedCell, type Cell, type RelayCellBatch } from '../core/cell/cell.ts'
+import { encodeDestroy } from '../core/cell/circuit-messages.ts'
+import { ChannelCommand, DestroyReason } from '../core/cell/commands.ts'
+import { FrameWriter } from '../core/cell/frame-writer.ts'
+import { chooseCircuitId, isPeersCircuitId } from '../core/proto/channel/circuit-ids.ts'
+import { ChannelMachine } from '../core/proto/channel/channel-machine.ts'
+import type { ChannelNow, ChannelOpen, ChannelOptions, ChannelOutput } from '../core/proto/channel/channel-types.ts'
+import type { ChannelInspection } from '../runtime/events.ts'
+import type { Runtime, SecureByteStream, Timer } from '../runtime/index.ts'
+import type { Channel, ChannelClosed, ChannelPeer, CircuitEndpoint } from './channel.ts'
+import { CircuitQueues } from './circuit-queues.ts'
+import { CHANNEL_IDLE_MIN, LINK_BUFFER_BYTES_MAX } from './limits.ts'
+
+/** What a channel tells the manager. */
+export interface ChannelOwner {
+  handleOpen(channel: LinkChannel, open: ChannelOpen): void
+  /** A CREATE cell for an id that is new and the peer's to choose. */
+  handleCreate(channel: LinkChannel, cell: Cell): void
+  /** Once, last. */
+  handleClosed(channel: LinkChannel, closed: ChannelClosed): void
+}
+
+export class LinkChannel implements Channel {
+  readonly id: number
+  readonly #runtime: Runtime
+  readonly #rng: Rng
+  readonly #stream: SecureByteStream
+  readonly #owner: ChannelOwner
+  readonly #machine: ChannelMachine
+  readonly #initiator: boolean
+  readonly #writer = new FrameWriter()
+  readonly #circuits = new Map<number, CircuitEndpoint>()
+  readonly #queues = new CircuitQueues()
+  /** Circuits that were told to wait. */
+  readonly #waiting = new Set<number>()
+  #open: ChannelOpen | undefined
+  #peer: ChannelPeer
+  #blocked = false
+  #closed: ChannelClosed | undefined
+  /** The handshake's deadline, later the idle time. */
+  #timer: Timer | undefined
+  #bytesRead = 0
+  #bytesWritten = 0
+
+  constructor(id: number, runtime: Runtime, stream: SecureByteStream, options: ChannelOptions, owner: ChannelOwner) {
+    this.id = id
+    this.#runtime = runtime
+    this.#rng = options.rng
+    this.#stream = stream
+    this.#owner = owner
+    this.#initiator = options.role.kind === 'initiator'
+    this.#peer = { address: stream.remote, initiator: this.#initiator, authenticated: false }
+    this.#machine = new ChannelMachine(options, this.#now())
+  }
+
+  /** Begins to read and shakes hands. */
+  start(): void {
+    this.#stream.start({
+      onData: (chunk) => this.#handleData(chunk),
+      onEnd: () => this.close({ reason: 'end', error: undefined }),
+      onDrain: () => this.#handleDrain(),
+      onClose: (error) => this.close({ reason: error === undefined ? 'end' : 'network', error }),
+    })
+    this.#applyOutputs(this.#machine.takeOutputs())
+    this.#armHandshakeTimer()
+  }
+
+  get peer(): ChannelPeer {
+    return this.#peer
+  }
+
+  get linkProtocol(): number {
+    return this.#open?.linkProtocol ?? 0
+  }
+
+  get isOpen(): boolean {
+    return this.#open !== undefined && this.#closed === undefined
+  }
+
+  /** tor-spec §5.3.1: the peer says that the address we see is its own. */
+  get canonical(): boolean {
+    return this.#open?.canonical ?? false
+  }
+
+  get circuitCount(): number {
+    return this.#circuits.size
+  }
+
+  allocateCircuitId(): number | undefined {
+    return chooseCircuitId(this.#rng, this.#initiator, (id) => this.#circuits.has(id))
+  }
+
+  attach(circuitId: number, endpoint: CircuitEndpoint): void {
+    assert(!this.#circuits.has(circuitId), 'the circuit id is unused')
+    assert(this.isOpen, 'circuits are attached to open channels')
+    this.#circuits.set(circuitId, endpoint)
+    this.#timer?.cancel()
+    this.#timer = undefined
+  }
+
+  detach(circuitId: number): void {
+    if (!this.#circuits.delete(circuitId)) return
+    this.#queues.drop(circuitId)
+    this.#waiting.delete(circuitId)
+    this.#armIdleTimer()
+  }
+
+  closeCircuit(circuitId: number, reason: DestroyReason): void {
+    if (!this.#circuits.has(circuitId)) return
+    this.#sendDestroy(circuitId, reason)
+    this.detach(circuitId)
+  }
+
+  sendCell(cell: Cell): void {
+    if (!this.isOpen) return
+    if (cell.command === ChannelCommand.DESTROY) this.#queues.drop(cell.circuitId)
+    this.#traceCell('cell.sent', cell)
+    this.#writer.writeCell(cell)
+    this.#flush()
+    if (this.#stream.bufferedBytes > LINK_BUFFER_BYTES_MAX) {
+      this.close({ reason: 'limit', error: new RelishError('limit', 'the peer does not read what it makes us send') })
+    }
+  }
+
+  sendRelayBatch(batch: RelayCellBatch): boolean {
+    if (!this.isOpen || !this.#circuits.has(batch.circuitId)) return true
+    if (!this.#blocked) {
+      this.#writeBatch(batch)
+      return !this.#blocked || this.#mustWait(batch.circuitId)
+    }
+    if (!this.#queues.push(batch)) this.#closeOverflown(batch.circuitId)
+    return this.#mustWait(batch.circuitId)
+  }
+
+  isBlocked(): boolean {
+    return this.#blocked
+  }
+
+  queuedCells(circuitId: number): number {
+    return this.#queues.cellsOf(circuitId)
+  }
+
+  /** Drops the connection and tells circuits and owner. Harmless when it was closed before. */
+  close(closed: ChannelClosed): void {
+    if (this.#closed !== undefined) return
+    this.#closed = closed
+    this.#timer?.cancel()
+    this.#stream.destroy()
+    this.#queues.clear()
+    this.#waiting.clear()
+    const circuits = [...this.#circuits.values()]
+    this.#circuits.clear()
+    this.#runtime.trace?.emit({ event: 'channel.close', channel: this.id, reason: closed.reason, ...(closed.error === undefined ? {} : { error: closed.error.message }) })
+    for (const endpoint of circuits) endpoint.handleChannelClosed(closed)
+    this.#owner.handleClosed(this, closed)
+  }
+
+  inspect(): ChannelInspection {
+    const { rsaIdentity, ed25519Identity } = this.#peer
+    return {
+      id: this.id,
+      state: this.#closed === undefined ? this.#machine.state : 'closed',
+      initiator: this.#initiator,
+      remote: this.#stream.remote,
+      ...(rsaIdentity === undefined ? {} : { fingerprint: hexEncodeUpper(rsaIdentity) }),
+      ...(ed25519Identity === undefined ? {} : { ed25519: base64EncodeUnpadded(ed25519Identity) }),
+      ...(this.#open === undefined ? {} : { linkProtocol: this.#open.linkProtocol }),
+      circuits: this.#circuits.size,
+      bytesRead: this.#bytesRead,
+      bytesWritten: this.#bytesWritten,
+      queuedCells: this.#queues.cells,
+    }
+  }
+
+  #handleData(chunk: Uint8Array): void {
+    if (this.#closed !== undefined) return
+    this.#bytesRead += chunk.length
+    this.#machine.handleBytes(this.#now(), chunk)
+    this.#applyOutputs(this.#machine.takeOutputs())
+  }
+
+  #applyOutputs(outputs: readonly ChannelOutput[]): void {
+    for (const output of outputs) {
+      // Whoever gets a cell may close the channel.
+      if (this.#closed !== undefined) return
+      switch (output.kind) {
+        case 'write':
+          this.#write(output.bytes)
+          break
+        case 'open':
+          this.#handleOpen(output.open)
+          break
+        case 'cell':
+          this.#handleCell(output.cell)
+          break
+        case 'relay-batch':
+          this.#traceBatch('cell.received', output.batch)
+          // tor-spec §5.5.1: cells of circuits that are not there are dropped.
+          this.#circuits.get(output.batch.circuitId)?.handleRelayBatch(output.batch)
+          break
+        case 'padding':
+          break
+        case 'close':
+          this.close({ reason: output.reason, error: output.error })
+          break
+      }
+    }
+  }
+
+  #handleOpen(open: ChannelOpen): void {
+    this.#open = open
+    this.#writer.useLinkProtocol(open.linkProtocol)
+    if (open.peer !== undefined) this.#peer = { ...this.#peer, ...open.peer, authenticated: true }
+    this.#runtime.trace?.emit({
+      event: 'channel.open',
+      channel: this.id,
+      initiator: this.#initiator,
+      remote: `${this.#stream.remote.host}:${this.#stream.remote.port}`,
+      linkProtocol: open.linkProtocol,
+      ...(open.peer === undefined ? {} : { fingerprint: hexEncodeUpper(open.peer.rsaIdentity) }),
+    })
+    this.#armIdleTimer()
+    this.#owner.handleOpen(this, open)
+  }
+
+  #handleCell(cell: Cell): void {
+    this.#traceCell('cell.received', cell)
+    const endpoint = this.#circuits.get(cell.circuitId)
+    switch (cell.command) {
+      case ChannelCommand.CREATE:
+      case ChannelCommand.CREATE_FAST:
+      case ChannelCommand.CREATE2:
+        // An id that is taken makes the cell nobody's; C tor drops it, too.
+        if (endpoint !== undefined) return
+        if (isPeersCircuitId(cell.circuitId, this.#initiator)) this.#owner.handleCreate(this, cell)
+        else this.#sendDestroy(cell.circuitId, DestroyReason.PROTOCOL)
+        return
+      case ChannelCommand.DESTROY:
+        // tor-spec §5.4: after DESTROY everything for the circuit is ignored.
+        this.detach(cell.circuitId)
+        endpoint?.handleCell(cell)
+        return
+      default:
+        endpoint?.handleCell(cell)
+    }
+  }
+
+  #writeBatch(batch: RelayCellBatch): void {
+    this.#traceBatch('cell.sent', batch)
+    this.#writer.writeRelayBatch(batch)
+    this.#flush()
+  }
+
+  #flush(): void {
+    this.#write(this.#writer.take())
+  }
+
+  #write(bytes: Uint8Array): void {
+    this.#bytesWritten += bytes.length
+    if (!this.#stream.write(bytes)) this.#blocked = true
+  }
+
+  /** For the answer of `sendRelayBatch`: false, and the circuit will be told when it may go on. */
+  #mustWait(circuitId: number): false {
+    this.#waiting.add(circuitId)
+    return false
+  }
+
+  #handleDrain(): void {
+    if (this.#closed !== undefined) return
+    this.#blocked = false
+    const writable: number[] = []
+    while (!this.#blocked) {
+      const turn = this.#queues.takeTurn()
+      if (turn === undefined) break
+      this.#writeBatch(turn.batch)
+      if (turn.drained) writable.push(turn.batch.circuitId)
+    }
+    // Those that were told to wait without anything queued, their last batch having filled the link.
+    if (!this.#blocked) for (const circuitId of this.#waiting) if (this.#queues.cellsOf(circuitId) === 0) writable.push(circuitId)
+    for (const circuitId of writable) {
+      if (this.#waiting.delete(circuitId)) this.#circuits.get(circuitId)?.handleWritable()
+    }
+  }
+
+  /** The endpoint is told later: it is in the midst of sending. */
+  #closeOverflown(circuitId: number): void {
+    const endpoint = this.#circuits.get(circuitId)
+    this.closeCircuit(circuitId, DestroyReason.RESOURCELIMIT)
+    const cell = fixedCell(circuitId, ChannelCommand.DESTROY, encodeDestroy({ reason: DestroyReason.RESOURCELIMIT }))
+    this.#runtime.setTimer(durationMs(0), () => endpoint?.handleCell(cell))
+  }
+
+  #sendDestroy(circuitId: number, reason: DestroyReason): void {
+    this.sendCell(fixedCell(circuitId, ChannelCommand.DESTROY, encodeDestroy({ reason })))
+  }
+
+  #armHandshakeTimer(): void {
+    const due = this.#machine.nextTimeout()
+    if (due === undefined || this.#closed !== undefined) return
+    this.#timer = this.#runtime.setTimer(between(this.#runtime.monotonicNow(), due), () => {
+      if (this.#closed !== undefined) return
+      this.#machine.handleTimeout(this.#now())
+      this.#applyOutputs(this.#machine.takeOutputs())
+      if (!this.isOpen) this.#armHandshakeTimer()
+    })
+  }
+
+  #armIdleTimer(): void {
+    if (!this.isOpen || this.#circuits.size > 0) return
+    this.#timer?.cancel()
+    const wait = durationMs(CHANNEL_IDLE_MIN + randomBelow(this.#rng, CHANNEL_IDLE_MIN))
+    this.#timer = this.#runtime.setTimer(wait, () => this.close({ reason: 'idle', error: undefined }))
+  }
+
+  #traceCell(event: string, cell: Cell): void {
+    this.#runtime.trace?.emit({ event, channel: this.id, circuit: cell.circuitId, command: ChannelCommand.nameOf(cell.command) })
+  }
+
+  #traceBatch(event: string, batch: RelayCellBatch): void {
+    this.#runtime.trace?.emit({ event, channel: this.id, circuit: batch.circuitId, command: ChannelCommand.nameOf(batch.command), count: batch.count })
+  }
+
+  #now(): ChannelNow {
+    return { monotonic: this.#runtime.monotonicNow(), wall: this.#runtime.wallNow() }
+  }
+}
