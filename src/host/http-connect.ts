@@ -61,5 +61,6 @@ export function askProxy(socket: Socket, target: SocketAddress, onTunnel: () => 
   }
   socket.on('data', onData)
   socket.on('end', onEnd)
+  socket.resume()
   socket.write(connectRequest(target))
 }
