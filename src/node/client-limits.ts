@@ -1,0 +1,18 @@
+/** Limits of the client; docs/LIMITS.md says what happens at each. */
+
+/** Connections of applications at a time, over all listeners. One more is closed at once. */
+export const applicationConnectionsMax = 4096
+/** Bytes an application may send before its stream is connected, kept for another attempt on another circuit. Then reading stops. */
+export const optimisticBytesMax = 32 * 1024
+/** Unused circuits kept open (path-spec §2.1.1): no more are built ahead of need. */
+export const cleanCircuitsMax = 12
+/** Circuits that cover one predicted port (path-spec §2.1.1): C tor's MIN_CIRCUITS_HANDLING_STREAM. */
+export const circuitsPerPredictedPort = 2
+/** Exits that are tried for a name that does not resolve or a host without a route: C tor's MAX_RESOLVE_FAILURES. */
+export const resolveFailuresMax = 3
+/** Attempts of one stream on circuits, whatever the reason of failure. */
+export const streamAttemptsMax = 16
+/** Relays remembered as letting out less than they say. The one remembered longest is trusted again. */
+export const untrustedExitsMax = 1024
+/** Addresses one circuit remembers as refused by its exit. More, and the circuit takes no new streams. */
+export const refusedAddressesMax = 64
