@@ -365,10 +365,15 @@ export class DocumentWriter {
     const rest = typeof args === 'string' ? args : args.join(' ')
     assert(typeof args === 'string' || (args.length >= rule.fewest && args.length <= rule.most), `${keyword} has as many arguments as its table says`)
     assert(!rest.includes('\n') && !rest.includes('\0'), `arguments of ${keyword} fit on a line`)
-    // An item with an argument list keeps the blank after its keyword even where the list is empty ("params "), as C tor writes it.
+    // A text that happens to be empty keeps the blank after its keyword ("client-versions "), as C tor writes it.
     this.#parts.push(args.length === 0 && typeof args !== 'string' ? `${keyword}\n` : `${keyword} ${rest}\n`)
     if (object !== undefined) this.#parts.push(formatObject(rule.object ?? '', object))
     return this
+  }
+
+  /** The keyword alone, for items that may have arguments and have none. */
+  bare(keyword: string): this {
+    return this.item(keyword, [])
   }
 
   /** Text made elsewhere that belongs here, such as a certificate inside a vote. Ends with a newline. */
