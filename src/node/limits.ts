@@ -24,3 +24,11 @@ export const CHANNEL_IDLE_MIN = minutes(3)
 
 /** Certificates of our own of which connections may still be around: the current ones and those before a renewal. */
 export const LINK_CREDENTIALS_KEPT = 2
+
+// Circuits
+
+/** Building a circuit, or one hop more of it, takes no longer; then it is closed. Users of circuits have shorter times of their own. */
+export const CIRCUIT_BUILD_TIMEOUT = seconds(60)
+
+/** Circuits of our own at a time. Further ones fail at once. */
+export const ORIGIN_CIRCUITS_MAX = 2_000

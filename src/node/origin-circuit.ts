@@ -2,11 +2,13 @@
  * Circuits that this node builds, as the rest of the node sees them: the client and the directory code ask
  * `OriginCircuits` for a circuit through given hops, and open streams on it.
  *
- * These are the types; `origin-circuit-driver.ts` implements them over the machine of `core/proto/circuit`. Which hops
+ * These are the types; `origin-circuit-driver.ts` and `origin-circuits.ts` implement them over the machine of `core/proto/circuit`. Which hops
  * to use is decided elsewhere (`core/path`). tor-spec §5.3, §6.2.
  */
 
 import type { RelishError } from '../core/base/errors.ts'
+import type { MonotonicMs } from '../core/base/time.ts'
+import type { ResolvedAnswer } from '../core/cell/stream-messages.ts'
 import type { CircuitInspection } from '../runtime/events.ts'
 import type { SocketAddress } from '../runtime/index.ts'
 
@@ -50,7 +52,7 @@ export interface StreamHandlers {
   onConnected(address: string | undefined, ttlSec: number | undefined): void
   /** Bytes in order. The receiver owns the chunk. Taking it counts as consumed: pause when it cannot go on to the application. */
   onData(chunk: Uint8Array): void
-  /** The other end is done (END with DONE); `onClose` follows. */
+  /** The other end has ended the stream in order (END with DONE); `onClose` follows. */
   onEnd(): void
   /** What was queued for sending has gone below the low mark after `write` returned false. */
   onDrain(): void
@@ -72,11 +74,6 @@ export interface CircuitStream {
   readonly bufferedBytes: number
 }
 
-export type NameAnswer =
-  | { readonly kind: 'address'; readonly address: string; readonly ttlSec: number }
-  | { readonly kind: 'name'; readonly name: string; readonly ttlSec: number }
-  | { readonly kind: 'error'; readonly transient: boolean }
-
 /** A circuit of this node. `state` moves `building` → `open` → `closed`; `building` again while it is extended. */
 export interface OriginCircuit {
   /** Unique within the node; not the circuit id on the wire. */
@@ -84,11 +81,11 @@ export interface OriginCircuit {
   readonly state: 'building' | 'open' | 'closed'
   readonly purpose: string
   readonly path: readonly HopTarget[]
-  readonly createdAt: number
+  readonly createdAt: MonotonicMs
   readonly streamCount: number
   openStream(target: StreamTarget, handlers: StreamHandlers): CircuitStream
   /** Asks the last hop for addresses of a name, or for the names of an address (tor-spec §6.4). Answers are empty on a failed circuit. */
-  resolve(name: string, onAnswers: (answers: readonly NameAnswer[]) => void): void
+  resolve(name: string, onAnswers: (answers: readonly ResolvedAnswer[]) => void): void
   extend(hop: HopTarget, callbacks: { onExtended(): void; onFailed(error: RelishError): void }): void
   close(reason?: string): void
   /** Called once when the circuit is over, whoever closed it. Not called when building failed: `onFailed` says so. */

@@ -1,0 +1,61 @@
+/**
+ * All circuits that this node has built or is building, and what they share. What one of them does is
+ * `origin-circuit-driver.ts`.
+ */
+
+import { RelishError } from '../core/base/errors.ts'
+import type { CircuitInspection } from '../runtime/events.ts'
+import type { Runtime } from '../runtime/index.ts'
+import type { Channels } from './channel.ts'
+import { ORIGIN_CIRCUITS_MAX } from './limits.ts'
+import type { HopTarget, OriginCircuit, OriginCircuitCallbacks, OriginCircuits } from './origin-circuit.ts'
+import { OriginCircuitDriver } from './origin-circuit-driver.ts'
+
+export interface OriginCircuitManagerOptions {
+  readonly runtime: Runtime
+  readonly channels: Channels
+  /** Consensus parameter `circwindow`, as of now. */
+  readonly circuitWindow?: () => number | undefined
+}
+
+export class OriginCircuitManager implements OriginCircuits {
+  readonly #options: OriginCircuitManagerOptions
+  /** In the order they were begun. */
+  readonly #circuits = new Map<number, OriginCircuitDriver>()
+  #nextId = 1
+
+  constructor(options: OriginCircuitManagerOptions) {
+    this.#options = options
+  }
+
+  build(path: readonly HopTarget[], options: { readonly purpose: string }, callbacks: OriginCircuitCallbacks): OriginCircuit {
+    const { runtime, channels, circuitWindow } = this.#options
+    const id = this.#nextId++
+    const circuit = new OriginCircuitDriver({
+      id,
+      path,
+      purpose: options.purpose,
+      runtime,
+      channels,
+      circuitWindow: circuitWindow?.(),
+      callbacks,
+      onGone: () => this.#circuits.delete(id),
+    })
+    const refusal = this.#circuits.size >= ORIGIN_CIRCUITS_MAX ? new RelishError('limit', `this node has its limit of ${ORIGIN_CIRCUITS_MAX} circuits`) : undefined
+    this.#circuits.set(id, circuit)
+    circuit.begin(refusal)
+    return circuit
+  }
+
+  list(): readonly OriginCircuit[] {
+    return [...this.#circuits.values()]
+  }
+
+  inspect(): readonly CircuitInspection[] {
+    return [...this.#circuits.values()].map((circuit) => circuit.inspect())
+  }
+
+  closeAll(): void {
+    for (const circuit of [...this.#circuits.values()]) circuit.close('shutdown')
+  }
+}
