@@ -66,5 +66,10 @@ export function parsePortRange(text: string): PortRange | undefined {
   return { low, high }
 }
 
-export const formatPortRange = (range: PortRange): string => (range.low === range.high ? `${range.low}` : `${range.low}-${range.high}`)
-export const formatPortRanges = (ranges: readonly PortRange[]): string => ranges.map(formatPortRange).join(',')
+export function formatPortRange(range: PortRange): string {
+  return range.low === range.high ? `${range.low}` : `${range.low}-${range.high}`
+}
+
+function formatPortRanges(ranges: readonly PortRange[]): string {
+  return ranges.map(formatPortRange).join(',')
+}
