@@ -89,6 +89,10 @@ export class OriginCircuitDriver implements OriginCircuit, CircuitEndpoint, Stre
     return this.#streams.size + this.#questions.size
   }
 
+  get hopCount(): number {
+    return this.#machine.hopCount
+  }
+
   /** Begins to build; `refusal`: fails instead. Answers through the callbacks, later. */
   begin(refusal: RelishError | undefined): void {
     const { runtime, channels, callbacks } = this.#parts

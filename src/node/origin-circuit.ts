@@ -83,6 +83,8 @@ export interface OriginCircuit {
   readonly path: readonly HopTarget[]
   readonly createdAt: MonotonicMs
   readonly streamCount: number
+  /** Hops that have answered so far. */
+  readonly hopCount: number
   openStream(target: StreamTarget, handlers: StreamHandlers): CircuitStream
   /** Asks the last hop for addresses of a name, or for the names of an address (tor-spec §6.4). Answers are empty on a failed circuit. */
   resolve(name: string, onAnswers: (answers: readonly ResolvedAnswer[]) => void): void
