@@ -128,5 +128,5 @@ export type NodeCommand =
   | { readonly command: 'signal'; readonly signal: 'HUP' | 'SHUTDOWN' | 'HALT' | 'NEWNYM' | 'DUMP' }
   /** Client: builds one circuit through these relays (fingerprints) and answers with its id. */
   | { readonly command: 'build-circuit'; readonly path: readonly string[] }
-  /** The text of a directory document that the node holds: `consensus`, `consensus-microdesc`, `votes`, `descriptor`, `extra-info`. */
+  /** The text of a directory document that the node holds: `consensus`, `consensus-microdesc`, `certificates`, `votes`, `descriptor`, `extra-info`. */
   | { readonly command: 'document'; readonly name: string }

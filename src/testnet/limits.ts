@@ -32,3 +32,9 @@ export const sinkRequestBytesMax = 64 << 10
 export const streamReadAheadBytes = 1 << 20
 /** Bytes the recording proxy keeps of each direction of a link. */
 export const proxyRecordBytesMax = 8 << 20
+/** How long one check may take. */
+export const checkTimeoutMs = 180_000
+/** How long a SOCKS request of a check may take. */
+export const socksTimeoutMs = 60_000
+/** Clients of the control socket at one time. */
+export const controlClientsMax = 64

@@ -27,6 +27,8 @@ export interface NetworkPlacement {
   readonly nodes: readonly NodePlacement[]
   /** Address of whoever watches and tests the network: sinks listen here, checks connect from here. */
   readonly observerHost: string
+  /** The observer's IPv6 address, if it has one that exits can reach. */
+  readonly observerHost6: string | undefined
   /** The name server that exits ask. */
   readonly nameServer: SocketAddress | undefined
   /** Whether every node has an address of its own, in a /16 of its own. */

@@ -63,7 +63,7 @@ async function authorityIdentity(dataDirectory: string, now: WallMs): Promise<st
   const known = existsSync(signingPath) ? readIfThere(certificatePath, (bytes) => parseAuthorityCertificate(utf8Decode(bytes))) : undefined
   if (known !== undefined && known.expires > now) return known.identityFingerprint
   const [identityKey, signingKey] = await Promise.all([generate(AUTHORITY_IDENTITY_KEY_BITS), generate(AUTHORITY_SIGNING_KEY_BITS)])
-  const certificate = signAuthorityCertificate({ identityKey, signingKey, published: now, expires: later(now, certificateLifetime) })
+  const certificate = signAuthorityCertificate({ published: now, expires: later(now, certificateLifetime) }, identityKey, signingKey)
   writeKey(join(dataDirectory, keyFilePaths.authorityIdentity), emitAuthorityIdentityKey(identityKey, identityKeyPassphrase))
   writeKey(signingPath, emitRsaKeyFile(signingKey))
   writeKey(certificatePath, Buffer.from(certificate.text, 'latin1'))

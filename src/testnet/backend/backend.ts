@@ -44,6 +44,8 @@ export interface WorldClock {
   /** Milliseconds since the network object was made; virtual in a simulation. */
   now(): number
   sleep(ms: number): Promise<void>
+  /** Calls back once, that much later. Returns how to cancel it. */
+  after(ms: number, callback: () => void): () => void
   /** Wall-clock time as undisturbed nodes see it, in milliseconds since the epoch. */
   wallNow(): number
 }

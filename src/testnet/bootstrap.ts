@@ -1,0 +1,208 @@
+/**
+ * Starting a network, phase by phase, until every node is ready. There is no fixed time limit: what counts is progress.
+ * A start fails when a node dies, or when no node at all has come further for `progressSec`; then it says which node
+ * stands at which stage, what it waits for, what it last warned of, and what to try.
+ */
+
+import { RelishError } from '../core/base/errors.ts'
+import type { NodeStage } from '../runtime/events.ts'
+import type { NodeStatus, RunningNetwork } from './backend/backend.ts'
+import { isRelay, type ResolvedNode } from './network-types.ts'
+
+/** Stages in the order of their coming; what a role has no part in is left out. */
+export const stagesOf = (role: ResolvedNode['role']): readonly NodeStage[] => {
+  switch (role) {
+    case 'authority':
+      return ['starting', 'keys', 'listening', 'published', 'voted', 'consensus', 'listed', 'directory', 'circuit', 'ready']
+    case 'relay':
+    case 'exit':
+      return ['starting', 'keys', 'listening', 'published', 'consensus', 'listed', 'directory', 'circuit', 'ready']
+    case 'client':
+      return ['starting', 'listening', 'consensus', 'directory', 'circuit', 'ready']
+  }
+}
+
+export const isReady = (status: NodeStatus): boolean => status.state.kind === 'running' && status.stage === 'ready'
+
+export interface StageTime {
+  readonly stage: NodeStage
+  /** When the first and the last node that has this stage reached it, in milliseconds from the start. */
+  readonly firstMs: number
+  readonly lastMs: number
+  readonly nodes: number
+}
+
+export interface BootstrapResult {
+  readonly elapsedMs: number
+  readonly stages: readonly StageTime[]
+}
+
+/** One node that is not ready, for the story of a start that failed. */
+export interface StuckNode {
+  readonly node: string
+  readonly role: ResolvedNode['role']
+  readonly state: NodeStatus['state']
+  readonly stage: NodeStage
+  readonly waitingFor: string
+  readonly warnings: readonly string[]
+  readonly silentForMs: number
+  readonly advice: readonly string[]
+}
+
+export class BootstrapError extends RelishError {
+  readonly stuck: readonly StuckNode[]
+
+  constructor(message: string, stuck: readonly StuckNode[]) {
+    super('timeout', message)
+    this.stuck = stuck
+  }
+}
+
+/** Starts nodes that do not run, phase by phase, and waits until all of them are ready. Throws `BootstrapError`. */
+export async function startUntilReady(network: RunningNetwork, names: readonly string[] = network.nodes().map((node) => node.name)): Promise<BootstrapResult> {
+  const startMs = network.clock.now()
+  const wanted = network.nodes().filter((node) => names.includes(node.name))
+  const phases = [...new Set(wanted.map((node) => node.phase))].sort((a, b) => a - b)
+  for (const [index, phase] of phases.entries()) {
+    const launched = wanted.filter((node) => node.phase === phase).map((node) => node.name)
+    await network.start(launched)
+    if (index > 0) await announceNewcomers(network, launched)
+    await waitUntilReady(network, launched)
+  }
+  return { elapsedMs: network.clock.now() - startMs, stages: stageTimes(network, names, startMs) }
+}
+
+/** Relays of a later phase are in no consensus until the next vote: it is held as soon as they have published. */
+async function announceNewcomers(network: RunningNetwork, names: readonly string[]): Promise<void> {
+  const relays = network.nodes().filter((node) => names.includes(node.name) && isRelay(node) && node.implementation === 'relish')
+  if (relays.length === 0) return
+  await waitWithProgress(network, names, () => relays.every((node) => network.status(node.name).stageAtMs.published !== undefined))
+  await voteNow(network)
+}
+
+/** Has every relish authority vote now. */
+export async function voteNow(network: RunningNetwork): Promise<void> {
+  const authorities = network.nodes().filter((node) => node.role === 'authority' && node.implementation === 'relish')
+  const running = authorities.filter((node) => network.status(node.name).state.kind === 'running')
+  await Promise.all(running.map((node) => network.command(node.name, { command: 'vote' })))
+}
+
+/** Waits for readiness of nodes that are started. Throws `BootstrapError`. */
+export async function waitUntilReady(network: RunningNetwork, names: readonly string[]): Promise<void> {
+  await waitWithProgress(network, names, () => names.every((name) => isReady(network.status(name))))
+}
+
+async function waitWithProgress(network: RunningNetwork, names: readonly string[], condition: () => boolean): Promise<void> {
+  const patienceMs = network.network.options.progressSec * 1000
+  const assertAlive = (): void => {
+    const dead = names.filter((name) => network.status(name).state.kind === 'died')
+    if (dead.length > 0) throw explain(network, names, `${dead.join(', ')} ended while starting`)
+  }
+  for (;;) {
+    const lastProgress = Math.max(...network.nodes().map((node) => network.status(node.name).progressAtMs))
+    const left = lastProgress + patienceMs - network.clock.now()
+    if (left <= 0) throw explain(network, names, `no node has come further for ${network.network.options.progressSec} s`)
+    try {
+      await network.waitFor(
+        'the nodes to be ready',
+        () => {
+          assertAlive()
+          return condition()
+        },
+        left,
+      )
+      return
+    } catch (error) {
+      if (error instanceof RelishError && error.kind === 'timeout' && !(error instanceof BootstrapError)) continue
+      throw error
+    }
+  }
+}
+
+function explain(network: RunningNetwork, names: readonly string[], reason: string): BootstrapError {
+  const stuck = names.map((name) => network.status(name)).filter((status) => !isReady(status)).map((status) => stuckNode(network, status))
+  const ready = names.length - stuck.length
+  return new BootstrapError(`the network did not come up: ${reason} (${ready} of ${names.length} nodes are ready)`, stuck)
+}
+
+function stuckNode(network: RunningNetwork, status: NodeStatus): StuckNode {
+  const role = network.nodes().find((node) => node.name === status.name)?.role ?? 'client'
+  return {
+    node: status.name,
+    role,
+    state: status.state,
+    stage: status.stage,
+    waitingFor: status.waitingFor ?? waitingAt(status.stage),
+    warnings: status.warnings.slice(-3),
+    silentForMs: network.clock.now() - status.progressAtMs,
+    advice: adviceFor(network, status, role),
+  }
+}
+
+/** What a node at this stage needs next, in case it has not said so itself. */
+function waitingAt(stage: NodeStage): string {
+  switch (stage) {
+    case 'starting':
+      return 'its configuration and keys to be read'
+    case 'keys':
+      return 'its listeners to be bound'
+    case 'listening':
+      return 'the authorities to take its descriptor, or a consensus to be published'
+    case 'published':
+    case 'voted':
+      return 'a consensus signed by more than half of the authorities'
+    case 'consensus':
+      return 'the consensus to list it as Running'
+    case 'listed':
+      return 'the descriptors of enough relays'
+    case 'directory':
+      return 'a first circuit'
+    case 'circuit':
+    case 'ready':
+      return 'the rest of its duties'
+  }
+}
+
+function adviceFor(network: RunningNetwork, status: NodeStatus, role: ResolvedNode['role']): string[] {
+  if (status.state.kind === 'died') return [`read its log: relish logs ${status.name}`, 'check its options: relish-tor --verify-config -f TORRC']
+  if (status.state.kind !== 'running') return [`it does not run: relish start, or relish restart ${status.name}`]
+  const authorities = network.nodes().filter((node) => node.role === 'authority')
+  const withConsensus = authorities.filter((node) => network.status(node.name).consensus !== undefined)
+  const advice: string[] = []
+  if (status.consensus === undefined && status.stage !== 'starting' && status.stage !== 'keys') {
+    if (withConsensus.length === 0) {
+      const unpublished = network.nodes().filter((node) => isRelay(node) && network.status(node.name).stageAtMs.published === undefined)
+      advice.push(
+        unpublished.length === 0
+          ? `no authority has a consensus yet although all relays have published: relish vote, and look at the authorities' logs`
+          : `the authorities wait for ${unpublished.map((node) => node.name).join(', ')}, which ${unpublished.length === 1 ? 'has' : 'have'} not published`,
+      )
+    } else {
+      advice.push(`${withConsensus.length} of ${authorities.length} authorities have a consensus: look at what ${status.name} says about fetching it`)
+    }
+  } else if (status.stage === 'consensus' && role !== 'client') {
+    advice.push('the authorities did not find it running, or voted before it published: relish vote')
+  }
+  advice.push(`relish logs ${status.name} --level info`)
+  return advice
+}
+
+/** The error as people read it. */
+export function formatBootstrapError(error: BootstrapError): string {
+  const lines = [error.message]
+  for (const node of error.stuck) {
+    lines.push(`  ${node.node} (${node.role}): ${node.state.kind === 'died' ? `died at stage ${node.stage}: ${node.state.reason}` : `at stage ${node.stage} for ${(node.silentForMs / 1000).toFixed(1)} s, waits for ${node.waitingFor}`}`)
+    for (const warning of node.warnings) lines.push(`      ${warning}`)
+    for (const advice of node.advice) lines.push(`      try: ${advice}`)
+  }
+  return lines.join('\n')
+}
+
+export function stageTimes(network: RunningNetwork, names: readonly string[], startMs: number): StageTime[] {
+  const order: readonly NodeStage[] = stagesOf('authority')
+  return order.flatMap((stage) => {
+    const times = names.map((name) => network.status(name).stageAtMs[stage]).filter((time) => time !== undefined)
+    if (times.length === 0) return []
+    return [{ stage, firstMs: Math.min(...times) - startMs, lastMs: Math.max(...times) - startMs, nodes: times.length }]
+  })
+}

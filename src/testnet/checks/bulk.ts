@@ -1,0 +1,60 @@
+/** `bulk`: ten megabytes each way at the same time on one stream, by SHA-256. */
+
+import { createHash } from 'node:crypto'
+import { hexEncode } from '../../core/base/encoding.ts'
+import type { RunningNetwork } from '../backend/backend.ts'
+import type { WorldStream } from '../world-stream.ts'
+import type { Check } from './check.ts'
+import type { CheckClient } from './client.ts'
+import { patternBytes } from './echo.ts'
+
+const bulkBytes = 10 * 1024 * 1024
+const chunkBytes = 16 * 1024
+
+export const bulk: Check = makeBulkCheck(bulkBytes)
+
+/** The same with another size, for simulations and tests. */
+export function makeBulkCheck(totalBytes: number): Check {
+  return {
+    name: 'bulk',
+    summary: `${totalBytes / (1024 * 1024)} MB each way on one stream arrive whole`,
+    tags: ['full', 'traffic'],
+    async run({ network, clients, sink, expect }) {
+      const server = await sink.echo()
+      const evidence: string[] = []
+      // One after another: the figures are of one stream, not of several that share the machine.
+      for (const client of clients) {
+        const { sent, received, elapsedMs } = await transfer(network, client, await client.connect(server.address), totalBytes)
+        expect.equal(received, sent, `SHA-256 of what came back to ${client.name}`)
+        evidence.push(`${client.name}: ${totalBytes} bytes each way, SHA-256 ${sent.slice(0, 16)}… both ways, ${(elapsedMs / 1000).toFixed(2)} s, ${((totalBytes / elapsedMs) * 1e-3).toFixed(1)} MB/s each way`)
+      }
+      return evidence
+    },
+  }
+}
+
+async function transfer(network: RunningNetwork, client: CheckClient, stream: WorldStream, totalBytes: number): Promise<{ sent: string; received: string; elapsedMs: number }> {
+  const pattern = patternBytes(chunkBytes, client.name)
+  const startMs = network.clock.now()
+  const out = createHash('sha256')
+  const write = async (): Promise<void> => {
+    for (let at = 0; at < totalBytes; at += chunkBytes) {
+      const chunk = pattern.slice(0, Math.min(chunkBytes, totalBytes - at))
+      // The first bytes count, so that no two chunks are the same and a swap of two would be seen.
+      new DataView(chunk.buffer).setUint32(0, at)
+      out.update(chunk)
+      await stream.write(chunk)
+    }
+    stream.end()
+  }
+  const back = createHash('sha256')
+  const read = async (): Promise<void> => {
+    for (;;) {
+      const chunk = await stream.read()
+      if (chunk === undefined) return
+      back.update(chunk)
+    }
+  }
+  await Promise.all([write(), read()])
+  return { sent: hexEncode(out.digest()), received: hexEncode(back.digest()), elapsedMs: network.clock.now() - startMs }
+}

@@ -1,0 +1,42 @@
+/**
+ * A check: a question about a running network, answered with evidence. One file a check; it either gives its evidence or
+ * throws `CheckFailure` with what it expected and what it found.
+ */
+
+import type { RunningNetwork } from '../backend/backend.ts'
+import type { CheckClient } from './client.ts'
+import type { Expect } from './expect.ts'
+import type { SinkFactory } from './sink-factory.ts'
+
+export interface CheckContext {
+  readonly network: RunningNetwork
+  /** Every client of the network that runs. */
+  readonly clients: readonly CheckClient[]
+  readonly sink: SinkFactory
+  readonly expect: Expect
+  /** A line for whoever watches. */
+  readonly log: (line: string) => void
+}
+
+export interface Check {
+  readonly name: string
+  /** What it shows, in a line. */
+  readonly summary: string
+  readonly tags: readonly string[]
+  /** Why this check has nothing to do on this network; undefined if it has. */
+  notFor?(network: RunningNetwork): string | undefined
+  /** The evidence, a line each. */
+  run(context: CheckContext): Promise<readonly string[]>
+}
+
+export type CheckOutcome =
+  | { readonly kind: 'passed'; readonly evidence: readonly string[] }
+  | { readonly kind: 'failed'; readonly reason: string; readonly expected: string | undefined; readonly found: string | undefined; readonly evidence: readonly string[] }
+  | { readonly kind: 'not-run'; readonly reason: string }
+
+export interface CheckResult {
+  readonly name: string
+  readonly summary: string
+  readonly outcome: CheckOutcome
+  readonly elapsedMs: number
+}

@@ -1,0 +1,34 @@
+/** `concurrent`: fifty streams of one client at the same time, none of which gets another one's bytes. */
+
+import { bytesEqual } from '../../core/base/encoding.ts'
+import type { Check } from './check.ts'
+import { patternBytes } from './echo.ts'
+
+const streamsAtOnce = 50
+const bytesEach = 20_000
+
+export const concurrent: Check = {
+  name: 'concurrent',
+  summary: `${streamsAtOnce} streams of one client at once keep apart`,
+  tags: ['full', 'traffic'],
+  async run({ network, clients, sink, expect }) {
+    const server = await sink.echo()
+    const evidence: string[] = []
+    for (const client of clients) {
+      const startMs = network.clock.now()
+      const visitsBefore = server.visits.length
+      const streams = await Promise.all(Array.from({ length: streamsAtOnce }, () => client.connect(server.address)))
+      expect.equal(server.visits.length - visitsBefore, streamsAtOnce, `connections that the server has of ${client.name} while all are open`)
+      await Promise.all(
+        streams.map(async (stream, index) => {
+          const sent = patternBytes(bytesEach, `${client.name}/${index}`)
+          const [got] = await Promise.all([stream.readExactly(bytesEach), stream.write(sent.slice())])
+          expect(bytesEqual(got, sent), `stream ${index} of ${client.name} got bytes it did not send`)
+        }),
+      )
+      for (const stream of streams) stream.destroy()
+      evidence.push(`${client.name}: ${streamsAtOnce} streams open at once, ${bytesEach} bytes each way on each, ${(network.clock.now() - startMs).toFixed(0)} ms`)
+    }
+    return evidence
+  },
+}

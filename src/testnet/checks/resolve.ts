@@ -1,0 +1,49 @@
+/** `resolve`: names are asked for by exits and by nobody else, forwards and backwards. */
+
+import { RelishError } from '../../core/base/errors.ts'
+import { SocksRefusal } from '../socks-client.ts'
+import type { Check } from './check.ts'
+import { CheckFailure } from './expect.ts'
+
+/** TEST-NET-3 (RFC 5737): addresses that nothing treats as internal, and that nobody has. */
+const forwardAddress = '203.0.113.77'
+const reverseAddress = '203.0.113.78'
+
+export const resolve: Check = {
+  name: 'resolve',
+  summary: 'names are resolved at exits only; PTR and missing names too',
+  tags: ['full', 'anonymity'],
+  async run({ network, clients, sink, expect }) {
+    const exitHosts = new Map(network.nodes().filter((node) => node.role === 'exit').map((node) => [network.placementOf(node.name).host, node.name]))
+    const server = await sink.echo()
+    const evidence: string[] = []
+    for (const client of clients) {
+      const name = sink.name([forwardAddress])
+      expect.equal(await client.resolve(name), forwardAddress, `${client.name} resolves ${name}`)
+      const reverse = `reverse-of-${client.name}.relish.test`
+      network.nameServer.setName(reverseAddress, reverse)
+      expect.equal(await client.resolvePtr(reverseAddress, { username: 'ptr', password: client.name }), reverse, `${client.name} resolves ${reverseAddress} backwards`)
+
+      const connected = sink.name([server.address.host])
+      const stream = await client.connect({ host: connected, port: server.address.port })
+      stream.destroy()
+
+      const missing = `missing-${client.name}.relish.test`
+      const refusal = await client.resolve(missing).then(
+        (address) => new CheckFailure(`${client.name} resolved ${missing}, which does not exist, to ${address}`),
+        (error: unknown) => error,
+      )
+      if (!(refusal instanceof SocksRefusal)) throw refusal instanceof RelishError ? refusal : new CheckFailure(`${client.name}: ${String(refusal)}`)
+
+      const asked = network.nameServer.questions.filter((question) => [name, connected, missing].includes(question.name.toLowerCase()))
+      expect([name, connected, missing].every((one) => asked.some((question) => question.name.toLowerCase() === one)), `the name server was asked for ${asked.map((question) => question.name).join(', ')} only`)
+      if (network.placement.distinctAddresses) {
+        const strangers = asked.filter((question) => !exitHosts.has(question.from))
+        expect(strangers.length === 0, `${strangers.map((question) => `${question.from} asked for ${question.name}`).join('; ')}: no exit has that address`)
+      }
+      const askers = [...new Set(asked.map((question) => exitHosts.get(question.from) ?? question.from))]
+      evidence.push(`${client.name}: ${name} is ${forwardAddress}, ${reverseAddress} is ${reverse}, ${missing} is refused (${refusal.message}); asked by ${askers.join(', ')} only`)
+    }
+    return evidence
+  },
+}

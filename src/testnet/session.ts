@@ -1,0 +1,171 @@
+/**
+ * What one can do with a network that runs, in one place for everybody who asks: the command line in the same process,
+ * and the control socket for those in another.
+ */
+
+import { RelishError } from '../core/base/errors.ts'
+import { formatAddressPort } from '../core/ident/address.ts'
+import type { NodeCommand, NodeInspection } from '../runtime/events.ts'
+import type { NodeEventRecord, NodeStatus, RunningNetwork } from './backend/backend.ts'
+import { isReady, startUntilReady, voteNow, waitUntilReady, type BootstrapResult } from './bootstrap.ts'
+import type { CheckResult } from './checks/check.ts'
+import { loadChecks } from './checks/load-checks.ts'
+import { runChecks } from './checks/run-checks.ts'
+import { isRelay } from './network-types.ts'
+
+export interface NetworkStatus {
+  readonly network: string
+  readonly source: string
+  readonly world: string
+  readonly pid: number
+  readonly upMs: number
+  readonly ready: boolean
+  readonly nodes: readonly (NodeStatus & { readonly role: string; readonly implementation: string; readonly host: string; readonly dataDirectory: string })[]
+}
+
+/** What a foreign node or an application needs to take part. */
+export interface JoinInformation {
+  readonly network: string
+  /** Lines for the torrc of a foreign node. */
+  readonly torrc: readonly string[]
+  /** SOCKS ports of the network's clients. */
+  readonly socks: readonly { readonly node: string; readonly address: string }[]
+  readonly nameServer: string | undefined
+}
+
+export type SessionProgress =
+  | { readonly kind: 'check-started'; readonly name: string; readonly summary: string }
+  | { readonly kind: 'check-log'; readonly name: string; readonly line: string }
+  | { readonly kind: 'check-result'; readonly result: CheckResult }
+
+export interface Session {
+  status(): Promise<NetworkStatus>
+  /** Starts nodes (all of them if none is named) and waits until they are ready. Throws `BootstrapError`. */
+  start(nodes: readonly string[]): Promise<BootstrapResult>
+  wait(nodes: readonly string[]): Promise<void>
+  stop(nodes: readonly string[]): Promise<void>
+  kill(node: string): Promise<void>
+  restart(node: string): Promise<void>
+  hup(nodes: readonly string[]): Promise<void>
+  vote(): Promise<void>
+  command(node: string, command: NodeCommand): Promise<unknown>
+  inspect(node: string): Promise<NodeInspection>
+  /** Runs checks: those of the network file if none is named. */
+  verify(checks: readonly string[], onProgress: (progress: SessionProgress) => void): Promise<CheckResult[]>
+  join(): Promise<JoinInformation>
+  follow(onEvent: (record: NodeEventRecord) => void): () => void
+}
+
+export class LocalSession implements Session {
+  readonly network: RunningNetwork
+  /** What others should see of a start that still goes on. */
+  #starting: Promise<BootstrapResult> | undefined
+
+  constructor(network: RunningNetwork) {
+    this.network = network
+  }
+
+  status(): Promise<NetworkStatus> {
+    const { network } = this
+    const nodes = network.nodes().map((node) => ({
+      ...network.status(node.name),
+      role: node.role,
+      implementation: node.implementation,
+      host: network.placementOf(node.name).host,
+      dataDirectory: network.placementOf(node.name).dataDirectory,
+    }))
+    return Promise.resolve({
+      network: network.network.name,
+      source: network.network.source,
+      world: network.world,
+      pid: process.pid,
+      upMs: network.clock.now(),
+      ready: nodes.length > 0 && nodes.every(isReady),
+      nodes,
+    })
+  }
+
+  start(nodes: readonly string[]): Promise<BootstrapResult> {
+    const names = this.#namesOr(nodes)
+    this.#starting = startUntilReady(this.network, names)
+    // Those who wait get the failure from the same promise.
+    this.#starting.catch(() => undefined)
+    return this.#starting
+  }
+
+  async wait(nodes: readonly string[]): Promise<void> {
+    if (this.#starting !== undefined) await this.#starting
+    await waitUntilReady(this.network, this.#namesOr(nodes))
+  }
+
+  stop(nodes: readonly string[]): Promise<void> {
+    return this.network.stop(this.#namesOr(nodes))
+  }
+
+  kill(node: string): Promise<void> {
+    return this.network.kill(node)
+  }
+
+  async restart(node: string): Promise<void> {
+    await this.network.stop([node])
+    await this.network.start([node])
+    await waitUntilReady(this.network, [node])
+  }
+
+  async hup(nodes: readonly string[]): Promise<void> {
+    await Promise.all(this.#namesOr(nodes).map((node) => this.network.command(node, { command: 'signal', signal: 'HUP' })))
+  }
+
+  async vote(): Promise<void> {
+    await voteNow(this.network)
+  }
+
+  command(node: string, command: NodeCommand): Promise<unknown> {
+    return this.network.command(node, command)
+  }
+
+  inspect(node: string): Promise<NodeInspection> {
+    return this.network.inspect(node)
+  }
+
+  async verify(checks: readonly string[], onProgress: (progress: SessionProgress) => void): Promise<CheckResult[]> {
+    const chosen = await loadChecks(checks.length > 0 ? checks : this.network.network.checks)
+    return runChecks(this.network, chosen, {
+      onStart: (check) => onProgress({ kind: 'check-started', name: check.name, summary: check.summary }),
+      onLog: (check, line) => onProgress({ kind: 'check-log', name: check.name, line }),
+      onResult: (result) => onProgress({ kind: 'check-result', result }),
+    })
+  }
+
+  join(): Promise<JoinInformation> {
+    return Promise.resolve(joinInformation(this.network))
+  }
+
+  follow(onEvent: (record: NodeEventRecord) => void): () => void {
+    return this.network.onEvent(onEvent)
+  }
+
+  #namesOr(nodes: readonly string[]): string[] {
+    const known = this.network.nodes().map((node) => node.name)
+    for (const name of nodes) if (!known.includes(name)) throw new RelishError('config', `there is no node ${name}`, { hint: `nodes: ${known.join(', ')}` })
+    return nodes.length > 0 ? [...nodes] : known
+  }
+}
+
+/** Options of a node's torrc that one who joins needs as well, beside the authorities. */
+const sharedOptions = /^(TestingTorNetwork|DirAuthority|EnforceDistinctSubnets|PathsNeededToBuildCircuits) /i
+
+export function joinInformation(network: RunningNetwork): JoinInformation {
+  const example = network.nodes().find((node) => isRelay(node)) ?? network.nodes()[0]
+  const torrc = example === undefined ? [] : network.torrcOf(example.name).split('\n').filter((line) => sharedOptions.test(line))
+  const { nameServer } = network.placement
+  return {
+    network: network.network.name,
+    torrc,
+    socks: network.nodes().flatMap((node) => {
+      const { host, socksPort } = network.placementOf(node.name)
+      return socksPort === undefined ? [] : [{ node: node.name, address: formatAddressPort({ host, port: socksPort }) }]
+    }),
+    nameServer: nameServer === undefined ? undefined : formatAddressPort(nameServer),
+  }
+}
