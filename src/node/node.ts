@@ -1,0 +1,47 @@
+/**
+ * What a node looks like from outside: types only. `create-node.ts` makes one; programs, backends and the control port
+ * use it.
+ */
+
+import type { ConfigLine } from '../core/torrc/config-line.ts'
+import type { TorConfig } from '../core/torrc/config.ts'
+import type { TorOptions } from '../core/torrc/option-table.ts'
+import type { NodeCommand, NodeEvent } from '../runtime/events.ts'
+
+export type NodeReply = { readonly ok: true; readonly result: unknown } | { readonly ok: false; readonly error: string }
+
+/** Who started the node. */
+export interface NodeOwner {
+  onEvent(event: NodeEvent): void
+  /** Where the configuration comes from; absent, the control port shows defaults and changes nothing. */
+  readonly config?: ConfigSource
+  /** For GETINFO process/pid and controllers that watch it; absent in simulation. */
+  readonly processId?: number
+  /** A controller asked for the end of the process: SHUTDOWN waits for ShutdownWaitLength, HALT does not. Absent: the node stops itself. */
+  requestExit?(how: 'SHUTDOWN' | 'HALT'): void
+}
+
+/** The configuration of a running node: it can be read again, changed, and saved. Errors are thrown (`config`, `local-io`). */
+export interface ConfigSource {
+  /** Path of the torrc, and of the defaults file; undefined if there is none. */
+  readonly file: string | undefined
+  readonly defaultsFile: string | undefined
+  current(): TorConfig
+  /** SETCONF and RESETCONF: lines replace what their options had. Applies all or throws. */
+  change(lines: readonly ConfigLine[]): void
+  /** LOADCONF: a whole configuration in place of the torrc. */
+  replace(text: string): void
+  /** SIGHUP: reads the files again. */
+  reload(): void
+  /** SAVECONF: writes the torrc. */
+  save(): void
+}
+
+export interface Node {
+  start(): void
+  handleCommand(command: NodeCommand, reply: (reply: NodeReply) => void): void
+  /** Takes over options that changed while running; those that may not change were refused before. */
+  reconfigure(options: TorOptions): void
+  /** Closes everything. `onStopped` is called once, last. */
+  stop(onStopped: () => void): void
+}
