@@ -18,6 +18,7 @@ export const durationMs = (value: number): DurationMs => value as DurationMs
 export const seconds = (value: number): DurationMs => (value * 1000) as DurationMs
 export const minutes = (value: number): DurationMs => (value * 60_000) as DurationMs
 export const hours = (value: number): DurationMs => (value * 3_600_000) as DurationMs
+export const days = (value: number): DurationMs => (value * 86_400_000) as DurationMs
 
 /** `instant` moved by `by` (which may be negative); the kind of instant is kept. */
 export function later<T extends MonotonicMs | WallMs>(instant: T, by: DurationMs): T {
