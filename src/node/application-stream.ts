@@ -5,11 +5,10 @@
  * How the application speaks (SOCKS, HTTP CONNECT) is its listener's business, behind `ApplicationSide`.
  */
 
-import { RelishError } from '../core/base/errors.ts'
 import { durationMs } from '../core/base/time.ts'
 import { EndReason } from '../core/cell/commands.ts'
-import { BeginFlags } from '../core/cell/stream-messages.ts'
-import { canonicalIp, isIpv6, isPrivateIp, parseIp } from '../core/ident/address.ts'
+import { BeginFlags, type ResolvedAnswer } from '../core/cell/stream-messages.ts'
+import { canonicalIp, isIpv6, isPrivateIp } from '../core/ident/address.ts'
 import type { ExitNeed } from '../core/path/exit-choice.ts'
 import type { StreamIsolation } from '../core/path/isolation.ts'
 import type { Runtime, Timer } from '../runtime/index.ts'
@@ -17,7 +16,7 @@ import type { ClientCircuit } from './client-circuit.ts'
 import type { CircuitWaiter, ClientCircuits } from './client-circuits.ts'
 import { optimisticBytesMax, resolveFailuresMax, streamAttemptsMax } from './client-limits.ts'
 import { isRetriable, LocalReason } from './end-reasons.ts'
-import type { CircuitStream, NameAnswer, StreamClosed } from './origin-circuit.ts'
+import type { CircuitStream, StreamClosed } from './origin-circuit.ts'
 
 /** What an application asked for. */
 export interface ApplicationRequest {
@@ -41,7 +40,7 @@ export interface ApplicationSide {
   /** Bytes may flow. `address`: what the exit connected to, if it said so. */
   onConnected(address: string | undefined): void
   /** Answers to a resolve request: at least one. */
-  onAnswers(answers: readonly NameAnswer[]): void
+  onAnswers(answers: readonly ResolvedAnswer[]): void
   /** Nothing came of it. `reason`: tor-spec §6.3, or one of our own above 255. */
   onFailed(reason: number): void
   /** False: stop until `resume`. */
@@ -289,18 +288,13 @@ export class ApplicationStream {
   #resolve(circuit: ClientCircuit): void {
     const attempt = this.#attempts
     this.#state = { kind: 'resolving', circuit, attempt }
-    circuit.origin.resolve(this.#resolveName(), (answers) => {
+    circuit.origin.resolve(this.#host, (answers) => {
       this.#parts.circuits.noteDetached(circuit)
       if (this.#state.kind === 'resolving' && this.#state.attempt === attempt) this.#answered(circuit, answers)
     })
   }
 
-  /** tor-spec §6.4: to learn the name of an address, its in-addr.arpa or ip6.arpa name is asked for. */
-  #resolveName(): string {
-    return this.request.kind === 'resolve-ptr' ? reverseName(this.#host) : this.#host
-  }
-
-  #answered(circuit: ClientCircuit, answers: readonly NameAnswer[]): void {
+  #answered(circuit: ClientCircuit, answers: readonly ResolvedAnswer[]): void {
     this.#attemptTimer?.cancel()
     if (answers.length === 0) {
       this.#retry(EndReason.DESTROY)
@@ -366,13 +360,4 @@ export class ApplicationStream {
     this.#attemptTimer?.cancel()
     this.#attemptTimer = undefined
   }
-}
-
-/** `1.0.0.127.in-addr.arpa`, or the 32 reversed digits under ip6.arpa. Throws `config` for text that is no address. */
-export function reverseName(host: string): string {
-  const bytes = parseIp(host)
-  if (bytes === undefined) throw new RelishError('config', 'a reverse lookup needs an address')
-  if (bytes.length === 4) return `${[...bytes].reverse().join('.')}.in-addr.arpa`
-  const digits = [...bytes].flatMap((byte) => [byte >> 4, byte & 15]).reverse()
-  return `${digits.map((digit) => digit.toString(16)).join('.')}.ip6.arpa`
 }

@@ -420,7 +420,8 @@ export class ClientCircuits {
   #failed(circuit: ClientCircuit, error: RelishError, failedHop: number): void {
     if (circuit.state === 'closed') return
     this.#parts.runtime.log.write('info', 'circ', `Circuit ${circuit.origin.id} failed at hop ${failedHop + 1}: ${error.message}`)
-    this.#settleGuard(circuit, failedHop === 0)
+    // Limits of our own say nothing about the guard.
+    this.#settleGuard(circuit, failedHop === 0 && error.kind !== 'limit')
     this.#drop(circuit)
     this.#noteFailure()
     this.#turn()
@@ -429,7 +430,7 @@ export class ClientCircuits {
   #timedOut(circuit: ClientCircuit, onDone: ((result: RelishError) => void) | undefined): void {
     if (circuit.state !== 'building') return
     this.#parts.runtime.log.write('info', 'circ', `Circuit ${circuit.origin.id} was not built in time`)
-    this.#settleGuard(circuit, false)
+    this.#settleGuard(circuit, circuit.origin.hopCount === 0)
     this.#close(circuit, 'timeout')
     onDone?.(new RelishError('timeout', 'the circuit was not built in time'))
     this.#noteFailure()

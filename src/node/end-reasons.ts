@@ -1,9 +1,10 @@
 /**
  * Why a stream ended, beyond what the wire knows: reasons that only this end has, numbered above a byte as C tor does,
- * and what applications are told.
+ * and which reasons are worth another exit.
  */
 
 import { EndReason } from '../core/cell/commands.ts'
+import { SocksStatus, statusOfEndReason } from '../core/socks/message.ts'
 
 /** Reasons of our own. They are never sent. */
 export const LocalReason = Object.freeze({
@@ -32,26 +33,7 @@ export function isRetriable(reason: number): boolean {
   }
 }
 
-/** SOCKS 5 reply codes (RFC 1928 §6). */
-const reply = Object.freeze({ generalFailure: 1, notAllowed: 2, networkUnreachable: 3, hostUnreachable: 4, connectionRefused: 5, ttlExpired: 6 })
-
-/** The SOCKS 5 reply for a stream that failed, as C tor chooses it. */
-export function socksReplyFor(reason: number): number {
-  switch (reason) {
-    case EndReason.RESOLVEFAILED:
-    case EndReason.NOROUTE:
-      return reply.hostUnreachable
-    case EndReason.CONNECTREFUSED:
-    case EndReason.CONNRESET:
-    // Before the stream was connected, DONE means that the other side closed it straight away.
-    case EndReason.DONE:
-      return reply.connectionRefused
-    case EndReason.EXITPOLICY:
-    case LocalReason.ENTRYPOLICY:
-      return reply.notAllowed
-    case EndReason.TIMEOUT:
-      return reply.ttlExpired
-    default:
-      return reply.generalFailure
-  }
+/** What a SOCKS client is told, for reasons of the wire and our own. */
+export function socksStatusFor(reason: number): SocksStatus {
+  return reason === LocalReason.ENTRYPOLICY ? SocksStatus.NOT_ALLOWED : statusOfEndReason(reason)
 }

@@ -6,19 +6,17 @@
  */
 
 import type { AddressPort } from '../ident/address.ts'
+import type { PolicyVerdict } from '../netdoc/exit-policy.ts'
 import type { ProtocolList } from '../netdoc/protocol-list.ts'
-
-/**
- * What an exit policy says about a target. `probably-…`: the address is not known, or the policy at hand is a summary
- * (path-spec §2.2.1, "might support").
- */
-export type PolicyVerdict = 'accepted' | 'probably-accepted' | 'probably-rejected' | 'rejected'
 
 /** An exit policy as path selection needs it, whichever document it came from. */
 export interface ExitPolicyView {
   /** True when no target at all is accepted: `reject *:*`. */
   readonly rejectsAll: boolean
-  /** `address`: IPv4 or IPv6 text; undefined when only a host name is known. */
+  /**
+   * `address`: IPv4 or IPv6 text; undefined when only a host name is known. `probably-…`: that, or the policy at hand is a
+   * summary (path-spec §2.2.1, "might support").
+   */
   compare(address: string | undefined, port: number): PolicyVerdict
 }
 
