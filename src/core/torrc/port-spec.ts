@@ -93,7 +93,7 @@ const defaultStreamFlags: StreamFlags = Object.freeze({
   ipv6Traffic: true,
   onionTraffic: true,
   dnsRequest: true,
-  preferIpv6: true,
+  preferIpv6: false,
   cacheIpv4Dns: false,
   cacheIpv6Dns: false,
   useIpv4Cache: false,
