@@ -32,3 +32,23 @@ export const CIRCUIT_BUILD_TIMEOUT = seconds(60)
 
 /** Circuits of our own at a time. Further ones fail at once. */
 export const ORIGIN_CIRCUITS_MAX = 2_000
+
+/** Circuits of others that pass through or end at this relay. Further CREATE cells are answered with DESTROY RESOURCELIMIT. */
+export const RELAY_CIRCUITS_MAX = 50_000
+
+// Exit streams
+
+/** Connecting to a destination takes no longer; END TIMEOUT follows. */
+export const EXIT_CONNECT_TIMEOUT = seconds(60)
+
+/** After the client has ended a stream, its destination may take so long to read what is left; then the socket is dropped. */
+export const EXIT_LINGER = seconds(30)
+
+/** Time to live that clients are told, in seconds: short or long, so that it does not tell what others have asked for (C tor's dns_clip_ttl). */
+export const DNS_TTL_SHORT_SEC = 300
+export const DNS_TTL_LONG_SEC = 3600
+
+// Self-test
+
+/** Between two attempts of a relay to reach itself through others. */
+export const REACHABILITY_RETRY = seconds(60)

@@ -16,7 +16,7 @@ import type { RelayLayer } from '../relaycrypt/layer.ts'
 import { TOR1_KEY_BYTES, Tor1RelayLayer } from '../relaycrypt/tor1.ts'
 
 /** Who a relay proves to be when circuits are made through it. */
-export interface RelayKeys {
+export interface HandshakeKeys {
   /** 20 bytes. */
   readonly rsaIdentity: Uint8Array
   /** 32 bytes. */
@@ -34,7 +34,7 @@ export interface CreateAnswer {
 }
 
 /** Answers CREATE_FAST or CREATE2. Throws `protocol`: DESTROY with reason PROTOCOL is the answer then. */
-export function answerCreate(command: ChannelCommand, body: Uint8Array, keys: RelayKeys, rng: Rng): CreateAnswer {
+export function answerCreate(command: ChannelCommand, body: Uint8Array, keys: HandshakeKeys, rng: Rng): CreateAnswer {
   if (command === ChannelCommand.CREATE_FAST) {
     const answer = createFastServer(decodeCreateFast(body), TOR1_KEY_BYTES, rng)
     return { command: ChannelCommand.CREATED_FAST, body: encodeCreatedFast(answer.reply), layer: new Tor1RelayLayer(answer.keys), fast: true }
@@ -44,7 +44,7 @@ export function answerCreate(command: ChannelCommand, body: Uint8Array, keys: Re
   return { command: ChannelCommand.CREATED2, body: encodeCreated2({ handshake: reply }), layer: new Tor1RelayLayer(keyMaterial), fast: false }
 }
 
-function answerCreate2(body: Uint8Array, keys: RelayKeys, rng: Rng): { reply: Uint8Array; keys: Uint8Array } {
+function answerCreate2(body: Uint8Array, keys: HandshakeKeys, rng: Rng): { reply: Uint8Array; keys: Uint8Array } {
   const { handshakeType, handshake } = decodeCreate2(body)
   switch (handshakeType) {
     case HandshakeType.NTOR:

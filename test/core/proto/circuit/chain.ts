@@ -11,7 +11,7 @@ import { CELL_BODY_BYTES } from '../../../../src/core/cell/limits.ts'
 import { x25519Generate } from '../../../../src/core/crypto/x25519.ts'
 import { OriginCircuit, type Hop, type OriginCircuitOutput } from '../../../../src/core/proto/circuit/origin-circuit.ts'
 import { RelayCircuit, type RelayCircuitOutput } from '../../../../src/core/proto/circuit/relay-circuit.ts'
-import { answerCreate, type RelayKeys } from '../../../../src/core/proto/circuit/server-handshake.ts'
+import { answerCreate, type HandshakeKeys } from '../../../../src/core/proto/circuit/server-handshake.ts'
 import type { HopKeys } from '../../../../src/core/proto/circuit/client-handshake.ts'
 
 export interface WireCell {
@@ -21,7 +21,7 @@ export interface WireCell {
 
 export class ChainRelay {
   readonly name: string
-  readonly keys: RelayKeys
+  readonly keys: HandshakeKeys
   readonly address: { readonly host: string; readonly port: number }
   readonly rng: SeededRng
   circuit: RelayCircuit | undefined
