@@ -1,0 +1,79 @@
+/** Results of checks, as people read them. */
+
+import Table from 'cli-table3'
+import type { CheckResult } from '../testnet/checks/check.ts'
+import type { SessionProgress } from '../testnet/session.ts'
+import type { BootstrapResult } from '../testnet/bootstrap.ts'
+import { secondsText, type Output } from './output.ts'
+
+/** Lines while checks run: in a pipe every result with its evidence, at once; on a terminal the name of the one that runs. */
+export function checkProgress(output: Output): (progress: SessionProgress) => void {
+  return (progress) => {
+    switch (progress.kind) {
+      case 'check-started':
+        if (output.live) process.stdout.write(`${output.colours.dim(`… ${progress.name}: ${progress.summary}`)}\r`)
+        return
+      case 'check-log':
+        if (!output.live) output.note(`    ${progress.name}: ${progress.line}`)
+        return
+      case 'check-result':
+        if (output.live) process.stdout.write('\u001b[2K')
+        else output.note(plainResult(progress.result))
+        return
+    }
+  }
+}
+
+function plainResult(result: CheckResult): string {
+  const { outcome } = result
+  switch (outcome.kind) {
+    case 'passed':
+      return [`ok       ${result.name} (${secondsText(result.elapsedMs)}): ${result.summary}`, ...outcome.evidence.map((line) => `    ${line}`)].join('\n')
+    case 'not-run':
+      return `not run  ${result.name}: ${outcome.reason}`
+    case 'failed':
+      return [
+        `FAILED   ${result.name} (${secondsText(result.elapsedMs)}): ${outcome.reason}`,
+        ...(outcome.expected === undefined ? [] : [`    expected: ${outcome.expected}`]),
+        ...(outcome.found === undefined ? [] : [`    found:    ${outcome.found}`]),
+        ...outcome.evidence.map((line) => `    before that: ${line}`),
+      ].join('\n')
+  }
+}
+
+/** The table at the end of a run on a terminal. */
+export function checkTable(output: Output, results: readonly CheckResult[]): string {
+  const { colours } = output
+  const evidenceWidth = Math.max(30, output.columns - 42)
+  const table = new Table({
+    head: ['', 'check', 'time', 'evidence'].map((title) => colours.bold(title)),
+    colWidths: [4, 22, 10, evidenceWidth],
+    wordWrap: true,
+    style: { head: [], border: output.live ? ['gray'] : [] },
+  })
+  for (const result of results) {
+    const { outcome } = result
+    const mark = outcome.kind === 'passed' ? colours.green('✓') : outcome.kind === 'failed' ? colours.red('✗') : colours.dim('–')
+    const words =
+      outcome.kind === 'passed'
+        ? outcome.evidence.join('\n')
+        : outcome.kind === 'not-run'
+          ? colours.dim(`not run: ${outcome.reason}`)
+          : [colours.red(outcome.reason), ...(outcome.expected === undefined ? [] : [`expected: ${outcome.expected}`, `found: ${outcome.found ?? ''}`])].join('\n')
+    table.push([mark, result.name, secondsText(result.elapsedMs), words])
+  }
+  return table.toString()
+}
+
+export function stageSummary(bootstrap: BootstrapResult): string {
+  return bootstrap.stages.map((stage) => `${stage.stage} ${secondsText(stage.firstMs)}${stage.nodes > 1 ? `–${secondsText(stage.lastMs)}` : ''}`).join(', ')
+}
+
+export const failedOf = (results: readonly CheckResult[]): readonly CheckResult[] => results.filter((result) => result.outcome.kind === 'failed')
+
+export function verdict(results: readonly CheckResult[]): string {
+  const count = (kind: CheckResult['outcome']['kind']): number => results.filter((result) => result.outcome.kind === kind).length
+  const parts = [`${count('passed')} passed`, `${count('failed')} failed`]
+  if (count('not-run') > 0) parts.push(`${count('not-run')} not run`)
+  return parts.join(', ')
+}

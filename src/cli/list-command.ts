@@ -1,0 +1,55 @@
+/** `relish list` and `validate`: networks that there are, and whether a file of one's own is right. */
+
+import type { Command } from 'commander'
+import { builtInCheckNames } from '../testnet/checks/names.ts'
+import { NetworkFileError, formatDiagnostic } from '../testnet/diagnostic.ts'
+import { builtInNetworks, loadNetwork } from '../testnet/load-network.ts'
+import { exitCode } from './exit-codes.ts'
+import { examples, withJson } from './options.ts'
+import { terminalOutput } from './output.ts'
+
+interface Options {
+  readonly json?: boolean
+}
+
+export function addListCommands(program: Command): void {
+  examples(
+    withJson(program.command('list').description('list the built-in networks and checks')).action(async (options: Options) => {
+      const output = terminalOutput(options.json === true)
+      const { builtInChecks } = await import('../testnet/checks/load-checks.ts')
+      const networks = builtInNetworks()
+      if (options.json === true) {
+        output.json({ networks, checks: builtInChecks.map(({ name, summary, tags }) => ({ name, summary, tags })) })
+        return
+      }
+      const width = Math.max(...networks.map((network) => network.name.length), ...builtInCheckNames.map((name) => name.length))
+      output.fact(output.colours.bold('networks'))
+      for (const network of networks) output.fact(`  ${network.name.padEnd(width)}  ${network.about}`)
+      output.fact(output.colours.bold('checks'))
+      for (const check of builtInChecks) output.fact(`  ${check.name.padEnd(width)}  ${check.summary}`)
+    }),
+    ['relish list', 'relish list --json | jq -r .networks[].name'],
+  )
+
+  examples(
+    withJson(program.command('validate').description('say what a network file resolves to, or what is wrong with it').argument('<network>', 'path of a network file, or a built-in name')).action((network: string, options: Options) => {
+      const output = terminalOutput(options.json === true)
+      try {
+        const loaded = loadNetwork(network, process.env)
+        if (options.json === true) {
+          output.json({ valid: true, warnings: loaded.warnings, network: loaded.network })
+          return
+        }
+        for (const warning of loaded.warnings) output.fact(formatDiagnostic(warning))
+        const counts = new Map<string, number>()
+        for (const node of loaded.network.nodes) counts.set(node.role, (counts.get(node.role) ?? 0) + 1)
+        output.fact(`${loaded.network.name}: ${[...counts].map(([role, count]) => `${count} ${role}${count === 1 ? '' : role === 'authority' ? '' : 's'}`).join(', ')}; checks: ${loaded.network.checks.join(', ')}`)
+      } catch (error) {
+        if (options.json !== true || !(error instanceof NetworkFileError)) throw error
+        output.json({ valid: false, errors: error.diagnostics })
+        process.exitCode = exitCode.usage
+      }
+    }),
+    ['relish validate ./my.yaml', 'relish validate basic --json | jq .network.nodes'],
+  )
+}

@@ -1,0 +1,33 @@
+/** Where the command line prints. Facts go to standard output, as text or as JSON; everything else to standard error. */
+
+import pc from 'picocolors'
+
+export type Colours = ReturnType<typeof pc.createColors>
+
+export interface Output {
+  /** A fact the user asked for. */
+  fact(text: string): void
+  json(value: unknown): void
+  /** What goes on, for whoever watches. */
+  note(text: string): void
+  readonly colours: Colours
+  /** Standard output is a terminal: live views make sense. */
+  readonly live: boolean
+  readonly columns: number
+}
+
+export function terminalOutput(asJson: boolean): Output {
+  const tty = process.stdout.isTTY === true
+  const colours = pc.createColors(pc.isColorSupported && tty && !asJson)
+  return {
+    fact: (text) => void process.stdout.write(text + '\n'),
+    json: (value) => void process.stdout.write(JSON.stringify(value, undefined, 2) + '\n'),
+    // With --json standard output belongs to the one document.
+    note: (text) => void (asJson ? process.stderr : process.stdout).write(text + '\n'),
+    colours,
+    live: tty && !asJson && process.env['TERM'] !== 'dumb' && process.env['CI'] === undefined,
+    columns: process.stdout.columns ?? 100,
+  }
+}
+
+export const secondsText = (ms: number): string => `${(ms / 1000).toFixed(2)} s`

@@ -1,0 +1,107 @@
+/** A start as it happens: on a terminal one line a node, redrawn; in a pipe one line an event. */
+
+import { createLogUpdate } from 'log-update'
+import type { NodeEventRecord, NodeStatus } from '../testnet/backend/backend.ts'
+import { isReady, stagesOf } from '../testnet/bootstrap.ts'
+import type { ResolvedNode } from '../testnet/network-types.ts'
+import { secondsText, type Output } from './output.ts'
+
+export interface WatchedNode {
+  readonly name: string
+  readonly role: ResolvedNode['role']
+}
+
+export interface ProgressView {
+  onEvent(record: NodeEventRecord): void
+  /** Draws the last state and lets go of the terminal. */
+  finish(): void
+}
+
+const redrawMs = 80
+
+export function makeProgressView(output: Output, nodes: () => readonly WatchedNode[], status: (node: string) => NodeStatus): ProgressView {
+  return output.live ? new LiveView(output, nodes, status) : new PlainView(output)
+}
+
+class PlainView implements ProgressView {
+  readonly #output: Output
+
+  constructor(output: Output) {
+    this.#output = output
+  }
+
+  onEvent({ atMs, node, event }: NodeEventRecord): void {
+    const line = plainLine(event)
+    if (line !== undefined) this.#output.note(`[${(atMs / 1000).toFixed(3).padStart(8)}] ${node.padEnd(8)} ${line}`)
+  }
+
+  finish(): void {
+    // Every line is out already.
+  }
+}
+
+function plainLine(event: NodeEventRecord['event']): string | undefined {
+  switch (event.kind) {
+    case 'stage':
+      return event.waitingFor === undefined ? event.stage : `${event.stage}, waits for ${event.waitingFor}`
+    case 'consensus':
+      return event.flavour === 'microdesc' ? `consensus of ${event.relays} relays, ${event.signatures} signatures` : undefined
+    case 'warning':
+      return `${event.level}: ${event.message}`
+    case 'stopped':
+      return `stopped: ${event.reason}`
+    case 'listening':
+    case 'waiting':
+    case 'bootstrap':
+      return undefined
+  }
+}
+
+class LiveView implements ProgressView {
+  readonly #output: Output
+  readonly #nodes: () => readonly WatchedNode[]
+  readonly #status: (node: string) => NodeStatus
+  readonly #draw = createLogUpdate(process.stdout)
+  #timer: NodeJS.Timeout | undefined
+  #finished = false
+
+  constructor(output: Output, nodes: () => readonly WatchedNode[], status: (node: string) => NodeStatus) {
+    this.#output = output
+    this.#nodes = nodes
+    this.#status = status
+  }
+
+  onEvent(): void {
+    if (this.#finished) return
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined
+      this.#draw(this.#render())
+    }, redrawMs)
+  }
+
+  finish(): void {
+    if (this.#finished) return
+    this.#finished = true
+    clearTimeout(this.#timer)
+    this.#draw(this.#render())
+    this.#draw.done()
+  }
+
+  #render(): string {
+    const { colours } = this.#output
+    const nodes = this.#nodes()
+    const width = Math.max(...nodes.map((node) => node.name.length), 4)
+    return nodes
+      .map((node) => {
+        const status = this.#status(node.name)
+        const stages = stagesOf(node.role)
+        const reached = stages.indexOf(status.stage) + 1
+        const bar = `${'━'.repeat(reached)}${colours.dim('─'.repeat(stages.length - reached))}${' '.repeat(10 - stages.length)}`
+        const mark = status.state.kind === 'died' ? colours.red('✗') : isReady(status) ? colours.green('✓') : colours.yellow('…')
+        const words = status.state.kind === 'died' ? colours.red(status.state.reason.split('\n')[0] ?? '') : isReady(status) ? colours.dim(secondsText(status.stageAtMs.ready ?? 0)) : colours.dim(status.waitingFor ?? '')
+        const line = `${mark} ${node.name.padEnd(width)} ${bar} ${status.stage.padEnd(9)}`
+        return `${line} ${words}`.slice(0, this.#output.columns + 40)
+      })
+      .join('\n')
+  }
+}

@@ -1,0 +1,62 @@
+/** The program `relish`: what a user types, turned into calls of `testnet`, and errors into words and exit codes. */
+
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Command, CommanderError } from 'commander'
+import { asRelishError } from '../core/base/errors.ts'
+import { BootstrapError, formatBootstrapError } from '../testnet/bootstrap.ts'
+import { packageRoot } from '../testnet/package-root.ts'
+import { exitCode, exitCodeOf } from './exit-codes.ts'
+import { addListCommands } from './list-command.ts'
+import { addLogsCommand } from './logs-command.ts'
+import { addNodeCommands } from './node-commands.ts'
+import { Interrupted } from './run.ts'
+import { addStatusCommands } from './status-command.ts'
+import { addTestCommand } from './test-command.ts'
+import { addUpCommands } from './up-command.ts'
+import { addVerifyCommand } from './verify-command.ts'
+
+function makeProgram(): Command {
+  const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string }
+  const program = new Command('relish')
+  program
+    .description('A private Tor network of your own, in seconds.')
+    .version(version)
+    .showHelpAfterError('(relish COMMAND --help tells more)')
+    .showSuggestionAfterError()
+    .exitOverride()
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 ok; 1 a check failed; 2 bad usage or network file; 3 did not bootstrap; 4 internal error;\n            130 interrupted.\n\nExamples:\n  $ relish test            # start the network `basic`, check it, stop it\n  $ relish up --detach     # leave it running\n  $ relish status\n  $ relish down\n',
+    )
+  addTestCommand(program)
+  addUpCommands(program)
+  addStatusCommands(program)
+  addVerifyCommand(program)
+  addNodeCommands(program)
+  addLogsCommand(program)
+  addListCommands(program)
+  for (const command of program.commands) command.exitOverride()
+  return program
+}
+
+/** What to say of an error, and the status to end with. */
+function report(thrown: unknown): number {
+  if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? exitCode.ok : exitCode.usage
+  if (thrown instanceof Interrupted) {
+    process.stderr.write(`relish: ${thrown.message}\n`)
+    return 130
+  }
+  const error = asRelishError(thrown)
+  const code = exitCodeOf(error)
+  const words = error instanceof BootstrapError ? formatBootstrapError(error) : code === exitCode.internal ? `internal error: ${error.stack ?? error.message}` : error.message
+  process.stderr.write(`relish: ${words}\n`)
+  if (error.hint !== undefined) process.stderr.write(`        ${error.hint}\n`)
+  return code
+}
+
+try {
+  await makeProgram().parseAsync()
+} catch (error) {
+  process.exitCode = report(error)
+}

@@ -1,0 +1,98 @@
+/** What commands that run a network themselves share: signals, the run directory, live views. */
+
+import { RelishError } from '../core/base/errors.ts'
+import type { RunningNetwork } from '../testnet/backend/backend.ts'
+import { prepareProcessNetwork, type ProcessNetwork } from '../testnet/backend/process.ts'
+import { formatDiagnostic } from '../testnet/diagnostic.ts'
+import { loadNetwork, type LoadedNetwork } from '../testnet/load-network.ts'
+import { RunDirectory, defaultRunDirectory } from '../testnet/run-directory.ts'
+import type { LogLevelName } from './options.ts'
+import type { Output } from './output.ts'
+import { makeProgressView, type ProgressView } from './progress-view.ts'
+
+export interface RunOptions {
+  readonly dir?: string
+  readonly logLevel?: LogLevelName
+  readonly clean?: boolean
+}
+
+export function load(nameOrPath: string, output: Output): LoadedNetwork {
+  const loaded = loadNetwork(nameOrPath, process.env)
+  for (const warning of loaded.warnings) output.note(formatDiagnostic(warning))
+  return loaded
+}
+
+export const directoryOf = (name: string, dir: string | undefined): RunDirectory => new RunDirectory(dir ?? defaultRunDirectory(name))
+
+export async function prepare(loaded: LoadedNetwork, options: RunOptions): Promise<ProcessNetwork> {
+  const directory = directoryOf(loaded.network.name, options.dir)
+  if (options.clean === true) await clearIfIdle(directory)
+  return prepareProcessNetwork({
+    network: loaded.network,
+    directory,
+    text: loaded.text,
+    ...(options.logLevel === undefined ? {} : { logLevel: options.logLevel }),
+  })
+}
+
+/** Takes the lock for the moment of clearing, so that a running network's files stay. */
+async function clearIfIdle(directory: RunDirectory): Promise<void> {
+  const { lockRunDirectory } = await import('../testnet/run-directory.ts')
+  const lock = await lockRunDirectory(directory)
+  directory.clear()
+  await lock.release()
+}
+
+/** A view of a network's start; call `stop` when it is over. */
+export function watchStart(network: RunningNetwork, output: Output): { view: ProgressView; stop: () => void } {
+  const view = makeProgressView(
+    output,
+    () => network.nodes(),
+    (node) => network.status(node),
+  )
+  const unsubscribe = network.onEvent((record) => view.onEvent(record))
+  return {
+    view,
+    stop: () => {
+      unsubscribe()
+      view.finish()
+    },
+  }
+}
+
+export class Interrupted extends RelishError {
+  readonly signal: NodeJS.Signals
+
+  constructor(signal: NodeJS.Signals) {
+    super('unavailable', `ended by ${signal}`)
+    this.signal = signal
+  }
+}
+
+/**
+ * Runs `work` until it is done or a signal ends it, and then, in every case, `cleanUp`. A second signal does not wait for
+ * anything: the children end by themselves when this process does.
+ */
+export async function untilSignal<T>(work: () => Promise<T>, cleanUp: () => Promise<void>): Promise<T> {
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+  let interrupt: (error: Interrupted) => void = () => undefined
+  const interrupted = new Promise<never>((_, reject) => {
+    interrupt = reject
+  })
+  interrupted.catch(() => undefined)
+  let count = 0
+  const handlers = signals.map((signal) => {
+    const handler = (): void => {
+      if (++count > 1) process.exit(130)
+      interrupt(new Interrupted(signal))
+    }
+    process.on(signal, handler)
+    return [signal, handler] as const
+  })
+  try {
+    return await Promise.race([work(), interrupted])
+  } finally {
+    await cleanUp()
+    for (const [signal, handler] of handlers) process.off(signal, handler)
+  }
+}

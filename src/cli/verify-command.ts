@@ -1,0 +1,43 @@
+/** `relish verify`: the checks of `test`, on a network that runs already. */
+
+import type { Command } from 'commander'
+import { resolve } from 'node:path'
+import { checkProgress, checkTable, failedOf, verdict } from './check-report.ts'
+import { exitCode } from './exit-codes.ts'
+import { withSession } from './find-run.ts'
+import { examples, withDirectory, withJson } from './options.ts'
+import { terminalOutput } from './output.ts'
+
+interface VerifyOptions {
+  readonly dir?: string
+  readonly json?: boolean
+  readonly only?: readonly string[]
+}
+
+/** Checks named by path are looked up from here, wherever the run was started. */
+export const checkNames = (names: readonly string[] | undefined): string[] => (names ?? []).map((name) => (name.includes('/') || /\.[cm]?js$/.test(name) ? resolve(name) : name))
+
+export function addVerifyCommand(program: Command): void {
+  const command = program
+    .command('verify')
+    .description('run checks on a network that runs')
+    .argument('[network]', 'name of the network')
+    .option('--only <checks...>', 'run these checks only: names, or paths of modules')
+    .action(async (network: string | undefined, options: VerifyOptions) => {
+      const output = terminalOutput(options.json === true)
+      const choice = { ...(network === undefined ? {} : { network }), ...(options.dir === undefined ? {} : { dir: options.dir }) }
+      await withSession(choice, async (session) => {
+        await session.wait([])
+        const results = await session.verify(checkNames(options.only), checkProgress(output))
+        const failed = failedOf(results).length > 0
+        if (options.json === true) {
+          output.json({ passed: !failed, checks: results })
+        } else {
+          if (output.live) output.note(checkTable(output, results))
+          output.note(failed ? output.colours.red(verdict(results)) : output.colours.green(verdict(results)))
+        }
+        process.exitCode = failed ? exitCode.checkFailed : exitCode.ok
+      })
+    })
+  examples(withJson(withDirectory(command)), ['relish verify', 'relish verify basic --only echo ./my-check.js'])
+}
