@@ -15,6 +15,9 @@ import { CELL_BODY_BYTES, RELAY_BATCH_CELLS_MAX, VARIABLE_BODY_BYTES_MAX } from 
 
 const empty = new Uint8Array(0)
 
+/** Not `slice`, which for a Buffer is a view: the chunk is not ours. */
+const copyOf = (bytes: Uint8Array, start: number, end: number): Uint8Array => new Uint8Array(bytes.subarray(start, end))
+
 export class FrameDecoder {
   /** The chunk being worked on; it belongs to whoever pushed it. */
   #chunk: Uint8Array = empty
@@ -54,13 +57,13 @@ export class FrameDecoder {
         if (length !== undefined && left >= header + 2 + length) {
           const start = this.#at + header + 2
           this.#at = start + length
-          return { circuitId, command, body: chunk.slice(start, start + length) }
+          return { circuitId, command, body: copyOf(chunk, start, start + length) }
         }
       } else if (left >= header + CELL_BODY_BYTES) {
         if (isRelayCommand(command)) return this.#takeBatch(circuitId, command, false)
         const start = this.#at + header
         this.#at = start + CELL_BODY_BYTES
-        return { circuitId, command, body: chunk.slice(start, start + CELL_BODY_BYTES) }
+        return { circuitId, command, body: copyOf(chunk, start, start + CELL_BODY_BYTES) }
       }
     }
     this.#hold(left)

@@ -14,6 +14,8 @@ export class AesCtrStream {
 
   /** The next `data.length` bytes of keystream applied to `data`, in a new array. One call for many cells is far cheaper than a call a cell. */
   apply(data: Uint8Array): Uint8Array {
-    return this.#cipher.update(data)
+    const out = this.#cipher.update(data)
+    // A plain Uint8Array over the same memory: `slice` of a Buffer would be a view, which is not what readers expect.
+    return new Uint8Array(out.buffer, out.byteOffset, out.length)
   }
 }

@@ -49,7 +49,7 @@ export function ed25519FromSeed(seed: Uint8Array): Ed25519KeyPair {
   const expandedSecret = new Uint8Array(sha512(seed))
   expandedSecret[0] = (expandedSecret[0] as number) & 248
   expandedSecret[31] = ((expandedSecret[31] as number) & 127) | 64
-  return { publicKey, expandedSecret, seed: seed.slice(), sign: (message) => sign(null, message, key) }
+  return { publicKey, expandedSecret, seed: seed.slice(), sign: (message) => new Uint8Array(sign(null, message, key)) }
 }
 
 export const ed25519Generate = (rng: Rng): Ed25519KeyPair => ed25519FromSeed(rng.bytes(32))

@@ -5,7 +5,7 @@ import { createHash, createHmac, timingSafeEqual, type Hash } from 'node:crypto'
 function digest(algorithm: string, parts: readonly Uint8Array[]): Uint8Array {
   const hash = createHash(algorithm)
   for (const part of parts) hash.update(part)
-  return hash.digest()
+  return new Uint8Array(hash.digest())
 }
 
 /** SHA-1 of the parts joined: 20 bytes. */
@@ -21,14 +21,14 @@ export const sha3_256 = (...parts: Uint8Array[]): Uint8Array => digest('sha3-256
 export function shake256(length: number, ...parts: Uint8Array[]): Uint8Array {
   const hash = createHash('shake256', { outputLength: length })
   for (const part of parts) hash.update(part)
-  return hash.digest()
+  return new Uint8Array(hash.digest())
 }
 
 /** HMAC-SHA-256: 32 bytes. */
 export function hmacSha256(key: Uint8Array, ...parts: Uint8Array[]): Uint8Array {
   const mac = createHmac('sha256', key)
   for (const part of parts) mac.update(part)
-  return mac.digest()
+  return new Uint8Array(mac.digest())
 }
 
 /** Equality of secrets in constant time; lengths are public. */
@@ -51,7 +51,7 @@ export class RunningDigest {
 
   /** The digest of everything fed so far. */
   peek(): Uint8Array {
-    return this.#hash.copy().digest()
+    return new Uint8Array(this.#hash.copy().digest())
   }
 
   /** An independent copy of the state, to go back to when a guess proves wrong. */

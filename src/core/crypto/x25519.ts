@@ -40,7 +40,7 @@ export const x25519Generate = (rng: Rng): X25519KeyPair => x25519KeyPair(rng.byt
 export function x25519Shared(secretKey: Uint8Array, peerPublicKey: Uint8Array): Uint8Array {
   if (peerPublicKey.length !== 32) throw protocolError('a Curve25519 public key has 32 bytes')
   try {
-    return diffieHellman({ privateKey: importSecret(secretKey), publicKey: importPublic(peerPublicKey) })
+    return new Uint8Array(diffieHellman({ privateKey: importSecret(secretKey), publicKey: importPublic(peerPublicKey) }))
   } catch (cause) {
     throw protocolError('Curve25519 public key of small order', cause)
   }
