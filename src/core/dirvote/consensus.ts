@@ -29,7 +29,7 @@ export interface ConsensusInput {
   readonly totalAuthorities: number
   /** Whether this authority takes part in the shared-random protocol (`AuthDirSharedRandomness`). */
   readonly sharedRandomEnabled: boolean
-  /** Whether this period's shared random value is new, so that more than a majority must agree on it (srv-spec §4.1.2). */
+  /** Whether this period's shared random value is new, so that more than a majority must agree on it (srv-spec §2.3.1). */
   readonly sharedRandomIsFresh: boolean
 }
 
@@ -171,7 +171,7 @@ export function voteOnProtocols(lists: readonly ProtocolList[], threshold: numbe
   return ProtocolList.parse(formatProtocolEntries(entries))
 }
 
-/** The values that enough authorities hold (srv-spec §4.1.2). */
+/** The values that enough authorities hold (srv-spec §2.3.1). */
 function chooseSharedRandom(
   votes: readonly CountedVote[],
   params: ReadonlyMap<string, number>,

@@ -7,7 +7,7 @@ export const MAX_CONSENSUS_METHOD = 35
 /** From this method on the microdesc flavour has no publication times. */
 export const FIRST_METHOD_WITHOUT_MICRODESC_TIMES = 33
 
-/** Shared-random rounds in each of the two phases (srv-spec §2.2). */
+/** Shared-random rounds in each of the two phases (srv-spec §3.1, §3.2). */
 export const SHARED_RANDOM_ROUNDS = 24
 export const SHARED_RANDOM_PHASES = 2
 
