@@ -3,7 +3,7 @@
  * certificate TLS is negotiated with (tor-spec §2, §4.2). They carry keys only; nothing is concluded from their names.
  */
 
-import { sign as signWithDigest, X509Certificate } from 'node:crypto'
+import { sign as signWithDigest, X509Certificate, type KeyObject } from 'node:crypto'
 import { base32Encode, bytesEqual } from '../base/encoding.ts'
 import { RelishError } from '../base/errors.ts'
 import { randomBelow, type Rng } from '../base/rng.ts'
@@ -77,7 +77,7 @@ const FUTURE_SLOP_MS = 30 * 86_400_000
  * key is not RSA of 1024 bits or the certificate is not live, `bad-signature` when it is not signed by itself.
  */
 export function verifyIdentityX509(cert: X509Unverified, now: WallMs): RsaPublicKey {
-  const key = cert.certificate.publicKey
+  const key = certifiedKey(cert)
   if (key.asymmetricKeyType !== 'rsa' || key.asymmetricKeyDetails?.modulusLength !== 1024) {
     throw new RelishError('bad-document', 'identity certificate does not certify an RSA key of 1024 bits')
   }
@@ -85,6 +85,15 @@ export function verifyIdentityX509(cert: X509Unverified, now: WallMs): RsaPublic
   if (cert.notAfter < now - PAST_SLOP_MS) throw new RelishError('bad-document', 'identity certificate has expired')
   if (!cert.certificate.verify(key)) throw new RelishError('bad-signature', 'identity certificate is not signed with its own key')
   return new RsaPublicKey(key)
+}
+
+/** OpenSSL looks into the key only here, and refuses what is not one. */
+function certifiedKey(cert: X509Unverified): KeyObject {
+  try {
+    return cert.certificate.publicKey
+  } catch (cause) {
+    throw new RelishError('bad-document', 'identity certificate holds no key', { cause })
+  }
 }
 
 const months: readonly string[] = Object.freeze(['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'])
