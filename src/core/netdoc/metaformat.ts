@@ -260,8 +260,9 @@ export class Cursor {
     }
     if (keywordEnd === keywordStart) throw documentError(document, line, undefined, 'starts with white space')
     const keyword = text.slice(keywordStart, keywordEnd)
-    if (keyword.includes('\0')) throw documentError(document, line, undefined, 'holds a zero byte')
     const rest = text.slice(skipBlanks(text, keywordEnd, eol), eol)
+    // dir-spec §1.2: neither keywords nor arguments hold one; C tor's strings could not either.
+    if (keyword.includes('\0') || rest.includes('\0')) throw documentError(document, line, undefined, 'holds a zero byte')
     this.at = Math.min(eol + 1, this.end)
     this.line = line + 1
     let tag: string | undefined
