@@ -106,14 +106,13 @@ class Assignment {
   #addOption(line: ConfigLine, name: OptionName, spec: OptionSpec<unknown>, seen: Set<string>): void {
     const again = seen.has(name)
     seen.add(name)
-    if (line.command === 'clear') {
+    if (spec.kind.isList && line.command === 'clear') {
       this.#assigned.delete(name)
       return
     }
-    if (line.value === '') {
-      // An empty list line is most likely a mistake; C tor skips it too. An empty scalar goes back to the default.
-      if (spec.kind.isList) this.#warnings.push(`${at(line)}${name} has no value and is skipped`)
-      else this.#assigned.delete(name)
+    // An empty list line is most likely a mistake; C tor skips it too. An empty scalar is a value: nothing, zero or off.
+    if (spec.kind.isList && line.value === '') {
+      this.#warnings.push(`${at(line)}${name} has no value and is skipped`)
       return
     }
     if (!spec.kind.isList && again) this.#warnings.push(`${at(line)}${name} is set more than once; the last value counts`)

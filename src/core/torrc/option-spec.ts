@@ -89,7 +89,7 @@ function scalar<T>(name: string, unset: T, expects: string, parse: (text: string
     unset,
     read(lines) {
       const line = lines[lines.length - 1]
-      if (line === undefined) return unset
+      if (line === undefined || line.value === '') return unset
       const value = parse(line.value)
       if (value === undefined) throw configError(`${line.keyword}: expected ${expects}, not "${line.value}"`, line.position)
       return value

@@ -10,6 +10,7 @@ import type { OptionSpec } from './option-spec.ts'
 /** Throws `config`; answers with warnings. */
 export function validateOptions(options: TorOptions, assigned: ReadonlyMap<OptionName, readonly ConfigLine[]>): string[] {
   const checker = new Checker(assigned)
+  checker.refuseIf(options.Log.some((line) => line.target.kind === 'syslog'), ['Log'], 'Log: there is no syslog here', 'log to a file, stdout or stderr')
   checkTesting(options, checker)
   checkRelay(options, checker)
   checkClient(options, checker)
