@@ -1,0 +1,162 @@
+/**
+ * The cached documents in the data directory, under C tor's file names and in its formats. Descriptors have a main file
+ * and a journal (`.new`) that additions go to; the journal is folded into the main file when it has grown.
+ *
+ * A file that cannot be read or written costs a warning: everything in it can be fetched again.
+ */
+
+import { asRelishError, RelishError } from '../core/base/errors.ts'
+import { latin1Decode, latin1Encode } from '../core/base/encoding.ts'
+import { formatIsoTime, wallMs, type WallMs } from '../core/base/time.ts'
+import { parseAuthorityCertificates, verifyAuthorityCertificate, type AuthorityCertificate } from '../core/netdoc/authority-certificate.ts'
+import { parseConsensus, verifyConsensus, type CertificateLookup, type Consensus, type ConsensusFlavour } from '../core/netdoc/consensus.ts'
+import { parseExtraInfo, verifyExtraInfo, type ExtraInfo } from '../core/netdoc/extra-info.ts'
+import { parseMicrodescriptorsLeniently, type Microdescriptor } from '../core/netdoc/microdescriptor.ts'
+import { parseServerDescriptor, splitDocuments, verifyServerDescriptor, type ServerDescriptor } from '../core/netdoc/server-descriptor.ts'
+import type { Runtime } from '../runtime/index.ts'
+import { JOURNAL_BYTES_MAX } from './dir-limits.ts'
+
+export interface HeldMicrodescriptor {
+  readonly document: Microdescriptor
+  /** When a consensus last listed it, or it came. */
+  lastListed: WallMs
+}
+
+const consensusFile = (flavour: ConsensusFlavour): string => (flavour === 'ns' ? 'cached-consensus' : 'cached-microdesc-consensus')
+const certificatesFile = 'cached-certs'
+const microdescriptorsFile = 'cached-microdescs'
+const descriptorsFile = 'cached-descriptors'
+const extraInfosFile = 'cached-extrainfo'
+
+export class DirCacheFiles {
+  readonly #runtime: Runtime
+
+  constructor(runtime: Runtime) {
+    this.#runtime = runtime
+  }
+
+  writeConsensus(consensus: Consensus): void {
+    this.#write(consensusFile(consensus.flavour), consensus.text)
+  }
+
+  /** Undefined when there is none, or it does not verify with the certificates held. */
+  readConsensus(flavour: ConsensusFlavour, trusted: ReadonlySet<string>, certificateOf: CertificateLookup, now: WallMs): Consensus | undefined {
+    const text = this.#read(consensusFile(flavour))
+    if (text === undefined) return undefined
+    return this.#tolerate(`${consensusFile(flavour)} in the data directory`, () => {
+      const parsed = parseConsensus(text)
+      if (parsed.flavour !== flavour) throw new RelishError('bad-document', 'it is of another flavour')
+      return verifyConsensus(parsed, trusted, certificateOf, now)
+    })
+  }
+
+  writeCertificates(certificates: Iterable<AuthorityCertificate>): void {
+    this.#write(certificatesFile, [...certificates].map((one) => one.text).join(''))
+  }
+
+  readCertificates(): AuthorityCertificate[] {
+    const text = this.#read(certificatesFile)
+    if (text === undefined) return []
+    return this.#tolerate(certificatesFile, () => parseAuthorityCertificates(text).map(verifyAuthorityCertificate)) ?? []
+  }
+
+  appendMicrodescriptors(added: readonly HeldMicrodescriptor[], all: () => Iterable<HeldMicrodescriptor>): void {
+    const text = (held: HeldMicrodescriptor): string => `@last-listed ${formatIsoTime(held.lastListed)}\n${held.document.text}`
+    this.#append(microdescriptorsFile, added.map(text), () => [...all()].map(text))
+  }
+
+  readMicrodescriptors(): HeldMicrodescriptor[] {
+    const stored = [this.#read(microdescriptorsFile), this.#read(`${microdescriptorsFile}.new`)]
+    return stored.flatMap((text) =>
+      text === undefined
+        ? []
+        : parseMicrodescriptorsLeniently(text).found.map(({ microdescriptor, lastListed }) => ({ document: microdescriptor, lastListed: lastListed ?? wallMs(0) })),
+    )
+  }
+
+  appendDescriptors(added: readonly ServerDescriptor[], all: () => Iterable<ServerDescriptor>): void {
+    this.#append(descriptorsFile, added.map((one) => one.text), () => [...all()].map((one) => one.text))
+  }
+
+  readDescriptors(now: WallMs): ServerDescriptor[] {
+    return this.#readDocuments(descriptorsFile, 'router', (text) => verifyServerDescriptor(parseServerDescriptor(text, 'skip'), now))
+  }
+
+  appendExtraInfos(added: readonly ExtraInfo[], all: () => Iterable<ExtraInfo>): void {
+    this.#append(extraInfosFile, added.map((one) => one.text), () => [...all()].map((one) => one.text))
+  }
+
+  readExtraInfos(descriptorOf: (fingerprint: string) => ServerDescriptor | undefined): ExtraInfo[] {
+    return this.#readDocuments(extraInfosFile, 'extra-info', (text) => {
+      const parsed = parseExtraInfo(text, 'skip')
+      const owner = descriptorOf(parsed.fingerprint)
+      if (owner === undefined) throw new RelishError('unavailable', 'the relay has no descriptor')
+      return verifyExtraInfo(parsed, owner)
+    })
+  }
+
+  /** Each document that is good; the others are left out, since old ones expire and that is no fault. */
+  #readDocuments<T>(path: string, keyword: string, parse: (text: string) => T): T[] {
+    const found: T[] = []
+    for (const text of [this.#read(path), this.#read(`${path}.new`)]) {
+      for (const one of text === undefined ? [] : splitDocuments(text, keyword)) {
+        try {
+          found.push(parse(one))
+        } catch (thrown) {
+          const error = asRelishError(thrown)
+          if (error.kind === 'bug') throw error
+          this.#runtime.log.write('info', 'dir', `A document in ${path} is not used: ${error.message}`)
+        }
+      }
+    }
+    return found
+  }
+
+  #append(path: string, added: readonly string[], all: () => readonly string[]): void {
+    try {
+      const { files } = this.#runtime
+      files.append(`${path}.new`, latin1Encode(added.join('')))
+      const journal = files.stat(`${path}.new`)?.bytes ?? 0
+      if (journal < JOURNAL_BYTES_MAX || journal < (files.stat(path)?.bytes ?? 0) / 2) return
+      files.write(path, latin1Encode(all().join('')))
+      files.write(`${path}.new`, new Uint8Array(0))
+    } catch (thrown) {
+      this.#warn(`Unable to write ${path}`, thrown)
+    }
+  }
+
+  #write(path: string, text: string): void {
+    try {
+      this.#runtime.files.write(path, latin1Encode(text))
+    } catch (thrown) {
+      this.#warn(`Unable to write ${path}`, thrown)
+    }
+  }
+
+  #read(path: string): string | undefined {
+    try {
+      const content = this.#runtime.files.read(path)
+      return content === undefined ? undefined : latin1Decode(content)
+    } catch (thrown) {
+      this.#warn(`Unable to read ${path}`, thrown)
+      return undefined
+    }
+  }
+
+  #tolerate<T>(what: string, read: () => T): T | undefined {
+    try {
+      return read()
+    } catch (thrown) {
+      const error = asRelishError(thrown)
+      if (error.kind === 'bug') throw error
+      this.#runtime.log.write('info', 'dir', `Not using ${what}: ${error.message}`)
+      return undefined
+    }
+  }
+
+  #warn(what: string, thrown: unknown): void {
+    const error = asRelishError(thrown)
+    if (error.kind === 'bug') throw error
+    this.#runtime.log.write('warn', 'dir', `${what}: ${error.message}`)
+  }
+}

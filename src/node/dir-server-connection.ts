@@ -1,0 +1,128 @@
+/**
+ * Serves directory requests over byte streams: connections to the directory port, and BEGIN_DIR streams that the relay
+ * hands over. One request and one response each (dir-spec §4, HTTP/1.0), then the stream is closed.
+ */
+
+import { asRelishError, type RelishError } from '../core/base/errors.ts'
+import { emitResponse, reasonFor, type HttpResponse } from '../core/dirhttp/message.ts'
+import { RequestParser } from '../core/dirhttp/parser.ts'
+import type { Runtime, SocketAddress, Timer } from '../runtime/index.ts'
+import { DIR_CONNECTIONS_MAX, DIR_REQUEST_TIMEOUT, DIR_RESPONSE_TIMEOUT, DIR_UPLOAD_BYTES_MAX, DIR_WRITE_BYTES } from './dir-limits.ts'
+import type { DirServer } from './dir-server.ts'
+
+/** What is needed of a stream; a `ByteStream` of the runtime is one. */
+export interface DirServerStream {
+  start(handlers: { onData(chunk: Uint8Array): void; onEnd(): void; onDrain(): void; onClose(error: RelishError | undefined): void }): void
+  /** False: stop until `onDrain`. */
+  write(chunk: Uint8Array): boolean
+  /** What was written is sent first. */
+  end(): void
+  destroy(): void
+}
+
+export class DirServerConnections {
+  readonly #runtime: Runtime
+  readonly #server: DirServer
+  readonly #connections = new Set<DirServerConnection>()
+
+  constructor(runtime: Runtime, server: DirServer) {
+    this.#runtime = runtime
+    this.#server = server
+  }
+
+  /** Takes over a stream that was not started yet. `from`: the address the peer is seen at. */
+  serve(stream: DirServerStream, from: SocketAddress | undefined): void {
+    if (this.#connections.size >= DIR_CONNECTIONS_MAX) {
+      stream.destroy()
+      return
+    }
+    const connection = new DirServerConnection(this.#runtime, this.#server, stream, from, () => this.#connections.delete(connection))
+    this.#connections.add(connection)
+    connection.start()
+  }
+
+  closeAll(): void {
+    for (const connection of [...this.#connections]) connection.close()
+  }
+}
+
+class DirServerConnection {
+  readonly #runtime: Runtime
+  readonly #server: DirServer
+  readonly #stream: DirServerStream
+  readonly #from: SocketAddress | undefined
+  readonly #onOver: () => void
+  readonly #parser = new RequestParser({ bodyBytesMax: DIR_UPLOAD_BYTES_MAX })
+  #state: 'reading' | 'writing' | 'ending' | 'closed' = 'reading'
+  #response: Uint8Array = new Uint8Array(0)
+  #written = 0
+  #timer: Timer | undefined
+
+  constructor(runtime: Runtime, server: DirServer, stream: DirServerStream, from: SocketAddress | undefined, onOver: () => void) {
+    this.#runtime = runtime
+    this.#server = server
+    this.#stream = stream
+    this.#from = from
+    this.#onOver = onOver
+  }
+
+  start(): void {
+    this.#timer = this.#runtime.setTimer(DIR_REQUEST_TIMEOUT, () => this.close())
+    this.#stream.start({
+      onData: (chunk) => this.#read(chunk),
+      onEnd: () => {
+        // A peer may close its side once it has asked; one that has not asked gets nothing.
+        if (this.#state === 'reading') this.close()
+      },
+      onDrain: () => this.#write(),
+      onClose: () => this.#over(),
+    })
+  }
+
+  close(): void {
+    if (this.#state === 'closed') return
+    this.#stream.destroy()
+    this.#over()
+  }
+
+  #over(): void {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    this.#timer?.cancel()
+    this.#onOver()
+  }
+
+  #read(chunk: Uint8Array): void {
+    if (this.#state !== 'reading') return
+    let response: HttpResponse
+    try {
+      const request = this.#parser.feed(chunk)
+      if (request === undefined) return
+      response = this.#server.handle(request, this.#from)
+    } catch (thrown) {
+      const error = asRelishError(thrown)
+      if (error.kind === 'bug') throw error
+      this.#runtime.log.write('info', 'dirserv', `Bad directory request: ${error.message}`)
+      const status = error.kind === 'limit' ? 413 : 400
+      response = { status, reason: reasonFor(status), headers: [], body: new Uint8Array(0) }
+    }
+    this.#state = 'writing'
+    this.#response = emitResponse(response)
+    this.#timer?.cancel()
+    this.#timer = this.#runtime.setTimer(DIR_RESPONSE_TIMEOUT, () => this.close())
+    this.#write()
+  }
+
+  /** As much as the stream takes now; the rest when it has drained. */
+  #write(): void {
+    if (this.#state !== 'writing') return
+    while (this.#written < this.#response.length) {
+      const chunk = this.#response.slice(this.#written, this.#written + DIR_WRITE_BYTES)
+      this.#written += chunk.length
+      if (!this.#stream.write(chunk)) break
+    }
+    if (this.#written < this.#response.length) return
+    this.#state = 'ending'
+    this.#stream.end()
+  }
+}
