@@ -41,7 +41,7 @@ export interface DrillOptions {
   readonly trailing?: 'error' | 'extensible'
   /**
    * A strict prefix is an error (default). `other-message`: some prefixes are whole messages themselves (data without a length
-   * of its own); then what is decoded must encode to exactly that prefix.
+   * of its own); then what is decoded must encode to exactly that prefix, or with `extensible` to the beginning of it.
    */
   readonly prefix?: 'error' | 'other-message'
 }
@@ -102,7 +102,10 @@ export function drillMessage<T>(name: string, codec: MessageCodec<T>, samples: r
           const result = attempt(prefix)
           if (result === undefined) continue
           expect(options.prefix, `a prefix of ${length} bytes was taken for a message`).toBe('other-message')
-          expect(hexEncode(codec.encode(result.value))).toBe(hexEncode(prefix))
+          // Where extensions are ignored, what is too short for the next field counts as one.
+          const again = hexEncode(codec.encode(result.value))
+          if (options.trailing === 'extensible') expect(hexEncode(prefix).startsWith(again), `${again} begins ${hexEncode(prefix)}`).toBe(true)
+          else expect(again).toBe(hexEncode(prefix))
         }
       })
 
@@ -153,7 +156,9 @@ export function drillStream<T>(name: string, codec: StreamCodec<T>, samples: rea
         const encoded = bytes()
         for (let length = 0; length < encoded.length; length++) {
           const decoder = codec.createDecoder()
-          expect(decoder.feed(encoded.slice(0, length)), `a prefix of ${length} bytes`).toEqual([])
+          expect(decoder.feed(encoded.slice(0, length)).length, `messages in a prefix of ${length} bytes`).toBe(0)
+          // Comparing values is what takes time; in the middle of long messages some cuts stand for all.
+          if (length >= 48 && length < encoded.length - 16 && length % 16 !== 0) continue
           expect(copyAll(decoder.feed(encoded.slice(length))), `the rest after ${length} bytes`).toEqual([sample.value])
         }
       })

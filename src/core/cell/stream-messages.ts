@@ -55,9 +55,10 @@ export function encodeConnected(message: Connected): Uint8Array {
   if (message.address === undefined) return new Uint8Array(0)
   const bytes = parseIp(message.address)
   if (bytes === undefined) throw new RelishError('bug', `CONNECTED with ${message.address}`)
-  const writer = new Writer(25)
-  if (bytes.length === 16) writer.u32(0).u8(6)
-  return writer.bytes(bytes).u32(message.ttlSec ?? 0).finish()
+  if (bytes.length === 16) return new Writer(25).u32(0).u8(6).bytes(bytes).u32(message.ttlSec ?? 0).finish()
+  const writer = new Writer(8).bytes(bytes)
+  if (message.ttlSec !== undefined) writer.u32(message.ttlSec)
+  return writer.finish()
 }
 
 export function decodeConnected(data: Uint8Array): Connected {
