@@ -4,9 +4,12 @@ import type { Command } from 'commander'
 import { builtInCheckNames } from '../testnet/checks/names.ts'
 import { NetworkFileError, formatDiagnostic } from '../testnet/diagnostic.ts'
 import { builtInNetworks, loadNetwork } from '../testnet/load-network.ts'
+import type { ResolvedNode } from '../testnet/network-types.ts'
 import { exitCode } from './exit-codes.ts'
 import { examples, withJson } from './options.ts'
 import { terminalOutput } from './output.ts'
+
+const plurals: Readonly<Record<ResolvedNode['role'], string>> = { authority: 'authorities', relay: 'relays', exit: 'exits', client: 'clients' }
 
 interface Options {
   readonly json?: boolean
@@ -41,9 +44,9 @@ export function addListCommands(program: Command): void {
           return
         }
         for (const warning of loaded.warnings) output.fact(formatDiagnostic(warning))
-        const counts = new Map<string, number>()
+        const counts = new Map<ResolvedNode['role'], number>()
         for (const node of loaded.network.nodes) counts.set(node.role, (counts.get(node.role) ?? 0) + 1)
-        output.fact(`${loaded.network.name}: ${[...counts].map(([role, count]) => `${count} ${role}${count === 1 ? '' : role === 'authority' ? '' : 's'}`).join(', ')}; checks: ${loaded.network.checks.join(', ')}`)
+        output.fact(`${loaded.network.name}: ${[...counts].map(([role, count]) => `${count} ${count === 1 ? role : plurals[role]}`).join(', ')}; checks: ${loaded.network.checks.join(', ')}`)
       } catch (error) {
         if (options.json !== true || !(error instanceof NetworkFileError)) throw error
         output.json({ valid: false, errors: error.diagnostics })

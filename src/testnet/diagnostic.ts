@@ -37,7 +37,8 @@ export function formatDiagnostic(diagnostic: Diagnostic): string {
 export class NetworkFileError extends RelishError {
   readonly diagnostics: readonly Diagnostic[]
 
-  constructor(diagnostics: readonly Diagnostic[]) {
+  constructor(found: readonly Diagnostic[]) {
+    const diagnostics = [...found].sort((a, b) => a.line - b.line || a.column - b.column)
     const shown = diagnostics.slice(0, shownErrorsMax).map(formatDiagnostic)
     if (diagnostics.length > shown.length) shown.push(`… and ${diagnostics.length - shown.length} more`)
     const first = diagnostics[0]

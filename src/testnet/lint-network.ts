@@ -1,7 +1,8 @@
 /** What a resolved network can never do, found before anything is started, with the reason and the place in the file. */
 
+import { lookUpKeyword } from '../core/torrc/option-table.ts'
 import type { Diagnostic } from './diagnostic.ts'
-import { isRelay, type NetworkFile, type ResolvedNetwork, type ResolvedNode } from './network-types.ts'
+import { isRelay, type Implementation, type NetworkFile, type ResolvedNetwork, type ResolvedNode } from './network-types.ts'
 import type { SourceMap, YamlPath } from './parse-network.ts'
 import { torrcLines } from './resolve-network.ts'
 
@@ -81,22 +82,33 @@ const ownedOptions: Readonly<Record<string, string>> = {
 
 function lintOptions(network: ResolvedNetwork, file: NetworkFile, source: SourceMap): Diagnostic[] {
   const found: Diagnostic[] = []
-  const settings: { path: YamlPath; torrc: readonly string[]; role: ResolvedNode['role'] | undefined }[] = [
-    { path: ['defaults', 'torrc'], torrc: torrcLines(file.defaults?.torrc), role: undefined },
+  const usual = file.defaults?.implementation ?? 'relish'
+  const settings: { path: YamlPath; torrc: readonly string[]; role: ResolvedNode['role'] | undefined; implementation: Implementation }[] = [
+    { path: ['defaults', 'torrc'], torrc: torrcLines(file.defaults?.torrc), role: undefined, implementation: network.nodes.every((node) => node.implementation === 'tor') ? 'tor' : 'relish' },
     ...file.nodes.flatMap((group, index) => [
-      { path: ['nodes', index, 'torrc'], torrc: torrcLines(group.torrc), role: group.role },
-      ...Object.entries(group.each ?? {}).map(([name, own]) => ({ path: ['nodes', index, 'each', name, 'torrc'], torrc: torrcLines(own.torrc), role: group.role })),
+      { path: ['nodes', index, 'torrc'], torrc: torrcLines(group.torrc), role: group.role, implementation: group.implementation ?? usual },
+      ...Object.entries(group.each ?? {}).map(([name, own]) => ({
+        path: ['nodes', index, 'each', name, 'torrc'],
+        torrc: torrcLines(own.torrc),
+        role: group.role,
+        implementation: own.implementation ?? group.implementation ?? usual,
+      })),
     ]),
   ]
-  for (const { path, torrc, role } of settings) {
+  for (const { path, torrc, role, implementation } of settings) {
     for (const line of torrc) {
       const [option = '', ...rest] = line.replace(/^[+/]/, '').split(/\s+/)
       const value = rest.join(' ').replace(/^"(.*)"$/, '$1')
       const complain = (message: string, ...notes: string[]): void => {
-        found.push(source.complain([...path, option], 'value', 'error', message, notes))
+        found.push(source.complain([...path, option], 'key', 'error', message, notes))
       }
       const owned = ownedOptions[option.toLowerCase()]
       if (owned !== undefined) complain(`${option} is set by relish itself`, owned)
+      const meaning = lookUpKeyword(option)
+      // C tor has options that relish does not know; it judges its own nodes' torrcs itself.
+      if (meaning.kind === 'unknown' && implementation === 'relish') {
+        complain(`there is no option "${option}"`, ...(meaning.suggestion === undefined ? [] : [`did you mean "${meaning.suggestion}"?`]), 'all options: relish-tor --list-torrc-options')
+      }
       const contradiction = role === undefined ? undefined : contradictionOf(role, option.toLowerCase(), value)
       if (contradiction !== undefined) complain(`"${line}" contradicts the role ${role}`, contradiction)
     }
