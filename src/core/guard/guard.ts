@@ -48,7 +48,7 @@ export function newGuard(fingerprint: string, nickname: string, sampledOn: WallM
   }
 }
 
-const knownFields = new Set(['in', 'rsa_id', 'nickname', 'sampled_on', 'sampled_idx', 'sampled_by', 'unlisted_since', 'listed', 'confirmed_on', 'confirmed_idx'])
+const knownFields: ReadonlySet<string> = new Set(['in', 'rsa_id', 'nickname', 'sampled_on', 'sampled_idx', 'sampled_by', 'unlisted_since', 'listed', 'confirmed_on', 'confirmed_idx'])
 
 /** The value of one `Guard` line. Undefined when it names no selection or identity; other faults are mended, as C tor does. */
 export function parseGuardLine(text: string, now: WallMs, indexWhenUnknown: number): GuardLine | undefined {
