@@ -48,7 +48,7 @@ function fill(line: string, variables: TemplateVariables, fail: (message: string
     const value = variables[name]
     if (value === undefined && mark === '') throw fail(`${name} has no value here; \${${name}?} leaves the line out`)
     if (value === undefined) return []
-    if (Array.isArray(value) !== (mark === '*')) throw fail(`${name} ${mark === '*' ? 'is not a list' : `is a list: use \${${name}*}`}`)
+    if (Array.isArray(value) !== (mark === '*')) throw fail(mark === '*' ? `${name} is not a list` : `${name} is a list: use \${${name}*}`)
     const values = Array.isArray(value) ? (value as readonly string[]) : [String(value)]
     lines = values.flatMap((one) => lines.map((text) => text.replaceAll(whole, () => one)))
   }
