@@ -1,0 +1,318 @@
+/**
+ * Fetches consensuses and the certificates to check them with (dir-spec §4.5, §5.1): when there is none, when the held one
+ * is due for replacement, and again until a majority of the authorities' signatures holds.
+ */
+
+import { asRelishError, RelishError } from '../core/base/errors.ts'
+import { latin1Decode } from '../core/base/encoding.ts'
+import { randomUnit } from '../core/base/rng.ts'
+import { durationMs, seconds, type DurationMs, type WallMs } from '../core/base/time.ts'
+import { parseAuthorityCertificates, verifyAuthorityCertificate, type AuthorityCertificate } from '../core/netdoc/authority-certificate.ts'
+import { checkConsensusSignatures, parseConsensus, verifyConsensus, type Consensus, type ConsensusFlavour, type ConsensusUnverified } from '../core/netdoc/consensus.ts'
+import type { Runtime, Timer } from '../runtime/index.ts'
+import type { DirCache } from './dir-cache.ts'
+import { DIR_EXCHANGE_TIMEOUT, FAILED_DIRECTORIES_MAX } from './dir-limits.ts'
+import { DownloadSchedule, paceFor } from './dir-schedule.ts'
+import type { DirSource, DirSources } from './dir-sources.ts'
+import type { DirResponse } from './dir-transport.ts'
+
+/** A flavour being kept up to date. */
+interface Flavour {
+  readonly name: ConsensusFlavour
+  readonly schedule: DownloadSchedule
+  readonly avoid: Set<string>
+  /** Received, waiting for certificates. */
+  pending: ConsensusUnverified | undefined
+  request: { cancel(): void } | undefined
+  timer: Timer | undefined
+  /** When the held consensus is to be replaced. */
+  refreshAt: WallMs | undefined
+}
+
+export class ConsensusClient {
+  readonly #runtime: Runtime
+  readonly #cache: DirCache
+  readonly #sources: DirSources
+  readonly #flavours: readonly Flavour[]
+  readonly #certificateSchedule: DownloadSchedule
+  readonly #certificateAvoid = new Set<string>()
+  #certificateRequest: { cancel(): void } | undefined
+  #certificateTimer: Timer | undefined
+  #stopped = false
+
+  constructor(runtime: Runtime, cache: DirCache, sources: DirSources, testing: boolean) {
+    this.#runtime = runtime
+    this.#cache = cache
+    this.#sources = sources
+    const { roles } = sources
+    const names: readonly ConsensusFlavour[] = roles.caches ? ['microdesc', 'ns'] : [roles.usableFlavour]
+    const rng = runtime.rng('directory schedule')
+    this.#flavours = names.map((name) => ({
+      name,
+      schedule: new DownloadSchedule(paceFor(testing), rng),
+      avoid: new Set(),
+      pending: undefined,
+      request: undefined,
+      timer: undefined,
+      refreshAt: undefined,
+    }))
+    this.#certificateSchedule = new DownloadSchedule(paceFor(testing), rng)
+    cache.listen({
+      // Also those an authority made itself.
+      consensusChanged: (consensus) => this.#consensusHeld(consensus),
+      certificatesChanged: () => this.#retryPending(),
+    })
+  }
+
+  start(): void {
+    for (const flavour of this.#flavours) {
+      const held = this.#cache.consensus(flavour.name)
+      if (held !== undefined) flavour.refreshAt = this.#refreshTime(held)
+      this.#update(flavour)
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true
+    for (const flavour of this.#flavours) {
+      flavour.request?.cancel()
+      flavour.timer?.cancel()
+    }
+    this.#certificateRequest?.cancel()
+    this.#certificateTimer?.cancel()
+  }
+
+  /** In words, what is missing; undefined when a live consensus of the usable flavour is held. */
+  waitingFor(): string | undefined {
+    const usable = this.#flavours.find((flavour) => flavour.name === this.#sources.roles.usableFlavour)
+    const held = this.#cache.consensus(this.#sources.roles.usableFlavour)
+    if (held !== undefined && held.validUntil > this.#runtime.wallNow()) return undefined
+    if (usable?.pending !== undefined) return `certificates for a consensus that is held`
+    return held === undefined ? 'a consensus signed by a majority of the authorities' : 'a consensus that is still valid'
+  }
+
+  /** Asks now, whatever the schedule says: an upper layer knows that there is news. */
+  fetchNow(): void {
+    for (const flavour of this.#flavours) if (flavour.request === undefined && flavour.pending === undefined) this.#fetch(flavour)
+  }
+
+  #update(flavour: Flavour): void {
+    if (this.#stopped || flavour.request !== undefined || flavour.pending !== undefined) return
+    flavour.timer?.cancel()
+    const delay = this.#delayUntilFetch(flavour)
+    if (delay <= 0 && flavour.schedule.nextAttempt === undefined) {
+      this.#fetch(flavour)
+      return
+    }
+    flavour.timer = this.#runtime.setTimer(durationMs(Math.max(delay, 0)), () => {
+      flavour.timer = undefined
+      this.#fetch(flavour)
+    })
+  }
+
+  #delayUntilFetch(flavour: Flavour): DurationMs {
+    const { nextAttempt } = flavour.schedule
+    const retryIn = nextAttempt === undefined ? 0 : nextAttempt - this.#runtime.monotonicNow()
+    const dueIn = flavour.refreshAt === undefined ? 0 : flavour.refreshAt - this.#runtime.wallNow()
+    return durationMs(Math.max(retryIn, dueIn))
+  }
+
+  #fetch(flavour: Flavour): void {
+    if (this.#stopped || flavour.request !== undefined) return
+    const source = this.#sources.forConsensus(flavour.avoid)
+    if (source === undefined) {
+      flavour.schedule.failed(this.#runtime.monotonicNow())
+      this.#update(flavour)
+      return
+    }
+    const held = this.#cache.consensus(flavour.name)
+    const ifNewer = held === undefined ? [] : [{ name: 'If-Modified-Since', value: new Date(held.validAfter).toUTCString() }]
+    const path = flavour.name === 'ns' ? 'consensus' : 'consensus-microdesc'
+    const target = `/tor/status-vote/current/${path}/${this.#signerList()}`
+    this.#trace(source, target)
+    flavour.request = source.transport.send(source.target, { method: 'GET', target, headers: ifNewer, timeout: DIR_EXCHANGE_TIMEOUT }, {
+      onResponse: (response) => {
+        flavour.request = undefined
+        source.succeeded()
+        this.#received(flavour, source, response)
+      },
+      onFailed: (error) => {
+        flavour.request = undefined
+        source.failed()
+        this.#log(`No ${flavour.name} consensus from ${source.target.name}: ${error.message}`)
+        this.#failed(flavour, source)
+      },
+    })
+  }
+
+  /** dir-spec §4.4: the authorities we trust, by the first three bytes of their fingerprints, in order. */
+  #signerList(): string {
+    return [...this.#cache.trusted].map((identity) => identity.slice(0, 6)).sort().join('+')
+  }
+
+  #received(flavour: Flavour, source: DirSource, response: DirResponse): void {
+    if (response.status !== 200) {
+      this.#log(`No ${flavour.name} consensus from ${source.target.name}: ${response.status} ${response.reason}`)
+      this.#failed(flavour, source)
+      return
+    }
+    try {
+      const parsed = parseConsensus(latin1Decode(response.body))
+      if (parsed.flavour !== flavour.name) throw new RelishError('bad-document', `it is of flavour ${parsed.flavour}`)
+      const held = this.#cache.consensus(flavour.name)
+      if (held !== undefined && parsed.validAfter <= held.validAfter) throw new RelishError('unavailable', 'it is no newer than ours')
+      flavour.pending = parsed
+    } catch (thrown) {
+      const error = asRelishError(thrown)
+      if (error.kind === 'bug') throw error
+      this.#log(`The ${flavour.name} consensus from ${source.target.name} is not used: ${error.message}`)
+      this.#failed(flavour, source)
+      return
+    }
+    flavour.avoid.clear()
+    this.#check(flavour)
+  }
+
+  #failed(flavour: Flavour, source: DirSource): void {
+    remember(flavour.avoid, source.target.fingerprint)
+    if (flavour.avoid.size >= this.#sources.authorities.length) flavour.avoid.clear()
+    flavour.schedule.failed(this.#runtime.monotonicNow())
+    this.#update(flavour)
+  }
+
+  /** Verifies what is pending, or fetches the certificates that lacks. */
+  #check(flavour: Flavour): void {
+    const { pending } = flavour
+    if (pending === undefined) return
+    const now = this.#runtime.wallNow()
+    let verified: Consensus
+    try {
+      verified = verifyConsensus(pending, this.#cache.trusted, this.#cache.certificateOf, now)
+    } catch (thrown) {
+      const error = asRelishError(thrown)
+      if (error.kind === 'bug') throw error
+      if (error.kind === 'unavailable') {
+        this.#fetchCertificates()
+        return
+      }
+      this.#runtime.log.write('warn', 'dir', `A ${pending.flavour} consensus is not used: ${error.message}`)
+      flavour.pending = undefined
+      flavour.schedule.failed(this.#runtime.monotonicNow())
+      this.#update(flavour)
+      return
+    }
+    flavour.pending = undefined
+    flavour.schedule.succeeded()
+    if (!this.#cache.setConsensus(verified)) this.#update(flavour)
+  }
+
+  #consensusHeld(consensus: Consensus): void {
+    const flavour = this.#flavours.find((one) => one.name === consensus.flavour)
+    if (flavour === undefined) return
+    flavour.refreshAt = this.#refreshTime(consensus)
+    flavour.schedule.succeeded()
+    if (flavour.pending !== undefined && flavour.pending.validAfter <= consensus.validAfter) flavour.pending = undefined
+    this.#update(flavour)
+  }
+
+  #retryPending(): void {
+    for (const flavour of this.#flavours) this.#check(flavour)
+  }
+
+  /**
+   * dir-spec §4.4 and §5.1: caches fetch early in the life of the next consensus, clients later, at a random time each.
+   * The figures are those of C tor's `update_consensus_networkstatus_fetch_time`.
+   */
+  #refreshTime(consensus: Consensus): WallMs {
+    const { validAfter, freshUntil, validUntil } = consensus
+    const interval = freshUntil - validAfter
+    let start: number
+    let span: number
+    if (this.#sources.roles.fromAuthorities) {
+      start = freshUntil + Math.min(seconds(120), interval / 16)
+      span = interval / 2
+    } else {
+      start = freshUntil + (interval * 3) / 4
+      span = ((validUntil - start) * 7) / 8
+    }
+    span = Math.max(Math.min(span, validUntil - start), 1000)
+    return (start + randomUnit(this.#runtime.rng('directory schedule')) * span) as WallMs
+  }
+
+  #fetchCertificates(): void {
+    if (this.#stopped || this.#certificateRequest !== undefined || this.#certificateTimer !== undefined) return
+    const wanted = this.#missingCertificates()
+    if (wanted.length === 0) return
+    const source = this.#sources.forConsensus(this.#certificateAvoid)
+    if (source === undefined) {
+      this.#certificatesFailed()
+      return
+    }
+    const target = `/tor/keys/fp-sk/${wanted.join('+')}`
+    this.#trace(source, target)
+    this.#certificateRequest = source.transport.send(source.target, { method: 'GET', target, timeout: DIR_EXCHANGE_TIMEOUT }, {
+      onResponse: (response) => {
+        this.#certificateRequest = undefined
+        source.succeeded()
+        const added = response.status === 200 && this.#cache.addCertificates(this.#goodCertificates(response, source))
+        if (added) this.#certificateSchedule.succeeded()
+        else remember(this.#certificateAvoid, source.target.fingerprint)
+        if (!added || this.#missingCertificates().length > 0) this.#certificatesFailed()
+      },
+      onFailed: (error) => {
+        this.#certificateRequest = undefined
+        source.failed()
+        this.#log(`No certificates from ${source.target.name}: ${error.message}`)
+        remember(this.#certificateAvoid, source.target.fingerprint)
+        this.#certificatesFailed()
+      },
+    })
+  }
+
+  #certificatesFailed(): void {
+    if (this.#missingCertificates().length === 0) return
+    this.#certificateSchedule.failed(this.#runtime.monotonicNow())
+    const at = this.#certificateSchedule.nextAttempt ?? this.#runtime.monotonicNow()
+    this.#certificateTimer?.cancel()
+    this.#certificateTimer = this.#runtime.setTimer(durationMs(Math.max(at - this.#runtime.monotonicNow(), 0)), () => {
+      this.#certificateTimer = undefined
+      this.#fetchCertificates()
+    })
+  }
+
+  /** `IDENTITY-SIGNINGKEY` of those the pending consensuses lack, sorted. */
+  #missingCertificates(): string[] {
+    const now = this.#runtime.wallNow()
+    const missing = new Set<string>()
+    for (const { pending } of this.#flavours) {
+      if (pending === undefined) continue
+      const check = checkConsensusSignatures(pending, this.#cache.trusted, this.#cache.certificateOf, now)
+      for (const one of check.missingCertificates) missing.add(`${one.identityFingerprint}-${one.signingKeyFingerprint}`)
+    }
+    return [...missing].sort()
+  }
+
+  #goodCertificates(response: DirResponse, source: DirSource): AuthorityCertificate[] {
+    try {
+      return parseAuthorityCertificates(latin1Decode(response.body)).map(verifyAuthorityCertificate)
+    } catch (thrown) {
+      const error = asRelishError(thrown)
+      if (error.kind === 'bug') throw error
+      this.#runtime.log.write('warn', 'dir', `Certificates from ${source.target.name} are not used: ${error.message}`)
+      return []
+    }
+  }
+
+  #trace(source: DirSource, target: string): void {
+    this.#runtime.trace?.emit({ event: 'directory.fetch', directory: source.target.name, target })
+  }
+
+  #log(message: string): void {
+    this.#runtime.log.write('info', 'dir', message)
+  }
+}
+
+function remember(avoid: Set<string>, fingerprint: string): void {
+  if (avoid.size >= FAILED_DIRECTORIES_MAX) avoid.clear()
+  avoid.add(fingerprint)
+}
