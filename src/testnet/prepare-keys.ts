@@ -7,8 +7,6 @@
  */
 
 import { generateKeyPair } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
 import { utf8Decode } from '../core/base/encoding.ts'
 import { RelishError, asRelishError } from '../core/base/errors.ts'
 import { hours, later, wallMs, type WallMs } from '../core/base/time.ts'
@@ -17,6 +15,8 @@ import { RsaPrivateKey } from '../core/crypto/rsa.ts'
 import { formatFingerprint } from '../core/ident/fingerprint.ts'
 import { emitRsaKeyFile, keyFilePaths, parseRsaKeyFile } from '../core/ident/key-files.ts'
 import { parseAuthorityCertificate, signAuthorityCertificate } from '../core/netdoc/authority-certificate.ts'
+import { HostFiles } from '../host/host-files.ts'
+import type { FileStore } from '../runtime/index.ts'
 import { isRelay } from './network-types.ts'
 import type { AuthorityIdentity, NodePlacement } from './placement.ts'
 
@@ -32,7 +32,25 @@ export interface PreparedKeys {
   readonly fingerprints: ReadonlyMap<string, string>
 }
 
-export async function prepareKeys(nodes: readonly NodePlacement[], now: WallMs = wallMs(Date.now())): Promise<PreparedKeys> {
+/** Where the keys of a world come from and go to. */
+export interface KeyWorkshop {
+  readonly now: WallMs
+  /** The data directory of a node. */
+  files(placed: NodePlacement): FileStore
+  /** `purpose` tells keys of one node apart. */
+  generate(placed: NodePlacement, purpose: string, bits: number): Promise<RsaPrivateKey>
+  /** Whether authorities' identity keys are kept. Their files are encrypted, hence different each time they are written. */
+  readonly keepsAuthorityIdentityKeys: boolean
+}
+
+export const hostWorkshop = (now: WallMs = wallMs(Date.now())): KeyWorkshop => ({
+  now,
+  files: (placed) => new HostFiles(placed.dataDirectory),
+  generate: (_placed, _purpose, bits) => generateOnHost(bits),
+  keepsAuthorityIdentityKeys: true,
+})
+
+export async function prepareKeys(nodes: readonly NodePlacement[], workshop: KeyWorkshop = hostWorkshop()): Promise<PreparedKeys> {
   const authorities = new Map<string, AuthorityIdentity>()
   const fingerprints = new Map<string, string>()
   await Promise.all(
@@ -40,8 +58,8 @@ export async function prepareKeys(nodes: readonly NodePlacement[], now: WallMs =
       .filter((placed) => placed.node.role === 'authority' || (isRelay(placed.node) && placed.node.family !== undefined))
       .map(async (placed) => {
         const [fingerprint, v3Identity] = await Promise.all([
-          relayFingerprint(placed.dataDirectory),
-          placed.node.role === 'authority' ? authorityIdentity(placed.dataDirectory, now) : undefined,
+          relayFingerprint(placed, workshop),
+          placed.node.role === 'authority' ? authorityIdentity(placed, workshop) : undefined,
         ])
         fingerprints.set(placed.node.name, fingerprint)
         if (v3Identity !== undefined) authorities.set(placed.node.name, { nickname: placed.node.name, v3Identity, fingerprint })
@@ -50,33 +68,35 @@ export async function prepareKeys(nodes: readonly NodePlacement[], now: WallMs =
   return { authorities, fingerprints }
 }
 
-async function relayFingerprint(dataDirectory: string): Promise<string> {
-  const path = join(dataDirectory, keyFilePaths.rsaIdentity)
-  const key = readIfThere(path, parseRsaKeyFile) ?? (await makeKey(relayIdentityBits, path))
+async function relayFingerprint(placed: NodePlacement, workshop: KeyWorkshop): Promise<string> {
+  const files = workshop.files(placed)
+  let key = readIfThere(files, keyFilePaths.rsaIdentity, parseRsaKeyFile, placed)
+  if (key === undefined) {
+    key = await workshop.generate(placed, 'relay identity', relayIdentityBits)
+    files.write(keyFilePaths.rsaIdentity, emitRsaKeyFile(key))
+  }
   return formatFingerprint(key.publicKey.fingerprint())
 }
 
-/** The v3 identity (hex) of the authority in this directory, whose keys and certificate exist afterwards. */
-async function authorityIdentity(dataDirectory: string, now: WallMs): Promise<string> {
-  const certificatePath = join(dataDirectory, keyFilePaths.authorityCertificate)
-  const signingPath = join(dataDirectory, keyFilePaths.authoritySigning)
-  const known = existsSync(signingPath) ? readIfThere(certificatePath, (bytes) => parseAuthorityCertificate(utf8Decode(bytes))) : undefined
+/** The v3 identity (hex) of an authority, whose keys and certificate exist afterwards. */
+async function authorityIdentity(placed: NodePlacement, workshop: KeyWorkshop): Promise<string> {
+  const { now } = workshop
+  const files = workshop.files(placed)
+  const hasSigningKey = files.stat(keyFilePaths.authoritySigning) !== undefined
+  const known = hasSigningKey ? readIfThere(files, keyFilePaths.authorityCertificate, (bytes) => parseAuthorityCertificate(utf8Decode(bytes)), placed) : undefined
   if (known !== undefined && known.expires > now) return known.identityFingerprint
-  const [identityKey, signingKey] = await Promise.all([generate(AUTHORITY_IDENTITY_KEY_BITS), generate(AUTHORITY_SIGNING_KEY_BITS)])
+  const [identityKey, signingKey] = await Promise.all([
+    workshop.generate(placed, 'authority identity', AUTHORITY_IDENTITY_KEY_BITS),
+    workshop.generate(placed, 'authority signing', AUTHORITY_SIGNING_KEY_BITS),
+  ])
   const certificate = signAuthorityCertificate({ published: now, expires: later(now, certificateLifetime) }, identityKey, signingKey)
-  writeKey(join(dataDirectory, keyFilePaths.authorityIdentity), emitAuthorityIdentityKey(identityKey, identityKeyPassphrase))
-  writeKey(signingPath, emitRsaKeyFile(signingKey))
-  writeKey(certificatePath, Buffer.from(certificate.text, 'latin1'))
+  if (workshop.keepsAuthorityIdentityKeys) files.write(keyFilePaths.authorityIdentity, emitAuthorityIdentityKey(identityKey, identityKeyPassphrase))
+  files.write(keyFilePaths.authoritySigning, emitRsaKeyFile(signingKey))
+  files.write(keyFilePaths.authorityCertificate, Buffer.from(certificate.text, 'latin1'))
   return certificate.identityFingerprint
 }
 
-async function makeKey(bits: number, path: string): Promise<RsaPrivateKey> {
-  const key = await generate(bits)
-  writeKey(path, emitRsaKeyFile(key))
-  return key
-}
-
-function generate(bits: number): Promise<RsaPrivateKey> {
+function generateOnHost(bits: number): Promise<RsaPrivateKey> {
   return new Promise((resolve, reject) => {
     generateKeyPair('rsa', { modulusLength: bits, publicExponent: 0x10001 }, (error, _publicKey, privateKey) => {
       if (error === null) resolve(new RsaPrivateKey(privateKey))
@@ -85,17 +105,12 @@ function generate(bits: number): Promise<RsaPrivateKey> {
   })
 }
 
-function readIfThere<T>(path: string, parse: (bytes: Uint8Array) => T): T | undefined {
-  if (!existsSync(path)) return undefined
+function readIfThere<T>(files: FileStore, path: string, parse: (bytes: Uint8Array) => T, placed: NodePlacement): T | undefined {
+  const bytes = files.read(path)
+  if (bytes === undefined) return undefined
   try {
-    return parse(readFileSync(path))
+    return parse(bytes)
   } catch (error) {
-    throw asRelishError(error).within(path)
+    throw asRelishError(error).within(`${placed.dataDirectory}/${path}`)
   }
-}
-
-function writeKey(path: string, content: Uint8Array): void {
-  // C tor insists that nobody else may enter the folders above its keys.
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  writeFileSync(path, content, { mode: 0o600 })
 }

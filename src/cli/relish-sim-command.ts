@@ -1,0 +1,98 @@
+/** `relish sim`: the same network and the same checks as `test`, in virtual time. Same seed, same run, same digest. */
+
+import { createWriteStream, type WriteStream } from 'node:fs'
+import type { Command } from 'commander'
+import { SimulatedNetwork } from '../testnet/backend/simulated.ts'
+import { startUntilReady, type BootstrapResult } from '../testnet/bootstrap.ts'
+import { loadChecks } from '../testnet/checks/load-checks.ts'
+import { runChecks, type CheckProgress } from '../testnet/checks/run-checks.ts'
+import type { CheckResult } from '../testnet/checks/check.ts'
+import { checkProgress, checkTable, failedOf, stageSummary, verdict } from './check-report.ts'
+import { exitCode } from './exit-codes.ts'
+import { examples, parseLevel, withJson, type LogLevelName } from './options.ts'
+import { secondsText, terminalOutput, type Output } from './output.ts'
+import { load, watchStart } from './run.ts'
+import { checkNames } from './verify-command.ts'
+
+interface SimOptions {
+  readonly seed: string
+  readonly json?: boolean
+  readonly only?: readonly string[]
+  readonly trace?: string
+  readonly logLevel?: LogLevelName
+}
+
+export function addSimCommand(program: Command): void {
+  const command = program
+    .command('sim')
+    .description('run a network and its checks in virtual time; one seed always gives the same run')
+    .argument('[network]', 'path of a network file, or a built-in name', 'basic')
+    .option('--seed <text>', 'what all randomness follows from', '1')
+    .option('--only <checks...>', 'run these checks only: names, or paths of modules')
+    .option('--trace <file>', 'write every event as a line of JSON')
+    .option('--log-level <level>', 'also print the logs of all nodes, from this level on', parseLevel)
+    .action(async (network: string, options: SimOptions) => {
+      process.exitCode = await runSim(network, options)
+    })
+  examples(withJson(command), ['relish sim                           # the network `basic`, seed 1', 'relish sim basic --seed 7 --trace run.jsonl', 'relish sim ./my.yaml --only echo path --json'])
+}
+
+export async function runSim(nameOrPath: string, options: SimOptions): Promise<number> {
+  const output = terminalOutput(options.json === true)
+  const beganMs = performance.now()
+  const loaded = load(nameOrPath, output)
+  // Loading modules takes real time, which must not pass while virtual time does.
+  const checks = await loadChecks(checkNames(options.only ?? loaded.network.checks))
+  const trace = options.trace === undefined ? undefined : createWriteStream(options.trace)
+  const network = await SimulatedNetwork.prepare({
+    network: loaded.network,
+    seed: options.seed,
+    ...(options.logLevel === undefined ? {} : { logLevel: options.logLevel, logSink: (line) => output.note(`[${(line.atMs / 1000).toFixed(3).padStart(8)}] ${line.node.padEnd(8)} [${line.level}] {${line.domain}} ${line.message}`) }),
+    ...(trace === undefined ? {} : { traceSink: (line: string) => void trace.write(`${line}\n`) }),
+  })
+  const watch = watchStart(network, output)
+  const { bootstrap, results } = await network.drive(async () => {
+    let started: BootstrapResult
+    try {
+      started = await startUntilReady(network)
+    } finally {
+      watch.stop()
+    }
+    return { bootstrap: started, results: await runChecks(network, checks, progressOf(output)) }
+  })
+  const virtualMs = network.clock.now()
+  await network.close()
+  const digest = network.traceDigest()
+  if (trace !== undefined) await finished(trace)
+  const bugs = network.bugs().map(({ node, error }) => ({ node, error: error.message }))
+  const failed = failedOf(results).length > 0
+  const realMs = performance.now() - beganMs
+  if (options.json === true) {
+    output.json({ network: loaded.network.name, seed: options.seed, passed: !failed && bugs.length === 0, digest, events: network.simulation.eventsRun, virtualMs, realMs, stages: bootstrap.stages, checks: results, bugs })
+  } else {
+    const { colours } = output
+    if (output.live) output.note(checkTable(output, results))
+    for (const { node, error } of bugs) output.note(colours.red(`${node} ended by an internal error: ${error}`))
+    output.note(`stages: ${stageSummary(bootstrap)}`)
+    const words = `${verdict(results)}; ${secondsText(virtualMs)} of virtual time in ${secondsText(realMs)}, ${network.simulation.eventsRun} events`
+    output.note(failed || bugs.length > 0 ? colours.red(words) : colours.green(words))
+    output.fact(`trace digest ${digest}`)
+  }
+  if (bugs.length > 0) return exitCode.internal
+  return failed ? exitCode.checkFailed : exitCode.ok
+}
+
+function progressOf(output: Output): CheckProgress {
+  const show = checkProgress(output)
+  return {
+    onStart: (check) => show({ kind: 'check-started', name: check.name, summary: check.summary }),
+    onLog: (check, line) => show({ kind: 'check-log', name: check.name, line }),
+    onResult: (result: CheckResult) => show({ kind: 'check-result', result }),
+  }
+}
+
+const finished = (stream: WriteStream): Promise<void> =>
+  new Promise((resolve, reject) => {
+    stream.once('error', reject)
+    stream.end(resolve)
+  })

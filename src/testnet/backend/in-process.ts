@@ -1,0 +1,273 @@
+/**
+ * A network whose nodes all run in this process, on a world that gives each of them a Runtime: real sockets
+ * (`inline.ts`) or a simulation (`simulated.ts`). Nodes get the same torrcs as child processes do, read by the same
+ * parser; what a process does besides (signals, log files, process ids) is absent.
+ */
+
+import { RelishError, asRelishError } from '../../core/base/errors.ts'
+import { durationMs } from '../../core/base/time.ts'
+import { buildConfig } from '../../core/torrc/config.ts'
+import { readConfigText } from '../../core/torrc/include.ts'
+import type { TorOptions } from '../../core/torrc/option-table.ts'
+import { createNode } from '../../node/create-node.ts'
+import type { Node } from '../../node/node.ts'
+import type { NodeCommand, NodeEvent, NodeInspection } from '../../runtime/events.ts'
+import type { Network as RuntimeNetwork, Runtime } from '../../runtime/index.ts'
+import type { ResolvedNetwork, ResolvedNode } from '../network-types.ts'
+import type { NetworkPlacement, NodePlacement } from '../placement.ts'
+import type { ExtraNode, NameServer, NodeEventRecord, NodeStatus, RunningNetwork, World, WorldClock } from './backend.ts'
+import { EventHub } from './event-hub.ts'
+import { NodeWatch } from './node-watch.ts'
+import { commandTimeoutMs, stopGraceMs } from '../limits.ts'
+
+const noDelay = durationMs(0)
+
+/** One life of a node's program. */
+export interface NodeLife {
+  readonly runtime: Runtime
+  /** Ends it at once: sockets close, handlers are called no more. */
+  end(): void
+}
+
+export interface InProcessWorld {
+  readonly world: World
+  readonly clock: WorldClock
+  readonly observer: RuntimeNetwork
+  readonly nameServer: NameServer
+  readonly placement: NetworkPlacement
+  /** Places a node that the network file does not have. */
+  place(node: ResolvedNode): Promise<NodePlacement>
+  /** What a node that is gone for good leaves behind. */
+  forget(placed: NodePlacement): void
+  torrcOf(placed: NodePlacement): string
+  /** `onBug`: a handler of the node threw. */
+  boot(placed: NodePlacement, options: TorOptions, onBug: (error: RelishError) => void): NodeLife
+  /** `happened` was seen from outside the nodes: whoever waits for it with promises gets the chance to go on. */
+  noticed(node: string, happened: NodeEvent): void
+  /** Lets time pass while the promise is waited for. */
+  during<T>(promise: Promise<T>): Promise<T>
+  close(): Promise<void>
+}
+
+interface Member {
+  readonly node: ResolvedNode
+  readonly placed: NodePlacement
+  readonly watch: NodeWatch
+  readonly torrc: string
+  readonly extra: boolean
+  running: { readonly node: Node; readonly life: NodeLife } | undefined
+  /** Told when the node has ended, in whatever way. */
+  readonly onEnded: Set<() => void>
+}
+
+export class InProcessNetwork implements RunningNetwork {
+  readonly world: World
+  readonly network: ResolvedNetwork
+  readonly placement: NetworkPlacement
+  readonly clock: WorldClock
+  readonly observer: RuntimeNetwork
+  readonly nameServer: NameServer
+  readonly #world: InProcessWorld
+  readonly #hub: EventHub
+  readonly #members = new Map<string, Member>()
+  #nextIndex: number
+  #closing: Promise<void> | undefined
+
+  constructor(world: InProcessWorld) {
+    this.#world = world
+    this.world = world.world
+    this.network = world.placement.network
+    this.placement = world.placement
+    this.clock = world.clock
+    this.observer = world.observer
+    this.nameServer = world.nameServer
+    this.#nextIndex = this.network.nodes.length
+    this.#hub = new EventHub((ms, callback) => this.clock.after(ms, callback))
+    for (const placed of world.placement.nodes) this.#add(placed, false)
+  }
+
+  #add(placed: NodePlacement, extra: boolean): void {
+    const name = placed.node.name
+    this.#members.set(name, {
+      node: placed.node,
+      placed,
+      watch: new NodeWatch(name, () => this.clock.now()),
+      torrc: this.#world.torrcOf(placed),
+      extra,
+      running: undefined,
+      onEnded: new Set(),
+    })
+  }
+
+  start(names: readonly string[]): Promise<void> {
+    try {
+      for (const name of names) this.#launch(this.#member(name))
+      this.#hub.changed()
+      return Promise.resolve()
+    } catch (thrown) {
+      return Promise.reject(asRelishError(thrown))
+    }
+  }
+
+  #launch(member: Member): void {
+    if (member.running !== undefined) return
+    const { name } = member.node
+    const { options } = buildConfig([readConfigText(member.torrc, `torrc of ${name}`, { read: () => undefined, list: () => undefined })])
+    const life = this.#world.boot(member.placed, options, (error) => this.#died(member, life, `internal error: ${error.message}`))
+    const node = createNode(life.runtime, options, {
+      onEvent: (event) => {
+        if (member.running?.life === life) this.#handle(member, event)
+      },
+      requestExit: () => void this.#stop(member),
+    })
+    member.running = { node, life }
+    member.watch.started(undefined)
+    // A node begins in its own turn, as a process would: what it throws is its own end, not the caller's.
+    life.runtime.setTimer(noDelay, () => node.start())
+  }
+
+  #handle(member: Member, event: NodeEvent): void {
+    member.watch.handle(event)
+    this.#world.noticed(member.node.name, event)
+    this.#hub.emit({ atMs: this.clock.now(), node: member.node.name, event })
+  }
+
+  /** The node's life is over. `reason` is undefined if it was asked to end. */
+  #ended(member: Member, reason: string | undefined): void {
+    const running = member.running
+    if (running === undefined) return
+    member.running = undefined
+    running.life.end()
+    member.watch.ended(reason === undefined ? { kind: 'stopped' } : { kind: 'died', reason })
+    this.#handle(member, { kind: 'stopped', reason: reason ?? 'asked to' })
+    for (const told of [...member.onEnded]) told()
+    member.onEnded.clear()
+  }
+
+  #died(member: Member, life: NodeLife, reason: string): void {
+    if (member.running?.life === life) this.#ended(member, reason)
+  }
+
+  stop(names: readonly string[]): Promise<void> {
+    return this.#world.during(Promise.all(names.map((name) => this.#stop(this.#member(name)))).then(() => undefined))
+  }
+
+  #stop(member: Member): Promise<void> {
+    const running = member.running
+    if (running === undefined) return Promise.resolve()
+    return new Promise((resolve) => {
+      member.onEnded.add(resolve)
+      const cancel = this.clock.after(stopGraceMs, () => {
+        if (member.running === running) this.#ended(member, undefined)
+      })
+      running.node.stop(() => {
+        cancel()
+        if (member.running === running) this.#ended(member, undefined)
+      })
+    })
+  }
+
+  kill(name: string): Promise<void> {
+    this.#ended(this.#runningMember(name), undefined)
+    return Promise.resolve()
+  }
+
+  async addNode(extra: ExtraNode): Promise<NodePlacement> {
+    if (this.#members.has(extra.name)) throw new RelishError('config', `there is a node ${extra.name} already`)
+    const placed = await this.#world.during(
+      this.#world.place({
+        name: extra.name,
+        index: this.#nextIndex++,
+        group: 'extra',
+        role: extra.role,
+        implementation: 'relish',
+        tor: undefined,
+        phase: 1,
+        family: undefined,
+        ipv6: false,
+        torrc: extra.torrc,
+      }),
+    )
+    this.#add(placed, true)
+    await this.start([extra.name])
+    return placed
+  }
+
+  async removeNode(name: string): Promise<void> {
+    const member = this.#member(name)
+    if (!member.extra) throw new RelishError('bug', `${name} belongs to the network file`)
+    await this.stop([name])
+    this.#members.delete(name)
+    this.#world.forget(member.placed)
+  }
+
+  nodes(): readonly ResolvedNode[] {
+    return [...this.#members.values()].map((member) => member.node)
+  }
+
+  placementOf(name: string): NodePlacement {
+    return this.#member(name).placed
+  }
+
+  status(name: string): NodeStatus {
+    return this.#member(name).watch.status()
+  }
+
+  command(name: string, command: NodeCommand): Promise<unknown> {
+    const member = this.#member(name)
+    const running = member.running
+    if (running === undefined) return Promise.reject(new RelishError('unavailable', `${name} does not run`))
+    return this.#world.during(
+      new Promise((resolve, reject) => {
+        const onEnded = (): void => finish(() => reject(new RelishError('unavailable', `${name} ended before it answered`)))
+        const cancel = this.clock.after(commandTimeoutMs, () => finish(() => reject(new RelishError('timeout', `${name} has not answered ${command.command} within ${commandTimeoutMs / 1000} s`))))
+        const finish = (settle: () => void): void => {
+          cancel()
+          member.onEnded.delete(onEnded)
+          settle()
+        }
+        member.onEnded.add(onEnded)
+        // In the node's own turn, and as JSON, as if it had come over a pipe.
+        running.life.runtime.setTimer(noDelay, () => {
+          running.node.handleCommand(command, (reply) => {
+            finish(() => (reply.ok ? resolve(JSON.parse(JSON.stringify(reply.result ?? null)) as unknown) : reject(new RelishError('refused', `${name}: ${reply.error}`))))
+            this.#hub.changed()
+          })
+        })
+      }),
+    )
+  }
+
+  async inspect(name: string): Promise<NodeInspection> {
+    return (await this.command(name, { command: 'inspect' })) as NodeInspection
+  }
+
+  onEvent(listener: (record: NodeEventRecord) => void): () => void {
+    return this.#hub.onEvent(listener)
+  }
+
+  waitFor(words: string, condition: () => boolean, timeoutMs: number): Promise<void> {
+    return this.#world.during(this.#hub.waitFor(words, condition, timeoutMs))
+  }
+
+  torrcOf(name: string): string {
+    return this.#member(name).torrc
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.stop([...this.#members.keys()]).then(() => this.#world.close())
+    return this.#closing
+  }
+
+  #member(name: string): Member {
+    const member = this.#members.get(name)
+    if (member === undefined) throw new RelishError('config', `there is no node ${name}`, { hint: `nodes: ${[...this.#members.keys()].join(', ')}` })
+    return member
+  }
+
+  #runningMember(name: string): Member {
+    const member = this.#member(name)
+    if (member.running === undefined) throw new RelishError('unavailable', `${name} does not run`)
+    return member
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * A network whose nodes all run in this process, on real loopback sockets: up in well under a second, for test suites
+ * that use a network as a fixture. Files, addresses and torrcs are as in the process world.
+ */
+
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { formatAddressPort } from '../../core/ident/address.ts'
+import { seconds } from '../../core/base/time.ts'
+import { createHostRuntime } from '../../host/host-runtime.ts'
+import type { Log, LogLevel } from '../../runtime/index.ts'
+import { claimAddressBlock, hasIpv6Loopback, type ReservedPort } from '../addresses.ts'
+import { startNameServer } from '../name-server.ts'
+import type { ResolvedNetwork } from '../network-types.ts'
+import type { NetworkPlacement, NodePlacement } from '../placement.ts'
+import { prepareKeys } from '../prepare-keys.ts'
+import { renderNodeTorrc } from '../render-torrc.ts'
+import { lockRunDirectory, type RunDirectory } from '../run-directory.ts'
+import { InProcessNetwork } from './in-process.ts'
+import { checkMachine, placeNode } from './place-network.ts'
+
+export interface InlineNetworkOptions {
+  readonly network: ResolvedNetwork
+  readonly directory: RunDirectory
+  /** Where nodes' log messages go; nowhere if absent. */
+  readonly logSink?: (line: { readonly node: string; readonly level: LogLevel; readonly domain: string; readonly message: string }) => void
+}
+
+/** Locks the run directory, claims addresses and ports, makes keys and torrcs. Starts nothing. */
+export async function prepareInlineNetwork(options: InlineNetworkOptions): Promise<InProcessNetwork> {
+  const { network, directory } = options
+  await checkMachine(network)
+  const lock = await lockRunDirectory(directory)
+  const held: { release(): unknown }[] = [lock]
+  try {
+    directory.make(network.nodes.map((node) => node.name))
+    const block = await claimAddressBlock()
+    held.push(block)
+    const nameServer = await startNameServer(block.observerHost)
+    held.push({ release: () => nameServer.close() })
+    writeFileSync(directory.resolvConf, `nameserver ${formatAddressPort(nameServer.address)}\n`)
+
+    // Ports stay bound until the node that has them begins.
+    const reserved = new Map<string, readonly ReservedPort[]>()
+    held.push({ release: () => [...reserved.values()].flat().forEach((port) => port.release()) })
+    const place = async (node: NodePlacement['node']): Promise<NodePlacement> => {
+      const made = await placeNode(node, network, block, directory, {})
+      reserved.set(node.name, made.reserved)
+      mkdirSync(made.placement.dataDirectory, { recursive: true, mode: 0o700 })
+      return made.placement
+    }
+    const placement: NetworkPlacement = {
+      network,
+      nodes: await Promise.all(network.nodes.map(place)),
+      observerHost: block.observerHost,
+      observerHost6: (await hasIpv6Loopback()) ? '::1' : undefined,
+      nameServer: nameServer.address,
+      distinctAddresses: block.distinct,
+    }
+    const keys = await prepareKeys(placement.nodes)
+    const observer = createHostRuntime({
+      dataDirectory: join(directory.path, 'observer'),
+      onBug: (error) => {
+        throw error
+      },
+    })
+    held.push({ release: () => observer.close() })
+
+    const startMs = performance.now()
+    return new InProcessNetwork({
+      world: 'inline',
+      clock: {
+        now: () => performance.now() - startMs,
+        sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+        after: (ms, callback) => {
+          const timer = setTimeout(callback, ms)
+          return () => clearTimeout(timer)
+        },
+        wallNow: () => Date.now(),
+      },
+      observer: observer.network,
+      nameServer,
+      placement,
+      place,
+      forget: (placed) => rmSync(placed.dataDirectory, { recursive: true, force: true }),
+      torrcOf: (placed) =>
+        renderNodeTorrc({ placement, authorities: keys.authorities, fingerprints: keys.fingerprints, logLevel: 'notice', resolvConfFile: directory.resolvConf }, placed),
+      boot: (placed, torOptions, onBug) => {
+        // The node binds them again in the next turn; at addresses that only this network has, nobody comes in between.
+        for (const port of reserved.get(placed.node.name) ?? []) port.release()
+        reserved.delete(placed.node.name)
+        const runtime = createHostRuntime({
+          dataDirectory: placed.dataDirectory,
+          log: nodeLog(placed.node.name, options.logSink),
+          onBug,
+          clockOffset: seconds(torOptions.TestingClockOffset),
+          ...(torOptions.ServerDNSResolvConfFile === undefined ? {} : { resolvConfFile: torOptions.ServerDNSResolvConfFile }),
+        })
+        return { runtime, end: () => runtime.close() }
+      },
+      noticed: () => undefined,
+      during: (promise) => promise,
+      close: async () => {
+        for (const thing of held.splice(0).reverse()) await thing.release()
+      },
+    })
+  } catch (error) {
+    for (const thing of held.splice(0).reverse()) await thing.release()
+    throw error
+  }
+}
+
+function nodeLog(node: string, sink: InlineNetworkOptions['logSink']): Log {
+  return {
+    enabled: (level) => sink !== undefined && level !== 'debug',
+    write: (level, domain, message) => sink?.({ node, level, domain, message }),
+  }
+}

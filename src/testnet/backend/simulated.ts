@@ -1,0 +1,192 @@
+/** A network in virtual time: every node a machine of one simulation. Same seed, same run, to the last byte. */
+
+import { durationMs } from '../../core/base/time.ts'
+import { hexEncode } from '../../core/base/encoding.ts'
+import { SeededRng } from '../../core/base/rng.ts'
+import type { RelishError } from '../../core/base/errors.ts'
+import { rsaKeyFromRng } from '../../core/crypto/rsa-seeded.ts'
+import type { LogLevel } from '../../runtime/index.ts'
+import type { SimMachine } from '../../sim/sim-machine.ts'
+import { Simulation, type SimulationLogLine, type SimulationOptions } from '../../sim/simulation.ts'
+import { sinkVisitsKept } from '../limits.ts'
+import { isRelay, type ResolvedNetwork, type ResolvedNode } from '../network-types.ts'
+import type { NetworkPlacement, NodePlacement } from '../placement.ts'
+import { prepareKeys } from '../prepare-keys.ts'
+import { renderNodeTorrc, type TorrcInputs } from '../render-torrc.ts'
+import type { NameServer } from './backend.ts'
+import { InProcessNetwork, type InProcessWorld } from './in-process.ts'
+import { VirtualTime } from './virtual-time.ts'
+
+export interface SimulatedNetworkOptions {
+  readonly network: ResolvedNetwork
+  readonly seed: string
+  readonly links?: SimulationOptions['links']
+  /** Authority keys are of this size, since longer ones only take longer to make. 1024 unless given. */
+  readonly rsaBitsMax?: number
+  readonly logLevel?: TorrcInputs['logLevel']
+  readonly logSink?: (line: SimulationLogLine) => void
+  readonly traceSink?: (line: string) => void
+}
+
+/** The observer: sinks listen there and checks dial from there. */
+const observerName = 'observer'
+const ports = Object.freeze({ or: 9001, dir: 9030, socks: 9050, control: 9051 })
+
+const levelsUpTo: Readonly<Record<TorrcInputs['logLevel'], readonly LogLevel[]>> = Object.freeze({
+  err: ['error'],
+  warn: ['error', 'warn'],
+  notice: ['error', 'warn', 'notice'],
+  info: ['error', 'warn', 'notice', 'info'],
+  debug: ['error', 'warn', 'notice', 'info', 'debug'],
+})
+
+export class SimulatedNetwork extends InProcessNetwork {
+  readonly simulation: Simulation
+  readonly #time: VirtualTime
+  readonly #bugs: readonly { readonly node: string; readonly error: RelishError }[]
+
+  private constructor(world: InProcessWorld, simulation: Simulation, time: VirtualTime, bugs: readonly { node: string; error: RelishError }[]) {
+    super(world)
+    this.simulation = simulation
+    this.#time = time
+    this.#bugs = bugs
+  }
+
+  /** Makes machines, keys and torrcs. Starts nothing. */
+  static async prepare(options: SimulatedNetworkOptions): Promise<SimulatedNetwork> {
+    const questions: { name: string; type: string; from: string }[] = []
+    const bugs: { node: string; error: RelishError }[] = []
+    const onBug = new Map<string, (error: RelishError) => void>()
+    const levels = levelsUpTo[options.logLevel ?? 'notice']
+    let touched = false
+    const simulation: Simulation = new Simulation({
+      seed: options.seed,
+      ...(options.links === undefined ? {} : { links: options.links }),
+      rsaBitsMax: options.rsaBitsMax ?? defaultRsaBitsMax,
+      ...(options.traceSink === undefined ? {} : { traceSink: options.traceSink }),
+      logEnabled: (level) => levels.includes(level),
+      ...(options.logSink === undefined ? {} : { logSink: options.logSink }),
+      onBug: (machine, error) => {
+        const told = onBug.get(machine)
+        // Code of a check that throws inside a handler is a mistake of the check: the run cannot go on.
+        if (told === undefined) throw error
+        bugs.push({ node: machine, error })
+        told(error)
+      },
+      onNameQuestion: ({ name, type, from }) => {
+        const address = simulation.machine(from).addresses[0] ?? from
+        if (questions.length < sinkVisitsKept) questions.push({ name, type: type === 'PTR' ? 'PTR' : 'A', from: address })
+      },
+    })
+    const time = new VirtualTime({
+      step: () => simulation.step(),
+      takeTouched: () => {
+        const was = simulation.takeObserverTouched() || touched
+        touched = false
+        return was
+      },
+    })
+    const touch = (): void => {
+      touched = true
+    }
+
+    const observerHost = '127.254.0.1'
+    const observer = simulation.addMachine({ name: observerName, addresses: [observerHost, 'fd00::ff:1'], isObserver: true }).boot()
+    const placement: NetworkPlacement = {
+      network: options.network,
+      nodes: options.network.nodes.map((node) => placeNode(node, options.network)),
+      observerHost,
+      observerHost6: 'fd00::ff:1',
+      nameServer: undefined,
+      distinctAddresses: true,
+    }
+    const addMachine = (placed: NodePlacement): SimMachine =>
+      simulation.addMachine({ name: placed.node.name, addresses: [placed.host, ...(placed.host6 === undefined ? [] : [placed.host6])] })
+    for (const placed of placement.nodes) addMachine(placed)
+    const rsaBitsMax = options.rsaBitsMax ?? defaultRsaBitsMax
+    const keys = await prepareKeys(placement.nodes, {
+      now: simulation.wallNow(),
+      files: (placed) => simulation.machine(placed.node.name).files,
+      generate: (placed, purpose, bits) => Promise.resolve(rsaKeyFromRng(new SeededRng(`${options.seed}\nprepared keys ${placed.node.name} ${purpose}`), Math.min(bits, rsaBitsMax))),
+      keepsAuthorityIdentityKeys: false,
+    })
+    const nameServer: NameServer = {
+      setAddresses: (name, addresses) => simulation.names.setAddresses(name, addresses),
+      setName: (address, name) => simulation.names.setName(address, name),
+      questions,
+    }
+    const after = (ms: number, callback: () => void): (() => void) => {
+      const timer = simulation.at(durationMs(ms), () => {
+        touch()
+        callback()
+      })
+      return () => timer.cancel()
+    }
+    const world: InProcessWorld = {
+      world: 'simulated',
+      clock: {
+        now: () => simulation.now(),
+        sleep: (ms) => time.during(new Promise((resolve) => after(ms, resolve))),
+        after,
+        wallNow: () => simulation.wallNow(),
+      },
+      observer: observer.network,
+      nameServer,
+      placement,
+      place: (node) => {
+        const placed = placeNode(node, options.network)
+        addMachine(placed)
+        return Promise.resolve(placed)
+      },
+      forget: (placed) => simulation.removeMachine(placed.node.name),
+      torrcOf: (placed) =>
+        renderNodeTorrc({ placement, authorities: keys.authorities, fingerprints: keys.fingerprints, logLevel: options.logLevel ?? 'notice', resolvConfFile: undefined }, placed),
+      boot: (placed, _torOptions, onNodeBug) => {
+        const machine = simulation.machine(placed.node.name)
+        onBug.set(placed.node.name, onNodeBug)
+        return { runtime: machine.boot(), end: () => machine.crash() }
+      },
+      noticed: (node, happened) => {
+        touch()
+        const { kind, ...details } = happened
+        simulation.record(node, { event: `node.${kind}`, details })
+      },
+      during: (promise) => time.during(promise),
+      close: () => Promise.resolve(),
+    }
+    return new SimulatedNetwork(world, simulation, time, bugs)
+  }
+
+  /** Runs code with promises, with time passing as long as it is not done: everything it waits for belongs to this network. */
+  drive<T>(work: () => Promise<T>): Promise<T> {
+    return this.#time.during(work())
+  }
+
+  /** SHA-256 of all that happened so far, in hexadecimal. */
+  traceDigest(): string {
+    return this.simulation.traceDigest()
+  }
+
+  /** What handlers of nodes threw. Each ended its node. */
+  bugs(): readonly { readonly node: string; readonly error: RelishError }[] {
+    return this.#bugs
+  }
+}
+
+const defaultRsaBitsMax = 1024
+
+/** Node i is 127.(i+1).0.1, alone in its /16, with the ports that C tor has by default. */
+function placeNode(node: ResolvedNode, network: ResolvedNetwork): NodePlacement {
+  const host6 = node.ipv6 && isRelay(node) ? `fd00::${hexEncode(Uint8Array.of(node.index + 1))}:1` : undefined
+  return {
+    node,
+    host: `127.${node.index + 1}.0.1`,
+    host6,
+    orPort: isRelay(node) ? ports.or : undefined,
+    orPort6: host6 === undefined ? undefined : ports.or,
+    dirPort: node.role === 'authority' ? ports.dir : undefined,
+    socksPort: node.role === 'client' ? ports.socks : undefined,
+    controlPort: network.options.controlPorts ? ports.control : undefined,
+    dataDirectory: `/simulated/${node.name}`,
+  }
+}
