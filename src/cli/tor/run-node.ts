@@ -75,6 +75,10 @@ class RunningProcess {
         onEvent: (event) => this.#onEvent(event),
         config: this.#config,
         processId: process.pid,
+        onFatal: (error) => {
+          this.#say('error', describeConfigError(error))
+          this.#end(error.message, 1)
+        },
         requestExit: (how) => (how === 'HALT' ? this.#end('asked to by a controller', 0) : this.#shutDown('asked to by a controller')),
       })
       this.#node = node

@@ -184,15 +184,17 @@ const simpleEscapes: ReadonlyMap<string, number> = new Map([
   ['\\', 92],
 ])
 
-/** `value` as it can stand in a torrc: quoted when a plain value would be read differently. */
+/** `value` as it can stand in a torrc: quoted when a plain value would be read differently, or has bytes beyond ASCII. */
 export function formatConfigValue(value: string): string {
-  const plain = !/[\x00-\x1f\x7f#]/.test(value) && !value.startsWith('"') && !value.endsWith('\\') && value === value.trim()
+  const plain = /^[\x20-\x7e]*$/.test(value) && !value.includes('#') && !value.startsWith('"') && !value.endsWith('\\') && value === value.trim()
   if (plain) return value
-  const escaped = value.replace(/["\\]/g, '\\$&').replace(/[\x00-\x1f\x7f]/g, (character) => {
-    if (character === '\n') return '\\n'
-    if (character === '\r') return '\\r'
-    if (character === '\t') return '\\t'
-    return `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`
-  })
+  let escaped = ''
+  for (const byte of utf8Encode(value)) escaped += escapedByte(byte)
   return `"${escaped}"`
+}
+
+/** As C tor writes it: names where there are some, octal for the rest. */
+function escapedByte(byte: number): string {
+  for (const [letter, code] of simpleEscapes) if (code === byte) return `\\${letter}`
+  return byte >= 32 && byte < 127 ? String.fromCharCode(byte) : `\\${byte.toString(8).padStart(3, '0')}`
 }

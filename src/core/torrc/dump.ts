@@ -1,37 +1,42 @@
-/** Configurations as text: `--dump-config short|full`, SAVECONF and `GETINFO config-text`. */
+/** Configurations as text: `--dump-config short|full`, SAVECONF, GETCONF and `GETINFO config-text`. The forms are C tor's. */
 
 import { formatConfigValue } from './config-line.ts'
-import { defaultText, type TorConfig } from './config.ts'
+import { defaultText, syntheticLine, type TorConfig } from './config.ts'
 import { optionNames, optionTable, type OptionName } from './option-table.ts'
 import type { OptionSpec } from './option-spec.ts'
 
-/** `short`: options that were set. `full`: all options, with their defaults. Lines end in a newline. */
+/** `short`: options that differ from their defaults. `full`: all options that have a value. Lines end in a newline. */
 export function dumpConfig(config: TorConfig, form: 'short' | 'full'): string {
   const lines: string[] = []
-  for (const name of [...optionNames].sort()) {
+  for (const name of namesInOrder) {
     if ((optionTable[name] as OptionSpec<unknown>).hidden) continue
-    const values = assignedText(config, name)
-    if (values.length > 0) lines.push(...values.map((value) => `${name} ${formatConfigValue(value)}`))
-    else if (form === 'full') lines.push(`${name}${defaultSuffix(config, name)}`)
+    const values = effectiveText(config, name)
+    if (form === 'short' && (!config.assigned.has(name) || sameText(values, standardText(config, name)))) continue
+    lines.push(...values.map((value) => (value === '' ? name : `${name} ${formatConfigValue(value)}`)))
   }
   lines.push(...config.hiddenServiceLines.map((line) => `${line.keyword} ${formatConfigValue(line.value)}`))
   return lines.map((line) => `${line}\n`).join('')
 }
 
-/** Values an option was given, as text; empty when it has its default. */
-export function assignedText(config: TorConfig, name: OptionName): string[] {
-  return (config.assigned.get(name) ?? []).map((line) => line.value)
-}
+const namesInOrder: readonly OptionName[] = [...optionNames].sort((a, b) => (a.toLowerCase() < b.toLowerCase() ? -1 : 1))
 
-/** Values in force as text: those assigned, or the default; an empty array for an unset option. */
+/** Values in force as text, one for each line that would set them; none for what is not set. */
 export function effectiveText(config: TorConfig, name: OptionName): string[] {
-  const assigned = assignedText(config, name)
-  if (assigned.length > 0) return assigned
-  const standard = defaultText(name, config.options.TestingTorNetwork)
-  return standard === undefined ? [] : [standard]
+  const spec = optionTable[name] as OptionSpec<unknown>
+  const assigned = config.assigned.get(name)
+  if (assigned === undefined) return standardText(config, name)
+  if (spec.kind.write === undefined) return assigned.map((line) => line.value)
+  const value = spec.kind.write(spec.kind.read(assigned))
+  return value === undefined ? [] : [value]
 }
 
-function defaultSuffix(config: TorConfig, name: OptionName): string {
+/** The default as text, in the same form. */
+function standardText(config: TorConfig, name: OptionName): string[] {
+  const spec = optionTable[name] as OptionSpec<unknown>
   const standard = defaultText(name, config.options.TestingTorNetwork)
-  return standard === undefined || standard === '' ? '' : ` ${formatConfigValue(standard)}`
+  if (spec.kind.write === undefined) return standard === undefined ? [] : [standard]
+  const value = spec.kind.write(standard === undefined ? spec.kind.unset : spec.kind.read([syntheticLine(name, standard)]))
+  return value === undefined ? [] : [value]
 }
+
+export const sameText = (a: readonly string[], b: readonly string[]): boolean => a.length === b.length && a.every((value, i) => value === b[i])

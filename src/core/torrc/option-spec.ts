@@ -19,8 +19,8 @@ export interface ValueKind<T> {
   readonly unset: T
   /** `lines` is not empty. Throws `config` with the position of the offending line. */
   read(lines: readonly ConfigLine[]): T
-  /** How one line is written back in a dump; as it was, unless the kind has a canonical form. */
-  canonical?(text: string): string | undefined
+  /** The one canonical text of a value, as C tor dumps it; undefined for a value that is not there. Kinds without it keep their lines as they were. */
+  write?(value: T): string | undefined
 }
 
 /** What the node does with an option. */
@@ -82,11 +82,12 @@ function supportOf(traits: OptionTraits): OptionSupport {
   return { kind: 'used' }
 }
 
-function scalar<T>(name: string, unset: T, expects: string, parse: (text: string) => T | undefined): ValueKind<T> {
+function scalar<T>(name: string, unset: T, expects: string, parse: (text: string) => T | undefined, write: (value: T) => string | undefined): ValueKind<T> {
   return {
     name,
     isList: false,
     unset,
+    write,
     read(lines) {
       const line = lines[lines.length - 1]
       if (line === undefined || line.value === '') return unset
@@ -103,52 +104,89 @@ export function eachLine<T>(name: string, parse: (line: ConfigLine) => T): Value
 }
 
 /** A value that all lines make together. */
-export function allLines<T>(name: string, unset: T, read: (lines: readonly ConfigLine[]) => T): ValueKind<T> {
-  return { name, isList: true, unset, read }
+export function allLines<T>(name: string, unset: T, read: (lines: readonly ConfigLine[]) => T, write?: (value: T) => string | undefined): ValueKind<T> {
+  return { name, isList: true, unset, read, ...(write === undefined ? {} : { write }) }
 }
 
 const parseBool = (text: string): boolean | undefined => (text === '1' ? true : text === '0' ? false : undefined)
+const writeBool = (value: boolean): string => (value ? '1' : '0')
+const writeSeconds = (value: DurationMs): string => String(Math.floor(value / 1000))
 const parseInteger = (text: string): number | undefined => {
   const value = /^\s*[-+]?\d+\s*$/.test(text) ? Number(text) : NaN
   return value >= -0x8000_0000 && value <= 0x7fff_ffff ? value : undefined
 }
 
-export const bool: ValueKind<boolean> = scalar('Boolean', false, '0 or 1', parseBool)
-export const autobool: ValueKind<boolean | 'auto'> = scalar<boolean | 'auto'>('Boolean+Auto', 'auto', '0, 1 or auto', (text) =>
-  text.toLowerCase() === 'auto' ? 'auto' : parseBool(text),
+export const bool: ValueKind<boolean> = scalar('Boolean', false, '0 or 1', parseBool, writeBool)
+export const autobool: ValueKind<boolean | 'auto'> = scalar<boolean | 'auto'>(
+  'Boolean+Auto',
+  'auto',
+  '0, 1 or auto',
+  (text) => (text.toLowerCase() === 'auto' ? 'auto' : parseBool(text)),
+  (value) => (value === 'auto' ? value : writeBool(value)),
 )
-export const integer: ValueKind<number> = scalar('SignedInteger', 0, 'a whole number', parseInteger)
-export const natural: ValueKind<number> = scalar('Integer', 0, 'a whole number of at least 0', (text) => {
-  const value = parseInteger(text)
-  return value === undefined || value < 0 ? undefined : value
-})
-export const float: ValueKind<number> = scalar('Float', 0, 'a number', (text) =>
-  /^\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*$/i.test(text) ? Number(text) : undefined,
+export const integer: ValueKind<number> = scalar('SignedInteger', 0, 'a whole number', parseInteger, String)
+export const natural: ValueKind<number> = scalar(
+  'Integer',
+  0,
+  'a whole number of at least 0',
+  (text) => {
+    const value = parseInteger(text)
+    return value === undefined || value < 0 ? undefined : value
+  },
+  String,
+)
+export const float: ValueKind<number> = scalar(
+  'Float',
+  0,
+  'a number',
+  (text) => (/^\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*$/i.test(text) ? Number(text) : undefined),
+  (value) => value.toFixed(6),
 )
 const timeExample = 'a time such as "30 seconds", "10 minutes" or "2 days"'
-export const interval: ValueKind<DurationMs> = scalar('TimeInterval', durationMs(0), timeExample, (text) => asDuration(parseInterval(text)))
-export const msecInterval: ValueKind<DurationMs> = scalar('TimeMsecInterval', durationMs(0), 'a time such as "100 msec" or "1 second"', (text) =>
-  asDuration(parseMillisecondInterval(text)),
+export const interval: ValueKind<DurationMs> = scalar('TimeInterval', durationMs(0), timeExample, (text) => asDuration(parseInterval(text)), writeSeconds)
+export const msecInterval: ValueKind<DurationMs> = scalar(
+  'TimeMsecInterval',
+  durationMs(0),
+  'a time such as "100 msec" or "1 second"',
+  (text) => asDuration(parseMillisecondInterval(text)),
+  String,
 )
 /** C tor keeps the first of a list of intervals, the initial delay, and so do we. */
-export const firstInterval: ValueKind<DurationMs> = scalar('TimeIntervalCommaList', durationMs(0), timeExample, (text) =>
-  asDuration(parseInterval(text.split(',')[0] ?? '')),
+export const firstInterval: ValueKind<DurationMs> = scalar(
+  'TimeIntervalCommaList',
+  durationMs(0),
+  timeExample,
+  (text) => asDuration(parseInterval(text.split(',')[0] ?? '')),
+  writeSeconds,
 )
 /** Bytes. */
-export const memory: ValueKind<number> = scalar('DataSize', 0, 'an amount such as "512 KB", "10 MBits" or "1 GB"', parseMemory)
-export const text: ValueKind<string | undefined> = scalar<string | undefined>('String', undefined, 'a text', (value) => value)
-export const filename: ValueKind<string | undefined> = scalar<string | undefined>('Filename', undefined, 'a path', (value) => value)
-export const commaList: ValueKind<readonly string[]> = scalar<readonly string[]>('CommaList', [], 'a list with commas', (value) =>
-  value.split(',').map((item) => item.trim()).filter((item) => item !== ''),
+export const memory: ValueKind<number> = scalar('DataSize', 0, 'an amount such as "512 KB", "10 MBits" or "1 GB"', parseMemory, String)
+export const text: ValueKind<string | undefined> = scalar<string | undefined>('String', undefined, 'a text', (value) => value, (value) => value)
+export const filename: ValueKind<string | undefined> = scalar<string | undefined>('Filename', undefined, 'a path', (value) => value, (value) => value)
+const splitCommas = (value: string): string[] => value.split(',').map((item) => item.trim()).filter((item) => item !== '')
+const joinCommas = (value: readonly (string | number)[]): string => value.join(',')
+
+export const commaList: ValueKind<readonly string[]> = scalar<readonly string[]>('CommaList', [], 'a list with commas', splitCommas, joinCommas)
+export const portList: ValueKind<readonly number[]> = scalar<readonly number[]>(
+  'CommaList',
+  [],
+  'ports with commas between them',
+  (value) => {
+    const ports = splitCommas(value).map(Number)
+    return ports.every((port) => Number.isInteger(port) && port >= 1 && port <= 65535) ? ports : undefined
+  },
+  joinCommas,
 )
-export const portList: ValueKind<readonly number[]> = scalar<readonly number[]>('CommaList', [], 'ports with commas between them', (value) => {
-  const ports = value.split(',').map((item) => item.trim()).filter((item) => item !== '').map(Number)
-  return ports.every((port) => Number.isInteger(port) && port >= 1 && port <= 65535) ? ports : undefined
-})
 
 /** One of a few words; upper and lower case are the same. */
 export function choice<const Word extends string>(...words: readonly Word[]): ValueKind<Word> {
-  return scalar<Word>('String', words[0] as Word, `one of ${words.join(', ')}`, (value) => words.find((word) => word.toLowerCase() === value.toLowerCase()))
+  return scalar<Word>(
+    'String',
+    words[0] as Word,
+    `one of ${words.join(', ')}`,
+    (value) => words.find((word) => word.toLowerCase() === value.toLowerCase()),
+    (value) => value,
+  )
 }
 
 /** Each line as it stands. */

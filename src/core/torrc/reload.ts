@@ -2,7 +2,7 @@
 
 import { RelishError } from '../base/errors.ts'
 import type { TorConfig } from './config.ts'
-import { effectiveText } from './dump.ts'
+import { effectiveText, sameText } from './dump.ts'
 import { optionNames, optionTable, type OptionName } from './option-table.ts'
 import type { OptionSpec } from './option-spec.ts'
 
@@ -18,10 +18,10 @@ export function diffConfig(from: TorConfig, to: TorConfig): ConfigChange[] {
   for (const name of optionNames) {
     const before = effectiveText(from, name)
     const after = effectiveText(to, name)
-    if (!same(before, after)) changes.push({ name, from: before, to: after })
+    if (!sameText(before, after)) changes.push({ name, from: before, to: after })
   }
   const services = (config: TorConfig): string[] => config.hiddenServiceLines.map((line) => `${line.keyword} ${line.value}`)
-  if (!same(services(from), services(to))) changes.push({ name: 'HiddenServiceOptions', from: services(from), to: services(to) })
+  if (!sameText(services(from), services(to))) changes.push({ name: 'HiddenServiceOptions', from: services(from), to: services(to) })
   return changes
 }
 
@@ -34,5 +34,3 @@ export function checkReload(from: TorConfig, to: TorConfig): ConfigChange[] {
   }
   return changes
 }
-
-const same = (a: readonly string[], b: readonly string[]): boolean => a.length === b.length && a.every((value, i) => value === b[i])

@@ -94,8 +94,8 @@ function checkRelay(options: TorOptions, check: Checker): void {
     check.refuseIf(options.ReducedConnectionPadding, ['ReducedConnectionPadding'], 'a relay does not reduce connection padding')
     check.refuseIf(!options.CircuitPadding, ['CircuitPadding'], 'a relay does not turn circuit padding off')
     check.refuseIf(options.ReducedCircuitPadding, ['ReducedCircuitPadding'], 'a relay does not reduce circuit padding')
-    checkServerPorts(options, check)
   }
+  checkServerPorts(options, check)
   const publish = options.PublishServerDescriptor.map((word) => word.toLowerCase())
   const odd = publish.find((word) => !['0', '1', 'v3', 'bridge', ''].includes(word))
   check.refuseIf(odd !== undefined, ['PublishServerDescriptor'], `PublishServerDescriptor knows 0, 1, v3 and bridge, not "${odd ?? ''}"`)

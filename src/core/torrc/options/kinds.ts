@@ -5,7 +5,7 @@ import { parsePortLines, type PortSpec, type PortUse } from '../port-spec.ts'
 import { emptyRouterSet, parseAddressPattern, parseRouterSet, type AddressPattern, type RouterSet } from '../router-set.ts'
 import { configError } from '../config-line.ts'
 
-export const routerSet: ValueKind<RouterSet> = allLines('RouterList', emptyRouterSet, parseRouterSet)
+export const routerSet: ValueKind<RouterSet> = allLines('RouterList', emptyRouterSet, parseRouterSet, (set) => set.text)
 export const ports = (use: PortUse): ValueKind<readonly PortSpec[]> =>
   allLines<readonly PortSpec[]>('Dependent', [], (lines) => parsePortLines(lines, use))
 /** Address patterns with commas between them (`10.0.0.0/8, 192.168.1.1:*`), as authorities name relays by address. */
