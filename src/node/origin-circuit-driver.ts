@@ -13,6 +13,7 @@ import { ChannelCommand, EndReason } from '../core/cell/commands.ts'
 import type { ResolvedAnswer } from '../core/cell/stream-messages.ts'
 import { ProtocolList } from '../core/netdoc/protocol-list.ts'
 import { OriginCircuit as CircuitMachine, type Hop, type OriginCircuitOutput } from '../core/proto/circuit/origin-circuit.ts'
+import type { FlowParameters } from '../core/proto/flow/circuit-flow.ts'
 import type { Stream } from '../core/proto/stream/stream.ts'
 import type { CircuitInspection } from '../runtime/events.ts'
 import type { Runtime, Timer } from '../runtime/index.ts'
@@ -29,7 +30,7 @@ export interface OriginCircuitParts {
   readonly purpose: string
   readonly runtime: Runtime
   readonly channels: Channels
-  readonly circuitWindow: number | undefined
+  readonly flow: FlowParameters
   readonly callbacks: OriginCircuitCallbacks
   onGone(): void
 }
@@ -72,7 +73,7 @@ export class OriginCircuitDriver implements OriginCircuit, CircuitEndpoint, Stre
     this.createdAt = parts.runtime.monotonicNow()
     this.#machine = new CircuitMachine({
       rng: parts.runtime.rng('origin-circuits').derive(`circuit ${parts.id}`),
-      ...(parts.circuitWindow === undefined ? {} : { circuitWindow: parts.circuitWindow }),
+      flow: parts.flow,
     })
   }
 

@@ -4,6 +4,7 @@
  */
 
 import { RelishError } from '../core/base/errors.ts'
+import type { FlowParameters } from '../core/proto/flow/circuit-flow.ts'
 import type { CircuitInspection } from '../runtime/events.ts'
 import type { Runtime } from '../runtime/index.ts'
 import type { Channels } from './channel.ts'
@@ -14,8 +15,8 @@ import { OriginCircuitDriver } from './origin-circuit-driver.ts'
 export interface OriginCircuitManagerOptions {
   readonly runtime: Runtime
   readonly channels: Channels
-  /** Consensus parameter `circwindow`, as of now. */
-  readonly circuitWindow?: () => number | undefined
+  /** Consensus parameters, as of now. */
+  readonly flow?: () => FlowParameters
 }
 
 export class OriginCircuitManager implements OriginCircuits {
@@ -29,7 +30,7 @@ export class OriginCircuitManager implements OriginCircuits {
   }
 
   build(path: readonly HopTarget[], options: { readonly purpose: string }, callbacks: OriginCircuitCallbacks): OriginCircuit {
-    const { runtime, channels, circuitWindow } = this.#options
+    const { runtime, channels, flow } = this.#options
     const id = this.#nextId++
     const circuit = new OriginCircuitDriver({
       id,
@@ -37,7 +38,7 @@ export class OriginCircuitManager implements OriginCircuits {
       purpose: options.purpose,
       runtime,
       channels,
-      circuitWindow: circuitWindow?.(),
+      flow: flow?.() ?? {},
       callbacks,
       onGone: () => this.#circuits.delete(id),
     })

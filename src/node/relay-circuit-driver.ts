@@ -14,6 +14,7 @@ import { decodeDestroy } from '../core/cell/circuit-messages.ts'
 import { ChannelCommand, DestroyReason, EndReason } from '../core/cell/commands.ts'
 import type { ExtendRequest, Neighbour } from '../core/proto/circuit/extend-request.ts'
 import { RelayCircuit, type RelayCircuitOutput, type Side } from '../core/proto/circuit/relay-circuit.ts'
+import type { FlowParameters } from '../core/proto/flow/circuit-flow.ts'
 import type { RelayLayer } from '../core/proto/relaycrypt/layer.ts'
 import type { Edge, StreamRequest } from '../core/proto/stream/edge.ts'
 import type { Stream } from '../core/proto/stream/stream.ts'
@@ -58,7 +59,7 @@ export interface RelayCircuitParts {
   readonly self: Neighbour
   readonly extendAllowPrivateAddresses: boolean
   readonly streams: StreamService
-  readonly circuitWindow?: number
+  readonly flow: FlowParameters
   readonly rng: Rng
   onGone(): void
 }
@@ -90,7 +91,7 @@ export class RelayCircuitDriver implements StreamHost {
       self: parts.self,
       previous: parts.previous.peer,
       extendAllowPrivateAddresses: parts.extendAllowPrivateAddresses,
-      ...(parts.circuitWindow === undefined ? {} : { circuitWindow: parts.circuitWindow }),
+      flow: parts.flow,
       rng: parts.rng,
     })
   }

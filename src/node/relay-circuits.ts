@@ -8,6 +8,7 @@ import { fixedCell, type Cell } from '../core/cell/cell.ts'
 import { encodeDestroy } from '../core/cell/circuit-messages.ts'
 import { ChannelCommand, DestroyReason } from '../core/cell/commands.ts'
 import { answerCreate, type HandshakeKeys } from '../core/proto/circuit/server-handshake.ts'
+import type { FlowParameters } from '../core/proto/flow/circuit-flow.ts'
 import type { CircuitInspection } from '../runtime/events.ts'
 import type { Runtime } from '../runtime/index.ts'
 import type { Channel, Channels } from './channel.ts'
@@ -24,8 +25,8 @@ export interface RelayCircuitsOptions {
   readonly streams: StreamService
   /** `ExtendAllowPrivateAddresses`. */
   readonly extendAllowPrivateAddresses: () => boolean
-  /** Consensus parameter `circwindow`. */
-  readonly circuitWindow?: () => number | undefined
+  /** Consensus parameters, as of now. */
+  readonly flow?: () => FlowParameters
   /** A circuit was made over a link that somebody else dialled: our OR port can be reached. */
   readonly onReached?: (channel: Channel) => void
 }
@@ -63,7 +64,6 @@ export class RelayCircuits {
       refuse(channel, cell, DestroyReason.PROTOCOL)
       return
     }
-    const window = this.#options.circuitWindow?.()
     const circuit = new RelayCircuitDriver({
       id,
       runtime,
@@ -75,7 +75,7 @@ export class RelayCircuits {
       self: keys(),
       extendAllowPrivateAddresses: this.#options.extendAllowPrivateAddresses(),
       streams: this.#options.streams,
-      ...(window === undefined ? {} : { circuitWindow: window }),
+      flow: this.#options.flow?.() ?? {},
       rng,
       onGone: () => this.#circuits.delete(id),
     })

@@ -14,8 +14,7 @@ import { ChannelCommand, DestroyReason, RelayCommand } from '../../cell/commands
 import { CELL_BODY_BYTES } from '../../cell/limits.ts'
 import { encodeRelayMessage, type RelayMessage } from '../../cell/relay-cell.ts'
 import { linkSpecifiersOf, type LinkTarget } from '../../ident/link-specifier.ts'
-import { CircuitFlow } from '../flow/circuit-flow.ts'
-import { FixedWindow } from '../flow/congestion-control.ts'
+import { CircuitFlow, type FlowParameters } from '../flow/circuit-flow.ts'
 import { StreamWindow } from '../flow/stream-flow.ts'
 import { OnionLayers } from '../relaycrypt/onion.ts'
 import { Edge, type EdgeOutput, type EdgePort } from '../stream/edge.ts'
@@ -40,7 +39,7 @@ export type OriginCircuitOutput =
   | { readonly kind: 'closed'; readonly reason: DestroyReason; readonly remote: boolean; readonly error: RelishError | undefined }
 
 export interface OriginCircuitOptions {
-  readonly circuitWindow?: number
+  readonly flow?: FlowParameters
   readonly rng: Rng
 }
 
@@ -173,7 +172,7 @@ export class OriginCircuit {
     const hop = this.hopCount
     this.#pending = undefined
     this.#layers.add(layer)
-    const { circuitWindow, rng } = this.#options
+    const { flow, rng } = this.#options
     const port: EdgePort = {
       get isOpen(): boolean {
         return circuit.isOpen
@@ -185,7 +184,7 @@ export class OriginCircuit {
     const circuit = this
     const edge = new Edge(port, {
       role: 'origin',
-      flow: new CircuitFlow(new FixedWindow(circuitWindow)),
+      flow: new CircuitFlow(flow),
       newStreamFlow: () => new StreamWindow(),
       rng,
     })

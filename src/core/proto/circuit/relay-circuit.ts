@@ -13,8 +13,7 @@ import { decodeCreated2, encodeCreate2, encodeCreated2, encodeDestroy } from '..
 import { ChannelCommand, DestroyReason, RelayCommand } from '../../cell/commands.ts'
 import { CELL_BODY_BYTES } from '../../cell/limits.ts'
 import { encodeRelayMessage, type RelayMessage } from '../../cell/relay-cell.ts'
-import { CircuitFlow } from '../flow/circuit-flow.ts'
-import { FixedWindow } from '../flow/congestion-control.ts'
+import { CircuitFlow, type FlowParameters } from '../flow/circuit-flow.ts'
 import { StreamWindow } from '../flow/stream-flow.ts'
 import type { RelayLayer } from '../relaycrypt/layer.ts'
 import { Edge, type EdgeOutput, type EdgePort } from '../stream/edge.ts'
@@ -52,7 +51,7 @@ export interface RelayCircuitOptions {
   readonly previous: Neighbour
   /** Option `ExtendAllowPrivateAddresses`. */
   readonly extendAllowPrivateAddresses: boolean
-  readonly circuitWindow?: number
+  readonly flow?: FlowParameters
   readonly rng: Rng
 }
 
@@ -72,7 +71,7 @@ export class RelayCircuit implements EdgePort {
     this.#options = options
     this.edge = new Edge(this, {
       role: 'responder',
-      flow: new CircuitFlow(new FixedWindow(options.circuitWindow), { acceptVersion0: options.fast }),
+      flow: new CircuitFlow({ ...options.flow, acceptVersion0: options.fast }),
       newStreamFlow: () => new StreamWindow(),
       rng: options.rng,
     })

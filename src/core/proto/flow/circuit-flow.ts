@@ -13,38 +13,40 @@ import { BoundedQueue } from '../../base/bounded-queue.ts'
 import type { MonotonicMs } from '../../base/time.ts'
 import { decodeSendme, encodeSendme } from '../../cell/circuit-messages.ts'
 import { constantTimeEqual } from '../../crypto/hashes.ts'
-import type { CongestionControl } from './congestion-control.ts'
+import { FixedWindow, type CongestionControl } from './congestion-control.ts'
 import { CIRCUIT_WINDOW_START, PENDING_SENDME_TAGS_MAX } from './limits.ts'
 
-export interface CircuitFlowOptions {
-  /** Consensus parameter `sendme_accept_min_version`; C tor's default is 1. */
-  readonly acceptMinVersion?: number
-  /** Consensus parameter `sendme_emit_min_version`. */
-  readonly emitVersion?: number
+/** Consensus parameters of flow control (param-spec §1); C tor's defaults where absent. */
+export interface FlowParameters {
+  /** `circwindow`: 1000. */
+  readonly circuitWindow?: number
+  /** `sendme_accept_min_version`: 0. */
+  readonly sendmeAcceptMinVersion?: number
+  /** `sendme_emit_min_version`: 1. */
+  readonly sendmeEmitMinVersion?: number
+}
+
+export interface CircuitFlowOptions extends FlowParameters {
   /**
    * A circuit made with CREATE_FAST takes version 0 whatever the parameter says.
    * SPEC-DIFF: C tor 0.4.9 does this for directory fetches of old clients; tor-spec §7.3.1 does not mention it.
    */
   readonly acceptVersion0?: boolean
-  /** Most DATA cells the peer may have under way towards us. */
-  readonly deliverWindow?: number
 }
 
 export class CircuitFlow {
   readonly congestion: CongestionControl
   readonly #acceptMinVersion: number
   readonly #emitVersion: number
-  readonly #deliverWindowMax: number
-  #deliverWindow: number
+  /** Always begins at 1000: `circwindow` is about what is sent (C tor does the same). */
+  #deliverWindow: number = CIRCUIT_WINDOW_START
   #sentSinceTag = 0
   readonly #expectedTags = new BoundedQueue<Uint8Array>('tags of DATA cells that await a SENDME', PENDING_SENDME_TAGS_MAX)
 
-  constructor(congestion: CongestionControl, options: CircuitFlowOptions = {}) {
-    this.congestion = congestion
-    this.#acceptMinVersion = options.acceptVersion0 === true ? 0 : (options.acceptMinVersion ?? 1)
-    this.#emitVersion = options.emitVersion ?? 1
-    this.#deliverWindowMax = options.deliverWindow ?? CIRCUIT_WINDOW_START
-    this.#deliverWindow = this.#deliverWindowMax
+  constructor(options: CircuitFlowOptions = {}) {
+    this.congestion = new FixedWindow(options.circuitWindow)
+    this.#acceptMinVersion = options.acceptVersion0 === true ? 0 : (options.sendmeAcceptMinVersion ?? 0)
+    this.#emitVersion = options.sendmeEmitMinVersion ?? 1
   }
 
   /** DATA cells that may be sent now. */
@@ -64,7 +66,7 @@ export class CircuitFlow {
 
   /** DATA cells that may be received up to and with the one that triggers our next SENDME. */
   get cellsToSendme(): number {
-    const sinceSendme = this.#deliverWindowMax - this.#deliverWindow
+    const sinceSendme = CIRCUIT_WINDOW_START - this.#deliverWindow
     return this.congestion.sendmeIncrement - sinceSendme
   }
 
@@ -76,7 +78,7 @@ export class CircuitFlow {
   handleReceived(count: number, lastTag: Uint8Array): Uint8Array | undefined {
     this.#deliverWindow -= count
     // tor-spec §7.3: a deliver window below zero tears the circuit down. With SENDMEs sent at once it cannot get there.
-    if (this.#deliverWindow > this.#deliverWindowMax - this.congestion.sendmeIncrement) return undefined
+    if (this.#deliverWindow > CIRCUIT_WINDOW_START - this.congestion.sendmeIncrement) return undefined
     this.#deliverWindow += this.congestion.sendmeIncrement
     return encodeSendme(this.#emitVersion === 0 ? { version: 0 } : { version: 1, tag: lastTag })
   }

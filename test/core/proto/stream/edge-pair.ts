@@ -6,7 +6,6 @@ import { monotonicMs, type MonotonicMs } from '../../../../src/core/base/time.ts
 import { CELL_BODY_BYTES } from '../../../../src/core/cell/limits.ts'
 import { readRelayMessage, type RelayMessage } from '../../../../src/core/cell/relay-cell.ts'
 import { CircuitFlow } from '../../../../src/core/proto/flow/circuit-flow.ts'
-import { FixedWindow } from '../../../../src/core/proto/flow/congestion-control.ts'
 import { StreamWindow } from '../../../../src/core/proto/flow/stream-flow.ts'
 import type { RecognizedCell } from '../../../../src/core/proto/relaycrypt/layer.ts'
 import { Edge, type EdgeOutput, type EdgePort } from '../../../../src/core/proto/stream/edge.ts'
@@ -24,7 +23,7 @@ export class EdgeSide implements EdgePort {
   constructor(role: 'origin' | 'responder', seed: string) {
     this.edge = new Edge(this, {
       role,
-      flow: new CircuitFlow(new FixedWindow()),
+      flow: new CircuitFlow({ sendmeAcceptMinVersion: 1 }),
       newStreamFlow: () => new StreamWindow(),
       rng: new SeededRng(seed),
     })

@@ -1,0 +1,84 @@
+/**
+ * Whether other relays can reach this one: builds a circuit that ends here and waits for somebody to dial us for it. A
+ * relay publishes its descriptor only once that has happened, unless its operator takes it for granted (C tor,
+ * `AssumeReachable`; tor(1)).
+ */
+
+import type { Runtime, Timer } from '../runtime/index.ts'
+import { REACHABILITY_RETRY } from './limits.ts'
+import type { HopTarget, OriginCircuit, OriginCircuits } from './origin-circuit.ts'
+import { durationMs } from '../core/base/time.ts'
+
+export interface RelaySelfTestParts {
+  readonly runtime: Runtime
+  readonly circuits: OriginCircuits
+  readonly assumeReachable: () => boolean
+  /** Hops of a circuit whose last is this relay; undefined while none can be chosen. */
+  readonly pathToSelf: () => readonly HopTarget[] | undefined
+  /** Called once, never before `start` has returned. */
+  readonly onReachable: () => void
+}
+
+export class RelaySelfTest {
+  readonly #parts: RelaySelfTestParts
+  #reachable = false
+  #timer: Timer | undefined
+  #circuit: OriginCircuit | undefined
+
+  constructor(parts: RelaySelfTestParts) {
+    this.#parts = parts
+  }
+
+  get isReachable(): boolean {
+    return this.#reachable
+  }
+
+  start(): void {
+    this.#arm(true)
+  }
+
+  /** Another relay made a circuit to us over a link that it dialled. */
+  noteReached(): void {
+    if (this.#reachable) return
+    this.#reachable = true
+    this.stop()
+    this.#parts.runtime.log.write('notice', 'or', 'Self-testing indicates your ORPort is reachable from the outside. Excellent.')
+    this.#parts.onReachable()
+  }
+
+  stop(): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+    this.#circuit?.close()
+    this.#circuit = undefined
+  }
+
+  #arm(atOnce: boolean): void {
+    this.#timer = this.#parts.runtime.setTimer(atOnce ? durationMs(0) : REACHABILITY_RETRY, () => this.#attempt())
+  }
+
+  #attempt(): void {
+    if (this.#parts.assumeReachable()) {
+      this.#reachable = true
+      this.#parts.onReachable()
+      return
+    }
+    this.#arm(false)
+    const path = this.#circuit === undefined ? this.#parts.pathToSelf() : undefined
+    if (path === undefined) return
+    const circuit = this.#parts.circuits.build(path, { purpose: 'testing' }, {
+      // The circuit itself proves nothing more than what `noteReached` was told before.
+      onOpen: (open) => {
+        this.#circuit = undefined
+        open.close()
+      },
+      onFailed: () => {
+        this.#circuit = undefined
+      },
+    })
+    circuit.onClosed = () => {
+      if (this.#circuit === circuit) this.#circuit = undefined
+    }
+    this.#circuit = circuit
+  }
+}
