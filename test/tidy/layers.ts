@@ -47,7 +47,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   'core/proto/handshake': pureLayer(machine),
   'core/proto/relaycrypt': pureLayer([...machine, 'core/proto/handshake']),
   'core/proto/flow': pureLayer([...machine, 'core/proto/relaycrypt']),
-  'core/proto/stream': pureLayer([...machine, 'core/proto/flow']),
+  'core/proto/stream': pureLayer([...machine, 'core/proto/relaycrypt', 'core/proto/flow']),
   'core/proto/circuit': pureLayer([...machine, 'core/proto/handshake', 'core/proto/relaycrypt', 'core/proto/flow', 'core/proto/stream']),
   'core/netdir': pureLayer(document),
   'core/dirvote': pureLayer(document),
