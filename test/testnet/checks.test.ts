@@ -1,0 +1,139 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { SocksStatus } from '../../src/core/socks/message.ts'
+import { makeBulkCheck } from '../../src/testnet/checks/bulk.ts'
+import type { Check, CheckOutcome } from '../../src/testnet/checks/check.ts'
+import { builtInChecks, loadChecks } from '../../src/testnet/checks/load-checks.ts'
+import { builtInCheckNames } from '../../src/testnet/checks/names.ts'
+import { runChecks } from '../../src/testnet/checks/run-checks.ts'
+import { FakeNetwork, type Misbehaviour } from '../support/fake-network.ts'
+
+let network: FakeNetwork
+beforeAll(async () => {
+  network = await FakeNetwork.create()
+})
+afterAll(() => network.close())
+beforeEach(() => {
+  for (const key of Object.keys(network.misbehaviour)) Reflect.deleteProperty(network.misbehaviour, key)
+})
+
+const checkNamed = (name: string): Check => {
+  const check = name === 'bulk' ? makeBulkCheck(1 << 20) : builtInChecks.find((one) => one.name === name)
+  if (check === undefined) throw new Error(`no check ${name}`)
+  return check
+}
+
+async function outcomeOf(check: Check): Promise<CheckOutcome> {
+  const [result] = await runChecks(network, [check], { onStart: () => undefined, onLog: () => undefined, onResult: () => undefined })
+  if (result === undefined) throw new Error('no result')
+  return result.outcome
+}
+
+test('every built-in name has its check, in the same order', () => {
+  expect(builtInChecks.map((check) => check.name)).toEqual(builtInCheckNames)
+})
+
+describe('on a network that behaves', () => {
+  test.each([...builtInCheckNames])('%s passes, with evidence', async (name) => {
+    const outcome = await outcomeOf(checkNamed(name))
+    expect(outcome.kind === 'failed' ? outcome.reason : outcome.kind).toBe('passed')
+    if (outcome.kind === 'passed') expect(outcome.evidence.join('\n')).toMatch(/client1|auth|tlsonly|signatures/)
+  })
+})
+
+describe('each check fails on what it is there to find', () => {
+  const cases: [string, string, Misbehaviour, RegExp][] = [
+    ['echo', 'changed bytes', { corrupt: true }, /came back changed/],
+    ['bulk', 'a lost byte', { dropAfter: 500_000 }, /SHA-256 of what came back/],
+    ['concurrent', 'a changed stream', { corrupt: true }, /stream \d+ of client1 got bytes it did not send/],
+    ['exit-seen', 'the client itself at the server', { leaveFromClient: true }, /the server saw the client client1 itself/],
+    ['exit-seen', 'another exit than the circuit says', { path: ['auth1', 'middle1', 'exit2'] }, /the exit that came is the last relay/],
+    ['path', 'two hops', { path: ['auth1', 'exit1'] }, /2 relays instead of three/],
+    ['path', 'one relay twice', { path: ['middle1', 'middle1', 'exit1'] }, /one relay twice/],
+    ['path', 'a last hop that is no exit', { path: ['auth1', 'middle1', 'middle2'] }, /the last relay is no exit/],
+    ['path', 'a relay outside the consensus', { path: ['auth1', 'client2', 'exit1'] }, /is not in the consensus/],
+    ['no-relay-knows-both', 'a guard that knows the target', { guardSeesTarget: true }, /auth1 holds both/],
+    ['no-relay-knows-both', 'an exit that knows the client', { exitSeesClient: true }, /exit1 is not the guard, and its circuit names the client's address/],
+    ['consensus', 'a node with another document', { otherConsensusAt: 'client2' }, /digest of the microdesc consensus that client2 holds/],
+    ['consensus', 'an authority that did not sign', { unsigned: 1 }, /authorities that signed/],
+    ['policy', 'a rejected port that is let out', { openPolicy: true }, /connected to port 25/],
+    ['policy', 'the wrong reply', { policyReply: SocksStatus.TTL_EXPIRED }, /reply for port 25/],
+    ['resolve', 'a client that asks itself', { resolveAtClient: true }, /no exit has that address/],
+    ['resolve', 'names that do not exist', { inventNames: true }, /resolved missing-client1/],
+    ['socks-matrix', 'no isolation', { noIsolation: true }, /alice and bob share circuit/],
+    ['socks-matrix', 'a BIND that works', { acceptBind: true }, /reply to SOCKS5 BIND/],
+    ['tls-only', 'bytes in the clear', { plainLinks: true }, /the marker was seen on the link/],
+  ]
+  test.each(cases)('%s: %s', async (name, _what, misbehaviour, reason) => {
+    Object.assign(network.misbehaviour, misbehaviour)
+    const outcome = await outcomeOf(checkNamed(name))
+    expect(outcome.kind).toBe('failed')
+    if (outcome.kind === 'failed') expect(outcome.reason).toMatch(reason)
+  })
+
+  test('every built-in check is among them', () => {
+    expect(new Set(cases.map(([name]) => name))).toEqual(new Set(builtInCheckNames))
+  })
+})
+
+describe('running checks', () => {
+  const check = (run: Check['run'], more: Partial<Check> = {}): Check => ({ name: 'own', summary: 'a check', tags: [], run, ...more })
+
+  test('one without evidence has shown nothing', async () => {
+    expect(await outcomeOf(check(() => Promise.resolve([])))).toMatchObject({ kind: 'failed', reason: 'the check gave no evidence, so it has shown nothing' })
+  })
+
+  test('one that does not fit says why', async () => {
+    expect(await outcomeOf(check(() => Promise.resolve(['x']), { notFor: () => 'no reason' }))).toEqual({ kind: 'not-run', reason: 'no reason' })
+  })
+
+  test('a failure carries both sides, and what was logged before', async () => {
+    const outcome = await outcomeOf(
+      check(({ expect: must, log }) => {
+        log('first this')
+        must.equal(1, 2, 'the number')
+        return Promise.resolve(['x'])
+      }),
+    )
+    expect(outcome).toEqual({ kind: 'failed', reason: 'the number', expected: '2', found: '1', evidence: ['first this'] })
+  })
+})
+
+describe('modules of the user', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'relish-checks-'))
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  const write = (name: string, text: string): string => {
+    const path = join(folder, name)
+    writeFileSync(path, text)
+    return path
+  }
+
+  test('a module gets network, clients, sink, $, expect and log; what it returns is evidence', async () => {
+    const path = write('good.mjs', `
+      export const name = 'mine', summary = 'all is there'
+      export default async ({ network, clients, sink, $, expect, log }) => {
+        const server = await sink.http()
+        const body = await clients[0].fetch('http://' + server.address.host + ':' + server.address.port + '/')
+        expect(body.length > 0, 'an answer')
+        log('fetched')
+        return [network.network.name, (await $\`echo from a shell\`).stdout.trim()]
+      }`)
+    const [loaded] = await loadChecks([path])
+    expect(loaded).toMatchObject({ name: 'mine', summary: 'all is there' })
+    if (loaded !== undefined) expect(await outcomeOf(loaded)).toEqual({ kind: 'passed', evidence: ['fake', 'from a shell'] })
+  })
+
+  test.each([
+    ['bad.mjs', 'export const x = 1', /has no function as its default export/],
+    ['broken.mjs', 'export default (', /does not load/],
+  ])('%s is refused', async (name, text, message) => {
+    await expect(loadChecks([write(name, text)])).rejects.toThrow(message)
+  })
+
+  test('a name that is none gets the nearest', async () => {
+    await expect(loadChecks(['ecko'])).rejects.toMatchObject({ kind: 'config', hint: expect.stringContaining('did you mean "echo"?') as string })
+    await expect(loadChecks(['./not-there.js'])).rejects.toThrow('there is no check module ./not-there.js')
+  })
+})
