@@ -2,10 +2,8 @@
 
 import { createWriteStream, type WriteStream } from 'node:fs'
 import type { Command } from 'commander'
-import { SimulatedNetwork } from '../testnet/backend/simulated.ts'
-import { startUntilReady, type BootstrapResult } from '../testnet/bootstrap.ts'
-import { loadChecks } from '../testnet/checks/load-checks.ts'
-import { runChecks, type CheckProgress } from '../testnet/checks/run-checks.ts'
+import type { BootstrapResult } from '../testnet/bootstrap.ts'
+import type { CheckProgress } from '../testnet/checks/run-checks.ts'
 import type { CheckResult } from '../testnet/checks/check.ts'
 import { checkProgress, checkTable, failedOf, stageSummary, verdict } from './check-report.ts'
 import { exitCode } from './exit-codes.ts'
@@ -40,6 +38,12 @@ export function addSimCommand(program: Command): void {
 export async function runSim(nameOrPath: string, options: SimOptions): Promise<number> {
   const output = terminalOutput(options.json === true)
   const beganMs = performance.now()
+  const [{ SimulatedNetwork }, { startUntilReady }, { loadChecks }, { runChecks }] = await Promise.all([
+    import('../testnet/backend/simulated.ts'),
+    import('../testnet/bootstrap.ts'),
+    import('../testnet/checks/load-checks.ts'),
+    import('../testnet/checks/run-checks.ts'),
+  ])
   const loaded = load(nameOrPath, output)
   // Loading modules takes real time, which must not pass while virtual time does.
   const checks = await loadChecks(checkNames(options.only ?? loaded.network.checks))

@@ -10,6 +10,7 @@ import { exitCode, exitCodeOf } from './exit-codes.ts'
 import { addListCommands } from './list-command.ts'
 import { addLogsCommand } from './logs-command.ts'
 import { addNodeCommands } from './node-commands.ts'
+import { addSimCommand } from './relish-sim-command.ts'
 import { Interrupted } from './run.ts'
 import { addStatusCommands } from './status-command.ts'
 import { addTestCommand } from './test-command.ts'
@@ -33,6 +34,7 @@ function makeProgram(): Command {
   addUpCommands(program)
   addStatusCommands(program)
   addVerifyCommand(program)
+  addSimCommand(program)
   addNodeCommands(program)
   addLogsCommand(program)
   addListCommands(program)

@@ -40,11 +40,13 @@ async function loadCheck(name: string): Promise<Check> {
   } catch (error) {
     throw new RelishError('config', `the check module ${name} does not load: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
   }
-  return fromModule(name, module)
+  // Loaded before the check runs: in a simulation, real time must not pass meanwhile.
+  const { $ } = await import('zx')
+  return fromModule(name, module, $)
 }
 
 /** A module gives a function as its default export, and may export `name` and `summary`. */
-function fromModule(path: string, module: { default?: unknown; name?: unknown; summary?: unknown }): Check {
+function fromModule(path: string, module: { default?: unknown; name?: unknown; summary?: unknown }, $: unknown): Check {
   if (typeof module.default !== 'function') {
     throw new RelishError('config', `the check module ${path} has no function as its default export`, { hint: 'export default async ({ network, clients, sink, $, expect, log }) => { … }' })
   }
@@ -54,7 +56,6 @@ function fromModule(path: string, module: { default?: unknown; name?: unknown; s
     summary: typeof module.summary === 'string' ? module.summary : `the check of ${basename(path)}`,
     tags: ['own'],
     async run(context) {
-      const { $ } = await import('zx')
       const lines: string[] = []
       const log = (line: string): void => {
         lines.push(line)
