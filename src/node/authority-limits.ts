@@ -1,0 +1,53 @@
+/** Limits and times of the authority driver. Each line says what happens at the limit. */
+
+import { hours, minutes, seconds } from '../core/base/time.ts'
+
+/** Server descriptors accepted in one upload. More, and the upload is refused. */
+export const AUTHORITY_DOCUMENTS_PER_UPLOAD_MAX = 64
+
+/** Characters of one uploaded descriptor: C tor's `MAX_DESCRIPTOR_UPLOAD_SIZE`. A longer one is refused. */
+export const AUTHORITY_DESCRIPTOR_LENGTH_MAX = 20_000
+
+/** Characters of one uploaded extra-info document: C tor's `MAX_EXTRAINFO_UPLOAD_SIZE`. A longer one is refused. */
+export const AUTHORITY_EXTRA_INFO_LENGTH_MAX = 50_000
+
+/** Relays an authority knows. Descriptors of further ones are refused. */
+export const AUTHORITY_RELAYS_MAX = 100_000
+
+/** A descriptor published more than this in the future is refused: C tor's `ROUTER_ALLOW_SKEW`. */
+export const DESCRIPTOR_FUTURE_SKEW = hours(12)
+
+/** A descriptor older than this is refused, and not voted on: C tor's `ROUTER_MAX_AGE_TO_PUBLISH`. */
+export const DESCRIPTOR_AGE_MAX = hours(24)
+
+/** A descriptor with only cosmetic changes is refused for this long: C tor's `ROUTER_MAX_COSMETIC_TIME_DIFFERENCE`. */
+export const DESCRIPTOR_COSMETIC_TIME = hours(2)
+
+/** Reachability tests under way at a time. Further ones wait. */
+export const REACHABILITY_TESTS_MAX = 64
+
+/** A reachability test takes no longer; then the relay was not reached. */
+export const REACHABILITY_TEST_TIMEOUT = seconds(30)
+
+/** Every relay is tested again after this long: C tor's `REACHABILITY_TEST_CYCLE_PERIOD`. */
+export const REACHABILITY_CYCLE = seconds(1280)
+
+/** A relay that was not reached is tried again after this long, then after twice as long, up to the whole cycle. */
+export const REACHABILITY_RETRY_FIRST = seconds(1)
+
+/** A request to another authority takes no longer. */
+export const PEER_REQUEST_TIMEOUT = seconds(20)
+
+/** An upload to an authority that did not answer is repeated after this long, then after twice as long … */
+export const PEER_RETRY_FIRST = seconds(0.1)
+/** … up to this, as long as what is uploaded is still of use. */
+export const PEER_RETRY_MAX = seconds(2)
+
+/** Uploads that wait for one authority. Further ones are dropped; what is missing is asked for. */
+export const PEER_UPLOADS_MAX = 16
+
+/** What a clock of another authority may be ahead by in a round that is not on the schedule. A later proposal is refused. */
+export const PROPOSAL_SKEW = minutes(2)
+
+/** Entries of the key pinning journal. Further pairs are pinned in memory only. */
+export const KEY_PINS_MAX = 200_000
