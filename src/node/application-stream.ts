@@ -62,6 +62,7 @@ export interface ApplicationStreamParts {
 }
 
 type State =
+  | { readonly kind: 'new' }
   | { readonly kind: 'waiting'; readonly waiter: CircuitWaiter }
   | { readonly kind: 'connecting'; readonly circuit: ClientCircuit; readonly stream: CircuitStream }
   | { readonly kind: 'resolving'; readonly circuit: ClientCircuit; readonly attempt: number }
@@ -75,7 +76,7 @@ export class ApplicationStream {
   /** What the exit is asked for; becomes an address once an exit has told what a name resolves to. */
   #host: string
   readonly #refusedBy = new Set<string>()
-  #state: State = { kind: 'closed' }
+  #state: State = { kind: 'new' }
   #attempts = 0
   #resolveFailures = 0
   /** What was sent before the stream was connected, for another attempt (optimistic data). */
@@ -102,6 +103,7 @@ export class ApplicationStream {
     switch (this.#state.kind) {
       case 'open':
         return this.#state.stream.write(chunk)
+      case 'new':
       case 'waiting':
       case 'connecting': {
         const room = optimisticBytesMax - this.#optimisticBytes
@@ -237,7 +239,8 @@ export class ApplicationStream {
     this.#attemptTimer?.cancel()
     const { circuits } = this.#parts
     if (!closed.remote) {
-      // The circuit died under it; another may live.
+      // The circuit died under it, and may not have said so itself yet; another may live.
+      circuit.retired = true
       this.#retry(closed.reason)
       return
     }
@@ -297,6 +300,7 @@ export class ApplicationStream {
   #answered(circuit: ClientCircuit, answers: readonly ResolvedAnswer[]): void {
     this.#attemptTimer?.cancel()
     if (answers.length === 0) {
+      circuit.retired = true
       this.#retry(EndReason.DESTROY)
       return
     }

@@ -395,12 +395,12 @@ export class ClientCircuits {
     this.#failures = 0
     this.#retryAt = undefined
     const { view } = this.#parts
+    this.#noteFirst()
     const usable = circuit.guard === undefined ? 'now' : view.guards.succeeded(circuit.guard, view.now())
     view.guardsChanged()
     if (usable === 'never') this.#close(circuit, 'its guard is no longer one')
     else if (usable === 'later') circuit.state = 'guard-wait'
     else this.#ready(circuit)
-    this.#noteFirst()
     this.#turn()
   }
 
