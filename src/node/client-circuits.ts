@@ -44,7 +44,7 @@ export interface ClientCircuitsParts {
 }
 
 /** Predicted before any application has asked for anything: C tor's first guess. SPEC-DIFF: path-spec §2.1.1 says 80. */
-const firstPredictedPorts = [443]
+const firstPredictedPort = 443
 /** First pause after a circuit failed; doubled with each further failure, up to NewCircuitPeriod. */
 const firstRetryMs = 100
 
@@ -55,6 +55,9 @@ export class ClientCircuits {
   /** Which circuit on the way a waiter is meant for, so that it does not claim a second one. */
   readonly #meantFor = new Map<CircuitWaiter, ClientCircuit>()
   readonly #untrusted = new Set<string>()
+  /** Waiters for whom the present view has an exit, and whether predicted ports have one: not looked up at every turn. */
+  readonly #possible = new Set<CircuitWaiter>()
+  readonly #supported = new Map<number, boolean>()
   readonly #predicted: PredictedPorts
   readonly #timeouts: BuildTimeouts
   readonly #availableMs: number
@@ -71,7 +74,8 @@ export class ClientCircuits {
     const { options, runtime } = parts
     const configured: number = options.CircuitsAvailableTimeout
     this.#availableMs = configured > 0 ? configured : 30 * 60_000
-    this.#predicted = new PredictedPorts(firstPredictedPorts, this.#availableMs, runtime.monotonicNow())
+    // Where no application can ask, none is expected to: one circuit shows that the node works, and that is all.
+    this.#predicted = new PredictedPorts(options.SocksPort.length > 0 ? [firstPredictedPort] : [], this.#availableMs, runtime.monotonicNow())
     const buildTimeout: number = options.CircuitBuildTimeout
     this.#timeouts = new BuildTimeouts({ configuredMs: buildTimeout > 0 ? buildTimeout : undefined }, new NetworkParameters())
     parts.view.onChange(() => this.#viewChanged())
@@ -88,6 +92,7 @@ export class ClientCircuits {
   forget(waiter: CircuitWaiter): void {
     this.#waiters.delete(waiter)
     this.#meantFor.delete(waiter)
+    this.#possible.delete(waiter)
   }
 
   /** A stream was put on the circuit: from now on the circuit is dirty (path-spec §2.1.2). `keepAlive`: KeepAliveIsolateSOCKSAuth. */
@@ -115,6 +120,7 @@ export class ClientCircuits {
     const [oldest] = this.#untrusted
     if (this.#untrusted.size >= untrustedExitsMax && oldest !== undefined) this.#untrusted.delete(oldest)
     this.#untrusted.add(relay.fingerprint)
+    this.#supported.clear()
   }
 
   /** NEWNYM: what is open now takes no new streams, and what nobody uses is closed (control-spec §3.7). */
@@ -180,6 +186,8 @@ export class ClientCircuits {
     if (netDir !== undefined) this.#timeouts.update(netDir.parameters)
     // Word of a relay's policy is taken anew with each view: its descriptor may have changed.
     this.#untrusted.clear()
+    this.#supported.clear()
+    this.#possible.clear()
     this.#turn()
   }
 
@@ -287,9 +295,12 @@ export class ClientCircuits {
   /** As C tor: where no relay's policy allows the target, there is no use in waiting. */
   #refuseImpossible(waiter: CircuitWaiter): boolean {
     const { netDir } = this.#parts.view
-    if (netDir === undefined) return false
-    const possible = netDir.relays.some((relay) => relay.flags.has('Running') && exitSupports(relay, { ...waiter.need, refusedBy: new Set() }, new Set()))
-    if (possible) return false
+    if (netDir === undefined || this.#possible.has(waiter)) return false
+    const asIfNew = { ...waiter.need, refusedBy: new Set<string>() }
+    if (netDir.relays.some((relay) => relay.flags.has('Running') && exitSupports(relay, asIfNew, new Set()))) {
+      this.#possible.add(waiter)
+      return false
+    }
     this.forget(waiter)
     const { need } = waiter
     const words = need.kind === 'resolve' ? 'No Tor server allows resolving' : `No Tor server allows exit to ${need.address ?? '[scrubbed]'}:${need.port}`
@@ -310,7 +321,7 @@ export class ClientCircuits {
     }
     for (const port of this.#predicted.current(now)) {
       const stable = view.rules.longLivedPorts.has(port)
-      const supported = view.netDir?.relays.some((relay) => exitSupports(relay, portNeed(port), this.#untrusted)) ?? false
+      const supported = this.#isSupported(port)
       if (!supported) this.#predicted.forget(port)
       while (supported && this.#coverage(port, stable, now) < circuitsPerPredictedPort) {
         if (this.#cleanCount() >= cleanCircuitsMax || this.#building() >= options.MaxClientCircuitsPending) return
@@ -320,6 +331,14 @@ export class ClientCircuits {
     if (!this.#hasBuilt && this.#building() === 0) {
       this.#tryLaunch({ kind: 'exit', needs: { stable: false, fast: true }, pending: [], predictedPorts: [], untrusted: this.#untrusted }, 'exit')
     }
+  }
+
+  #isSupported(port: number): boolean {
+    const known = this.#supported.get(port)
+    if (known !== undefined) return known
+    const supported = this.#parts.view.netDir?.relays.some((relay) => exitSupports(relay, portNeed(port), this.#untrusted)) ?? false
+    this.#supported.set(port, supported)
+    return supported
   }
 
   /** Circuits that a new stream to the port could use, whoever it comes from. */
