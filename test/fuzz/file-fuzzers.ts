@@ -9,6 +9,8 @@ import { parseEd25519Cert } from '../../src/core/cert/ed25519-cert.ts'
 import { parseRsaCrossCert, signRsaCrossCert } from '../../src/core/cert/rsa-cross-cert.ts'
 import { parseX509, signX509, verifyIdentityX509 } from '../../src/core/cert/x509.ts'
 import { RsaPublicKey } from '../../src/core/crypto/rsa.ts'
+import { emitSharedRandomState, parseSharedRandomState } from '../../src/core/dirvote/shared-random-state.ts'
+import { parseTorVersion } from '../../src/core/dirvote/tor-version.ts'
 import { parseGuardLine } from '../../src/core/guard/guard.ts'
 import { formatStateFile, parseStateFile } from '../../src/core/guard/state-file.ts'
 import { canonicalIp, formatAddressPort, parseAddressPort, parseIp, parsePort } from '../../src/core/ident/address.ts'
@@ -119,6 +121,14 @@ const smallTextFuzzers: readonly Fuzzer[] = [
   }, { form: 'text', allowed: [] }),
 ]
 
+const sharedRandomFuzzer: Fuzzer = files('shared-random-state', () => [utf8Encode(['TorVersion 0.4.9.11', 'ValidAfter 2026-01-01 00:00:00', 'ValidUntil 2026-01-02 00:00:00', `SharedRandCurrentValue 3 ${'A'.repeat(43)}=`, 'Version 1', ''].join('\n'))], (input) => {
+  const record = parseSharedRandomState(utf8Decode(input))
+  const written = emitSharedRandomState(record, 'v', wallMs(0))
+  strictEqual(emitSharedRandomState(parseSharedRandomState(written), 'v', wallMs(0)), written)
+  return record
+}, { form: 'text' })
+const versionFuzzer: Fuzzer = files('tor-version', () => [utf8Encode('0.4.9.11'), utf8Encode('0.4.8.1-alpha-dev (git-0123456789abcdef)')], (input) => parseTorVersion(utf8Decode(input)), { form: 'text', allowed: [] })
+
 const networkExample = (name: string): Uint8Array => new Uint8Array(readFileSync(new URL(`../../networks/${name}.yaml`, import.meta.url)))
 
 const networkFuzzer: Fuzzer = files('network', () => ['basic', 'basic-min', 'families'].map(networkExample), (input) => {
@@ -126,4 +136,4 @@ const networkFuzzer: Fuzzer = files('network', () => ['basic', 'basic-min', 'fam
   return network.nodes.length
 }, { form: 'text', allowed: ['config', 'limit'], smokeCases: 120 })
 
-export const fileFuzzers: readonly Fuzzer[] = [...keyFuzzers, ...torrcFuzzers, ...smallTextFuzzers, networkFuzzer]
+export const fileFuzzers: readonly Fuzzer[] = [...keyFuzzers, ...torrcFuzzers, ...smallTextFuzzers, sharedRandomFuzzer, versionFuzzer, networkFuzzer]

@@ -5,5 +5,6 @@ import { cellFuzzers } from './cell-fuzzers.ts'
 import { documentFuzzers } from './document-fuzzers.ts'
 import { fileFuzzers } from './file-fuzzers.ts'
 import type { Fuzzer } from './fuzzer.ts'
+import { machineFuzzers } from './machine-fuzzers.ts'
 
-export const fuzzers: readonly Fuzzer[] = [...cellFuzzers, ...documentFuzzers, ...fileFuzzers, ...applicationFuzzers]
+export const fuzzers: readonly Fuzzer[] = [...cellFuzzers, ...documentFuzzers, ...fileFuzzers, ...applicationFuzzers, ...machineFuzzers]

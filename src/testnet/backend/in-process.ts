@@ -116,8 +116,12 @@ export class InProcessNetwork implements RunningNetwork {
     const life = this.#world.boot(member.placed, options, (error) => this.#died(member, life, `internal error: ${error.message}`))
     const node = createNode(life.runtime, options, {
       onEvent: (event) => {
-        if (member.running?.life === life) this.#handle(member, event)
+        if (member.running?.life !== life) return
+        // What a process would end after.
+        if (event.kind === 'stopped') this.#ended(member, undefined)
+        else this.#handle(member, event)
       },
+      onFatal: (error) => this.#died(member, life, error.message),
       requestExit: () => void this.#stop(member),
     })
     member.running = { node, life }
