@@ -32,7 +32,14 @@ export async function prepare(loaded: LoadedNetwork, options: RunOptions): Promi
     directory,
     text: loaded.text,
     ...(options.logLevel === undefined ? {} : { logLevel: options.logLevel }),
+    ...nodeProgramFrom(process.env['RELISH_TOR']),
   })
+}
+
+/** `RELISH_TOR` names another build of `relish-tor` to run nodes with. */
+function nodeProgramFrom(path: string | undefined): { nodeProgram?: readonly [string, ...string[]] } {
+  if (path === undefined || path === '') return {}
+  return { nodeProgram: /\.[cm]?js$/.test(path) ? [process.execPath, path] : [path] }
 }
 
 /** Takes the lock for the moment of clearing, so that a running network's files stay. */

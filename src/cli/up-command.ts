@@ -128,13 +128,11 @@ async function upForeground(nameOrPath: string, options: UpOptions): Promise<voi
         } finally {
           watch.stop()
         }
-        const died = network.waitFor('a node to die', () => network.nodes().some((node) => network.status(node.name).state.kind === 'died'), 2 ** 31 - 1).then(() => {
-          for (const node of network.nodes()) {
-            const { state } = network.status(node.name)
-            if (state.kind === 'died') output.note(`${node.name} ended by itself: ${state.reason}`)
-          }
+        network.onEvent(({ node }) => {
+          const { state } = network.status(node)
+          if (state.kind === 'died') output.note(`${node} ended by itself: ${state.reason}`)
         })
-        await Promise.race([isDown, died.then(() => isDown)])
+        await isDown
       },
       async () => {
         await network.close()

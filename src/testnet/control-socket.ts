@@ -211,8 +211,10 @@ export class RemoteSession implements Session {
   async down(): Promise<void> {
     await this.#call('down')
   }
+  /** What was asked last is still carried out. */
   close(): void {
-    this.#socket.destroy()
+    this.#socket.end()
+    this.#socket.unref()
   }
 }
 

@@ -1,9 +1,9 @@
 // A node that is none: it speaks the events protocol on descriptor 3 as `relish-tor` does, so that the runner's side can
-// be tested without Tor. Options of its own in the torrc make it misbehave:
-//   FakeStuckAt STAGE     stays at that stage, with a warning
-//   FakeDieAt STAGE       exits with status 7 at that stage
-//   FakeIgnoreTerm 1      does not end on SIGTERM
-//   FakeRelayed 1         its SOCKS port connects straight to the target
+// be tested without Tor. Words in its ContactInfo make it misbehave:
+//   stuck-at=STAGE     stays at that stage, with a warning
+//   die-at=STAGE       exits with status 7 at that stage
+//   ignore-term=1      does not end on SIGTERM
+// Its SOCKS port connects straight to the target.
 import { readFileSync } from 'node:fs'
 import { createConnection, createServer, Socket } from 'node:net'
 
@@ -11,6 +11,7 @@ const args = process.argv.slice(2)
 const valueOf = (name) => args[args.indexOf(name) + 1]
 const torrc = readFileSync(valueOf('-f'), 'utf8')
 const option = (name) => new RegExp(`^${name} (.*)$`, 'm').exec(torrc)?.[1]
+const quirk = (name) => new RegExp(`^ContactInfo .*${name}=(\\w+)`, 'm').exec(torrc)?.[1]
 const listenFds = args.flatMap((arg, i) => (/^[-+]+TestingListenFd$/.test(arg) ? [args[i + 1]] : []))
 
 const pipe = new Socket({ fd: Number(valueOf('--TestingEventsFd')), readable: true, writable: true })
@@ -55,12 +56,12 @@ const stages = isClient ? ['consensus', 'directory', 'circuit', 'ready'] : ['pub
 let stage = 'listening'
 function advance(at) {
   stage = stages[at]
-  if (option('FakeDieAt') === stage) {
+  if (quirk('die-at') === stage) {
     process.stderr.write('the fake node was told to die\n')
     process.exit(7)
   }
   emit({ kind: 'stage', stage, ...(stage === 'ready' ? {} : { waitingFor: `what comes after ${stage}` }) })
-  if (option('FakeStuckAt') === stage) {
+  if (quirk('stuck-at') === stage) {
     emit({ kind: 'warning', level: 'warn', message: 'the fake node was told to stay here' })
     return
   }
@@ -83,6 +84,6 @@ pipe.on('data', (chunk) => {
 pipe.on('end', () => process.exit(0))
 pipe.on('error', () => process.exit(0))
 process.on('SIGTERM', () => {
-  if (option('FakeIgnoreTerm') !== '1') process.exit(0)
+  if (quirk('ignore-term') !== '1') process.exit(0)
 })
 emit({ kind: 'stage', stage: 'starting' })

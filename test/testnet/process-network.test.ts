@@ -96,14 +96,14 @@ describe('nodes as processes', () => {
   })
 
   test('a node that ignores SIGTERM is killed', async () => {
-    const network = await prepare(withTorrc('exit', 'FakeIgnoreTerm 1'))
+    const network = await prepare(withTorrc('exit', 'ContactInfo ignore-term=1'))
     await startUntilReady(network)
     await network.stop(['exit'])
     expect(network.status('exit').state).toEqual({ kind: 'stopped' })
   })
 
   test('a start that stands still says who, where, what for and what to try', async () => {
-    const network = await prepare(withTorrc('exit', 'FakeStuckAt consensus'))
+    const network = await prepare(withTorrc('exit', 'ContactInfo stuck-at=consensus'))
     const error = await startUntilReady(network).catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(BootstrapError)
     const words = formatBootstrapError(error as BootstrapError)
@@ -115,7 +115,7 @@ describe('nodes as processes', () => {
   })
 
   test('a node that dies while starting fails the start at once, with its last words', async () => {
-    const network = await prepare(withTorrc('middle', 'FakeDieAt listed').replace('progressSec: 1', 'progressSec: 60'))
+    const network = await prepare(withTorrc('middle', 'ContactInfo die-at=listed').replace('progressSec: 1', 'progressSec: 60'))
     const error = await startUntilReady(network).catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(BootstrapError)
     const words = formatBootstrapError(error as BootstrapError)

@@ -1,0 +1,214 @@
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { buildCli, processesWith, type BuiltCli } from '../support/built-cli.ts'
+
+// Nodes are fake: what is tested is the program around them.
+const env = { RELISH_TOR: fileURLToPath(new URL('../support/fake-node.mjs', import.meta.url)) }
+
+let cli: BuiltCli
+let folder: string
+beforeAll(async () => {
+  cli = await buildCli()
+  folder = mkdtempSync(join(tmpdir(), 'relish-cli-'))
+  writeFileSync(
+    join(folder, 'small.yaml'),
+    `nodes:
+  - { role: authority, name: auth }
+  - { role: relay, name: middle }
+  - { role: exit, name: exit }
+  - { role: client, name: client }
+options: { progressSec: 2 }
+checks: [./ok.mjs]
+`,
+  )
+  writeFileSync(join(folder, 'stuck.yaml'), `nodes:\n  - { role: authority, name: auth, count: 2 }\n  - { role: exit, name: exit, torrc: "ContactInfo stuck-at=listed" }\n  - { role: client }\noptions: { progressSec: 1 }\n`)
+  writeFileSync(join(folder, 'ok.mjs'), 'export default ({ clients }) => [`${clients.length} client`]\n')
+  writeFileSync(join(folder, 'bad.mjs'), 'export default ({ expect }) => { expect.equal(1, 2, "the number"); return ["x"] }\n')
+})
+afterAll(() => {
+  cli.remove()
+  rmSync(folder, { recursive: true, force: true })
+})
+afterEach(async () => {
+  // Whatever a failed test left: the run directories are this file's own.
+  for (const dir of ['one', 'two', 'up']) await cli.run(['down', '--dir', join(folder, dir)], { cwd: folder, env })
+})
+
+const relish = (...args: string[]) => cli.run(args, { cwd: folder, env })
+
+describe('usage', () => {
+  test('every command has help with examples', async () => {
+    const { stdout } = await relish('--help')
+    const commands = [...stdout.matchAll(/^ {2}([a-z]+) .*\[?<?/gm)].map((match) => match[1] ?? '').filter((name) => name !== 'help' && !['relish'].includes(name))
+    expect(commands).toEqual(expect.arrayContaining(['test', 'up', 'down', 'configure', 'start', 'wait', 'status', 'join', 'verify', 'stop', 'restart', 'kill', 'hup', 'vote', 'logs', 'list', 'validate']))
+    for (const command of new Set(commands)) {
+      const help = await relish(command, '--help')
+      expect(help.code).toBe(0)
+      expect(help.stdout, command).toContain('Examples:\n  $ relish')
+    }
+  }, 120_000)
+
+  test.each([
+    ['an unknown command', ['tset'], 2, /Did you mean test\?/],
+    ['an unknown option', ['test', '--jsn'], 2, /Did you mean --json\?/],
+    ['an unknown network', ['test', 'bsaic'], 2, /did you mean "basic"\?/],
+    ['an unknown check', ['test', 'small.yaml', '--only', 'ecko'], 2, /did you mean "echo"\?/],
+    ['a command for a run where there is none', ['status', '--dir', 'nothing-here'], 0, /^$/],
+    ['a node command where nothing runs', ['restart', 'exit', '--dir', 'nothing-here'], 2, /nothing runs in/],
+    ['an impossible level', ['logs', '--level', 'loud'], 2, /Levels are err, warn, notice, info, debug/],
+  ])('%s', async (_name, args, code, message) => {
+    const result = await relish(...args)
+    expect(result.stderr).toMatch(message)
+    expect(result.code).toBe(code)
+  })
+
+  test('validate says what a file means, and as JSON what is wrong with it', async () => {
+    expect((await relish('validate', 'small.yaml')).stdout).toContain('1 authority, 1 relay, 1 exit, 1 client')
+    writeFileSync(join(folder, 'wrong.yaml'), 'nodes:\n  - { role: exti }\n')
+    const wrong = await relish('validate', 'wrong.yaml', '--json')
+    expect(wrong.code).toBe(2)
+    expect(JSON.parse(wrong.stdout)).toMatchObject({ valid: false, errors: [{ line: 2, column: 13 }] })
+  })
+
+  test('list names networks and checks', async () => {
+    const { stdout } = await relish('list', '--json')
+    expect(JSON.parse(stdout)).toMatchObject({ networks: expect.arrayContaining([expect.objectContaining({ name: 'basic' })]) as unknown, checks: expect.arrayContaining([expect.objectContaining({ name: 'echo' })]) as unknown })
+  })
+})
+
+describe('test', () => {
+  test('exit 0: started, checked, gone', async () => {
+    const result = await relish('test', 'small.yaml', '--dir', 'one')
+    expect(result.stderr).toBe('')
+    expect(result.code).toBe(0)
+    expect(result.stdout).toMatch(/exit +ready/)
+    expect(result.stdout).toContain('ok       ok')
+    expect(result.stdout).toMatch(/stages: starting .*ready/)
+    expect(result.stdout).toMatch(/1 passed, 0 failed; \d+\.\d\d s in all/)
+    expect(await processesWith(join(folder, 'one'))).toEqual([])
+    expect(existsSync(join(folder, 'one', 'control.sock'))).toBe(false)
+  })
+
+  test('exit 1: a check failed', async () => {
+    const result = await relish('test', 'small.yaml', '--dir', 'one', '--only', './bad.mjs', '--json')
+    expect(result.code).toBe(1)
+    expect(JSON.parse(result.stdout)).toMatchObject({ passed: false, checks: [{ outcome: { kind: 'failed', reason: 'the number', expected: '2', found: '1' } }] })
+  })
+
+  test('exit 3: it did not come up, and says where it stands', async () => {
+    const result = await relish('test', 'stuck.yaml', '--dir', 'one')
+    expect(result.code).toBe(3)
+    expect(result.stderr).toContain('the network did not come up: no node has come further for 1 s')
+    expect(result.stderr).toContain('exit (exit): at stage listed')
+    expect(result.stderr).toContain('try: relish logs exit --level info')
+    expect(await processesWith(join(folder, 'one'))).toEqual([])
+  })
+
+  test('two runs of one directory: the second is told', async () => {
+    expect((await relish('up', 'small.yaml', '--dir', 'one', '--detach')).code).toBe(0)
+    const second = await relish('test', 'small.yaml', '--dir', 'one')
+    expect(second.code).toBe(2)
+    expect(second.stderr).toContain('is in use by another run')
+    expect(second.stderr).toContain('relish down --dir')
+  })
+
+  test('two runs in two directories at the same time', async () => {
+    const [one, two] = await Promise.all([relish('test', 'small.yaml', '--dir', 'one'), relish('test', 'small.yaml', '--dir', 'two')])
+    expect([one.code, two.code]).toEqual([0, 0])
+  })
+})
+
+describe('a detached run', () => {
+  test('up, status, join, node commands, verify, logs, down', async () => {
+    const dir = join(folder, 'up')
+    const up = await relish('up', 'small.yaml', '--dir', dir, '--detach')
+    expect(up).toMatchObject({ code: 0, stderr: '' })
+    expect(up.stdout).toMatch(/client: SOCKS at 127\.\d+\.\d+\.\d+:\d+/)
+
+    const status = JSON.parse((await relish('status', '--dir', dir, '--json')).stdout) as { ready: boolean; nodes: { name: string; state: { pid: number } }[] }
+    expect(status.ready).toBe(true)
+    expect(status.nodes.map((node) => node.name)).toEqual(['auth', 'middle', 'exit', 'client'])
+    expect((await relish('status', '--dir', dir)).stdout).toMatch(/small: ready/)
+
+    const join_ = JSON.parse((await relish('join', '--dir', dir, '--json')).stdout) as { torrc: string[] }
+    expect(join_.torrc).toEqual(expect.arrayContaining(['TestingTorNetwork 1', expect.stringMatching(/^DirAuthority auth /)]))
+
+    expect((await relish('kill', 'exit', '--dir', dir)).code).toBe(0)
+    expect(JSON.parse((await relish('status', '--dir', dir, '--json')).stdout)).toMatchObject({ ready: false })
+    expect((await relish('restart', 'exit', '--dir', dir)).code).toBe(0)
+    expect((await relish('stop', 'middle', '--dir', dir)).code).toBe(0)
+    expect((await relish('start', '--dir', dir)).code).toBe(0)
+    expect((await relish('wait', '--dir', dir)).code).toBe(0)
+    expect((await relish('hup', '--dir', dir)).code).toBe(0)
+    expect((await relish('vote', '--dir', dir)).code).toBe(0)
+    expect((await relish('inspect', 'exit', '--dir', dir)).stdout).toContain('"nickname": "exit"')
+    expect(await relish('kill', 'nobody', '--dir', dir)).toMatchObject({ code: 2, stderr: expect.stringContaining('there is no node nobody') as string })
+
+    expect(await relish('verify', '--dir', dir)).toMatchObject({ code: 0, stdout: expect.stringContaining('1 passed, 0 failed') as string })
+    expect((await relish('verify', '--dir', dir, '--only', './bad.mjs')).code).toBe(1)
+
+    writeFileSync(join(dir, 'nodes/auth/node.log'), 'Nov 22 10:00:00.002 [warn] second\nNov 22 10:00:00.004 [notice] fourth\n')
+    writeFileSync(join(dir, 'nodes/exit/node.log'), 'Nov 22 10:00:00.001 [notice] first\nof two lines\nNov 22 10:00:00.003 [info] third\n')
+    const logs = await relish('logs', '--dir', dir)
+    expect(logs.stdout.match(/first|second|third|fourth|of two lines/g)).toEqual(['first', 'of two lines', 'second', 'third', 'fourth'])
+    expect((await relish('logs', 'auth', 'exit', '--level', 'warn', '--dir', dir)).stdout.trim()).toMatch(/auth .*second$/)
+
+    expect((await relish('down', '--dir', dir)).code).toBe(0)
+    expect(await processesWith(dir)).toEqual([])
+    expect((await relish('status', '--dir', dir)).stdout).toContain('does not run')
+    expect((await relish('down', '--dir', dir, '--clean')).code).toBe(0)
+    expect(existsSync(dir)).toBe(false)
+  }, 120_000)
+
+  test('configure, start, wait, verify, down', async () => {
+    const dir = join(folder, 'up')
+    expect((await relish('configure', 'small.yaml', '--dir', dir)).stdout.trim()).toBe(dir)
+    expect(existsSync(join(dir, 'nodes/auth/torrc'))).toBe(true)
+    expect((await relish('start', '--dir', dir)).code).toBe(0)
+    expect((await relish('wait', '--dir', dir)).code).toBe(0)
+    expect((await relish('verify', '--dir', dir)).code).toBe(0)
+    expect((await relish('down', '--dir', dir)).code).toBe(0)
+  }, 60_000)
+
+  test('one that does not come up is taken down again, with its story', async () => {
+    const up = await relish('up', 'stuck.yaml', '--dir', 'up', '--detach')
+    expect(up.code).toBe(3)
+    expect(up.stderr).toContain('exit (exit): at stage listed')
+    expect(await processesWith(join(folder, 'up'))).toEqual([])
+  })
+})
+
+describe('what a run leaves when it is ended', () => {
+  const gone = async (dir: string, withinMs: number): Promise<void> => {
+    const until = performance.now() + withinMs
+    for (;;) {
+      const left = await processesWith(dir)
+      if (left.length === 0) return
+      if (performance.now() > until) throw new Error(`still alive after ${withinMs} ms: ${left.join(', ')}`)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+
+  test.each(['SIGINT', 'SIGTERM', 'SIGKILL'] as const)('nothing is alive two seconds after %s', async (signal) => {
+    const dir = join(folder, 'up')
+    const child = cli.start(['up', 'small.yaml', '--dir', dir], { cwd: folder, env })
+    const ended = new Promise<number | null>((resolve) => child.once('exit', resolve))
+    await new Promise<void>((resolve, reject) => {
+      let text = ''
+      child.stdout?.on('data', (chunk: Buffer) => {
+        text += chunk.toString('utf8')
+        if (text.includes('Ctrl-C ends it')) resolve()
+      })
+      child.once('exit', () => reject(new Error(text)))
+    })
+    expect((await processesWith(dir)).length).toBe(5)
+    child.kill(signal)
+    await gone(dir, 2000)
+    expect(await ended).toBe(signal === 'SIGKILL' ? null : 0)
+    // The directory is free for the next run.
+    expect((await relish('test', 'small.yaml', '--dir', dir)).code).toBe(0)
+  })
+})

@@ -1,0 +1,73 @@
+/** The program `relish`, bundled as `build.js` does, so that tests run it as users do without a build of their own. */
+
+import { spawn, type ChildProcess } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+export interface Finished {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface BuiltCli {
+  readonly path: string
+  /** Runs it to its end. */
+  run(args: readonly string[], options?: { cwd?: string; env?: Record<string, string> }): Promise<Finished>
+  /** Starts it; the caller ends it. */
+  start(args: readonly string[], options?: { cwd?: string; env?: Record<string, string> }): ChildProcess
+  remove(): void
+}
+
+export async function buildCli(): Promise<BuiltCli> {
+  const cache = join(root, 'node_modules', '.cache')
+  mkdirSync(cache, { recursive: true })
+  // Below the package, so that it finds the package's networks and templates.
+  const folder = mkdtempSync(join(cache, 'relish-test-'))
+  await build({
+    entryPoints: [join(root, 'src/cli/relish.ts')],
+    outdir: folder,
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
+  })
+  const path = join(folder, 'relish.js')
+  const start: BuiltCli['start'] = (args, { cwd = root, env = {} } = {}) =>
+    spawn(process.execPath, [path, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'] ?? '', ...env } })
+  return {
+    path,
+    start,
+    run: (args, options) =>
+      new Promise((resolve, reject) => {
+        const child = start(args, options)
+        let stdout = ''
+        let stderr = ''
+        child.stdout?.on('data', (chunk: Buffer) => (stdout += chunk.toString('utf8')))
+        child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString('utf8')))
+        child.once('error', reject)
+        child.once('close', (code) => resolve({ code, stdout, stderr }))
+      }),
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  }
+}
+
+/** Processes whose command line contains `text`, from /proc. */
+export async function processesWith(text: string): Promise<number[]> {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((name) => {
+      try {
+        return readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(text) && !/^State:\s+Z/m.test(readFileSync(`/proc/${name}/status`, 'utf8'))
+      } catch {
+        return false
+      }
+    })
+    .map(Number)
+}
