@@ -3,6 +3,7 @@
  * lets directory streams in. Bytes are moved by `exit-connection.ts` and `circuit-byte-stream.ts`. tor-spec §5.4, §6.2–§6.4.
  */
 
+import { durationMs } from '../core/base/time.ts'
 import { EndReason } from '../core/cell/commands.ts'
 import type { ResolvedAnswer } from '../core/cell/stream-messages.ts'
 import { canonicalIp, isIpv6 } from '../core/ident/address.ts'
@@ -80,7 +81,7 @@ export class ExitService implements StreamService {
       begin([literal], DNS_TTL_LONG_SEC)
       return connection
     }
-    runtime.resolver.resolve(request.host, (result) => {
+    this.#lookUp(request.host, (result) => {
       if (stream.state === 'closed') return
       if (result.kind === 'addresses') begin(result.addresses, clipTtl(result.ttlSec))
       else begin([], 0)
@@ -130,7 +131,20 @@ export class ExitService implements StreamService {
     const address = addressOfArpaName(name)
     if (address !== undefined) resolver.reverse(address, (result) => answer(answersOf(result, true)))
     else if (name.endsWith('.arpa')) answer([{ kind: 'error', transient: false, ttlSec: DNS_TTL_LONG_SEC }])
-    else resolver.resolve(name, (result) => answer(answersOf(result, this.#options.ipv6Exit())))
+    else this.#lookUp(name, (result) => answer(answersOf(result, this.#options.ipv6Exit())))
+  }
+
+  /** Addresses of a name that a client sent: the resolver gets names only, and gives addresses only. */
+  #lookUp(name: string, onResult: (result: ResolveResult) => void): void {
+    const { runtime } = this.#options
+    if (!isHostName(name)) {
+      runtime.setTimer(durationMs(0), () => onResult({ kind: 'failed', transient: false, reason: 'not a host name' }))
+      return
+    }
+    runtime.resolver.resolve(name, (result) => {
+      if (result.kind !== 'addresses') onResult(result)
+      else onResult({ ...result, addresses: result.addresses.flatMap((address) => canonicalIp(address) ?? []) })
+    })
   }
 
   #end(host: StreamHost, stream: Stream, reason: EndReason): void {
@@ -157,6 +171,9 @@ function answersOf(result: ResolveResult, ipv6: boolean): ResolvedAnswer[] {
       return [{ kind: 'error', transient: result.transient, ttlSec: DNS_TTL_LONG_SEC }]
   }
 }
+
+/** Letters, digits, hyphens and underscores with dots between, as C tor's string_is_valid_nonrfc_hostname has it. */
+const isHostName = (name: string): boolean => name.length <= NAME_LENGTH_MAX && /^[a-z0-9_]([a-z0-9_-]*)(\.[a-z0-9_-]+)*\.?$/i.test(name)
 
 /** Twenty answers of 22 bytes fit one cell. */
 const ANSWERS_MAX = 20

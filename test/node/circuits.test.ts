@@ -269,6 +269,12 @@ describe('an exit refuses', () => {
     expect(reasonFor(new CircuitWorld(), connectTo('nowhere.example')).reason).toBe(EndReason.RESOLVEFAILED)
   })
 
+  it('names that are none, without asking anybody', () => {
+    const world = new CircuitWorld()
+    expect(reasonFor(world, connectTo('bad name!.example')).reason).toBe(EndReason.TORPROTOCOL)
+    expect(reasonFor(world, connectTo('bad%name.example')).reason).toBe(EndReason.RESOLVEFAILED)
+  })
+
   it('addresses of a family that the client does not take', () => {
     const world = new CircuitWorld()
     expect(reasonFor(world, connectTo('203.0.113.1', 80, 2)).reason).toBe(EndReason.EXITPOLICY)
