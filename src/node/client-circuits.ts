@@ -49,7 +49,7 @@ const firstPredictedPort = 443
 const firstRetryMs = 100
 
 export class ClientCircuits {
-  readonly #parts: ClientCircuitsParts
+  #parts: ClientCircuitsParts
   readonly #circuits = new Set<ClientCircuit>()
   readonly #waiters = new Set<CircuitWaiter>()
   /** Which circuit on the way a waiter is meant for, so that it does not claim a second one. */
@@ -79,6 +79,13 @@ export class ClientCircuits {
     const buildTimeout: number = options.CircuitBuildTimeout
     this.#timeouts = new BuildTimeouts({ configuredMs: buildTimeout > 0 ? buildTimeout : undefined }, new NetworkParameters())
     parts.view.onChange(() => this.#viewChanged())
+  }
+
+  /** `pathsChanged`: circuits that exist were built by rules that hold no more, and take no new streams. */
+  reconfigure(options: TorOptions, pathsChanged: boolean): void {
+    this.#parts = { ...this.#parts, options }
+    if (pathsChanged) this.retireAll()
+    else this.#turn()
   }
 
   /** Finds or builds a circuit. The answer may come before this returns. */

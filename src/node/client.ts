@@ -40,11 +40,20 @@ const newNymInterval = seconds(10)
 /** C tor's SOCKS_WARN_INTERVAL. */
 const leakWarningInterval = seconds(5)
 
+/** A listener, and what its line says now: flags may change while it stays open. */
+interface OpenListener {
+  readonly listener: Listener
+  readonly name: string
+  spec: PortSpec
+}
+
 export class Client {
-  readonly #parts: ClientParts
   readonly #circuits: ClientCircuits
-  readonly #socksPolicy: ExitPolicy
-  readonly #listeners: Listener[] = []
+  #parts: ClientParts
+  #socksPolicy: ExitPolicy
+  /** By where they listen. */
+  readonly #listeners = new Map<string, OpenListener>()
+  #listenersMade = 0
   readonly #connections = new Set<SocksConnection>()
   #nymEpoch = 0
   #lastNewNym: MonotonicMs | undefined
@@ -63,7 +72,29 @@ export class Client {
 
   /** Opens the listeners. Circuits follow as soon as the view of the network is good enough. */
   start(): void {
-    for (const [i, spec] of this.#parts.options.SocksPort.entries()) this.#listen(spec, `socks ${i}`)
+    for (const spec of this.#parts.options.SocksPort) this.#listen(spec)
+  }
+
+  /**
+   * Takes over changed options, after the view has: listeners come and go, streams stay, and new streams get circuits built by
+   * the new rules. Throws `config` as the constructor does, with nothing changed.
+   */
+  reconfigure(options: TorOptions): void {
+    this.#socksPolicy = ExitPolicy.parse(options.SocksPolicy.join(','))
+    const pathsChanged = pathOptions.some((name) => JSON.stringify(options[name]) !== JSON.stringify(this.#parts.options[name]))
+    this.#parts = { ...this.#parts, options }
+    this.#circuits.reconfigure(options, pathsChanged)
+    const wanted = new Set(options.SocksPort.map(placeOf))
+    for (const [place, open] of this.#listeners) {
+      if (wanted.has(place)) continue
+      open.listener.close()
+      this.#listeners.delete(place)
+    }
+    for (const spec of options.SocksPort) {
+      const open = this.#listeners.get(placeOf(spec))
+      if (open === undefined) this.#listen(spec)
+      else open.spec = spec
+    }
   }
 
   /** Circuits, for parts of the node that need one of their own. */
@@ -101,23 +132,28 @@ export class Client {
   stop(): void {
     this.#stopped = true
     this.#newNymTimer?.cancel()
-    for (const listener of this.#listeners) listener.close()
+    for (const { listener } of this.#listeners.values()) listener.close()
     for (const connection of [...this.#connections]) connection.destroy()
     this.#circuits.stop()
   }
 
-  #listen(spec: PortSpec, name: string): void {
+  #listen(spec: PortSpec): void {
     const { runtime, onEvent, onListenError } = this.#parts
+    const place = placeOf(spec)
     const handlers: ListenHandlers<ByteStream> = {
       onListening: (address) => {
         runtime.log.write('notice', 'net', `Opened Socks listener connection on ${describe(spec, address)}`)
         onEvent({ kind: 'listening', listener: 'socks', address })
       },
-      onConnection: (stream) => this.#accept(stream, spec, name),
+      onConnection: (stream) => {
+        const open = this.#listeners.get(place)
+        if (open === undefined) refuse(stream)
+        else this.#accept(stream, open.spec, open.name)
+      },
       onError: (error) => onListenError(error.within(`SocksPort ${describe(spec, undefined)}`)),
     }
-    if (spec.unixPath !== undefined) this.#listeners.push(runtime.network.listenUnix(spec.unixPath, handlers))
-    else this.#listeners.push(runtime.network.listen({ host: spec.host ?? '127.0.0.1', port: spec.port }, handlers))
+    const listener = spec.unixPath === undefined ? runtime.network.listen({ host: spec.host ?? '127.0.0.1', port: spec.port }, handlers) : runtime.network.listenUnix(spec.unixPath, handlers)
+    this.#listeners.set(place, { listener, name: `listener ${this.#listenersMade++}`, spec })
   }
 
   #accept(stream: ByteStream, spec: PortSpec, listener: string): void {
@@ -194,6 +230,13 @@ export class Client {
     return !options.SafeSocks
   }
 }
+
+/** Options by whose old values circuits should not be used any more. */
+const pathOptions = [
+  'EntryNodes', 'ExitNodes', 'MiddleNodes', 'ExcludeNodes', 'ExcludeExitNodes', 'StrictNodes', 'NodeFamily', 'EnforceDistinctSubnets', 'UseEntryGuards', 'LongLivedPorts',
+] as const satisfies readonly (keyof TorOptions)[]
+
+const placeOf = (spec: PortSpec): string => spec.unixPath ?? `${spec.host ?? ''} ${spec.auto ? 'auto' : spec.port}`
 
 /** Closes a connection that nobody takes. */
 function refuse(stream: ByteStream): void {

@@ -47,14 +47,16 @@ const recheckInterval: DurationMs = seconds(60)
 
 export class NetworkView {
   readonly #runtime: Runtime
-  readonly #options: TorOptions
   readonly #state: StateStore
   readonly #version: string
-  readonly #rules: PathRules
+  readonly #ownFingerprint: string | undefined
+  #options: TorOptions
+  #rules: PathRules
   readonly #guards: GuardManager
   readonly #listeners: (() => void)[] = []
   /** Documents as core/netdir wants them, kept as long as the documents are. */
-  readonly #descriptors = new WeakMap<object, RelayDescriptor>()
+  #descriptors = new WeakMap<object, RelayDescriptor>()
+  #consensus: Consensus | undefined
   #source: NetDirSource | undefined
   #lookup: DescriptorLookup | undefined
   #netDir: NetDir | undefined
@@ -67,6 +69,7 @@ export class NetworkView {
     this.#options = options
     this.#state = state
     this.#version = identity.version
+    this.#ownFingerprint = identity.ownFingerprint
     this.#rules = pathRules(options, identity.ownFingerprint)
     this.#guards = new GuardManager(state.values('Guard'), this.#guardWorld(), runtime.rng('guards'), runtime.wallNow())
     this.#info = this.#computeInfo()
@@ -96,11 +99,21 @@ export class NetworkView {
 
   /** A consensus to use from now on, and where its descriptors are found. */
   setConsensus(consensus: Consensus, lookup: DescriptorLookup): void {
-    const source = netDirSource(consensus)
-    this.#source = { ...source, parameters: new Map([...source.parameters, ...parameterOverrides(this.#options)]) }
+    this.#consensus = consensus
     this.#lookup = lookup
+    this.#readConsensus(consensus)
     this.#rebuild()
     this.#timer ??= this.#runtime.setTimer(recheckInterval, () => this.#recheck())
+  }
+
+  /** Options that say which relays may be used have changed, perhaps. */
+  reconfigure(options: TorOptions): void {
+    this.#options = options
+    this.#rules = pathRules(options, this.#ownFingerprint)
+    // Views of policies depend on ClientRejectInternalAddresses.
+    this.#descriptors = new WeakMap()
+    if (this.#consensus !== undefined) this.#readConsensus(this.#consensus)
+    this.#rebuild()
   }
 
   /** More descriptors are held than before. Called once for many of them. */
@@ -163,6 +176,11 @@ export class NetworkView {
     if (ticket === undefined || ticket.state === 'dead' || ticket.state === 'complete') return
     report(ticket)
     this.guardsChanged()
+  }
+
+  #readConsensus(consensus: Consensus): void {
+    const source = netDirSource(consensus)
+    this.#source = { ...source, parameters: new Map([...source.parameters, ...parameterOverrides(this.#options)]) }
   }
 
   #rebuild(): void {

@@ -32,6 +32,7 @@ export class ClientBench {
   readonly client: Client
   readonly bootstrap: BootstrapStatus
   readonly state: StateStore
+  options: TorOptions
   readonly events: NodeEvent[] = []
   readonly log: SimulationLogLine[] = []
   readonly #app: Runtime
@@ -46,6 +47,7 @@ export class ClientBench {
     this.circuits = new FakeCircuits(this.runtime, world)
     const SocksPort = parsePortLines([{ keyword: 'SocksPort', value: socksPort, command: 'replace', position: {} }], 'socks')
     const all: TorOptions = { ...defaultOptions(), SocksPort, ClientRejectInternalAddresses: false, ...options }
+    this.options = all
     this.state = new StateStore(this.runtime, 'test')
     this.view = new NetworkView(this.runtime, all, this.state, { version: 'test', ownFingerprint: undefined })
     this.bootstrap = new BootstrapStatus(this.runtime.log, (event) => this.events.push(event))
@@ -67,6 +69,15 @@ export class ClientBench {
     return this
   }
 
+  /** As after SIGHUP. */
+  reconfigure(change: Partial<TorOptions>, socksPorts?: readonly string[]): this {
+    const SocksPort = socksPorts === undefined ? this.options.SocksPort : parsePortLines(socksPorts.map((value) => ({ keyword: 'SocksPort', value, command: 'replace', position: {} })), 'socks')
+    this.options = { ...this.options, ...change, SocksPort }
+    this.view.reconfigure(this.options)
+    this.client.reconfigure(this.options)
+    return this
+  }
+
   run(time: DurationMs = seconds(1)): this {
     this.simulation.runFor(time)
     return this
@@ -85,8 +96,8 @@ export class ClientBench {
     return this.circuits.all.filter((circuit) => circuit.state === 'open')
   }
 
-  connect(): App {
-    return new App(this, this.#app, '127.0.0.2')
+  connect(port = 9050): App {
+    return new App(this, this.#app, '127.0.0.2', port)
   }
 }
 
@@ -96,9 +107,11 @@ export class App {
   #received: Uint8Array[] = []
   closed = false
   ended = false
+  /** Nobody listens. */
+  refused = false
 
-  constructor(bench: ClientBench, runtime: Runtime, host: string) {
-    runtime.network.dial({ target: { host: '127.0.0.1', port: 9050 }, timeout: seconds(5), localHost: host }, {
+  constructor(bench: ClientBench, runtime: Runtime, host: string, port: number) {
+    runtime.network.dial({ target: { host: '127.0.0.1', port }, timeout: seconds(5), localHost: host }, {
       onConnect: (stream) => {
         this.#stream = stream
         stream.start({
@@ -112,11 +125,11 @@ export class App {
           },
         })
       },
-      onError: (error) => {
-        throw error
+      onError: () => {
+        this.refused = true
       },
     })
-    bench.until(() => this.#stream !== undefined)
+    bench.until(() => this.#stream !== undefined || this.refused)
   }
 
   get stream(): ByteStream {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { hours, minutes, seconds } from '../../src/core/base/time.ts'
 import { EndReason } from '../../src/core/cell/commands.ts'
+import { parseRouterSet } from '../../src/core/torrc/router-set.ts'
 import { SocksCommand } from '../../src/core/socks/message.ts'
 import { optimisticBytesMax } from '../../src/node/client-limits.ts'
 import { exitFlags } from '../support/made-up-network.ts'
@@ -496,6 +497,40 @@ describe('requests', () => {
     expect(refusedWith(bench, '2001:db8::1', 80)).toBe(2)
     expect(refusedWith(bench, 'example.com', 80)).toBe(2)
     expect(refusedWith(bench, '192.0.2.1', 80)).toBe(0)
+  })
+})
+
+describe('a changed configuration', () => {
+  test('opens and closes listeners, and leaves streams alone', () => {
+    const bench = new ClientBench(connectAll).learn().run()
+    const app = bench.connect().socks5('example.com', 80)
+    bench.until(() => app.status === 0)
+    bench.reconfigure({}, ['127.0.0.1:9150', '127.0.0.1:9151 IsolateDestPort']).run()
+    expect(bench.connect().refused).toBe(true)
+    expect(bench.connect(9150).refused).toBe(false)
+    expect(app.isGone).toBe(false)
+    app.send('still here')
+    bench.until(() => bench.circuits.streams[0]?.text === 'still here')
+  })
+
+  test('changes the flags of a listener that stays', () => {
+    const bench = new ClientBench(connectAll).learn().run()
+    bench.reconfigure({}, ['9050 NoDNSRequest']).run()
+    const app = bench.connect().socks5('example.com', 80)
+    bench.until(() => app.ended)
+    expect(app.status).toBe(2)
+  })
+
+  test('keeps new streams off circuits built by the old rules', () => {
+    const bench = new ClientBench(connectAll).learn().run()
+    const app = bench.connect().socks5('example.com', 80)
+    bench.until(() => app.status === 0)
+    const { circuit } = lastStream(bench)
+    bench.reconfigure({ ExitNodes: parseRouterSet([{ keyword: 'ExitNodes', value: circuit.exit === 'exit0' ? 'exit1' : 'exit0', command: 'replace', position: {} }]) }).run()
+    const other = bench.connect().socks5('example.com', 80)
+    bench.until(() => other.status === 0)
+    expect(lastStream(bench).circuit.exit).toBe(circuit.exit === 'exit0' ? 'exit1' : 'exit0')
+    expect(circuit.state).toBe('open')
   })
 })
 
