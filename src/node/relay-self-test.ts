@@ -11,9 +11,12 @@ import { durationMs } from '../core/base/time.ts'
 
 export interface RelaySelfTestParts {
   readonly runtime: Runtime
-  readonly circuits: OriginCircuits
+  readonly circuits: () => OriginCircuits
   readonly assumeReachable: () => boolean
-  /** Hops of a circuit whose last is this relay; undefined while none can be chosen. */
+  /**
+   * Hops of a circuit whose last is this relay; undefined while none can be chosen. The one before it must not be a relay
+   * that we have dialled ourselves, which would come back over our own link: hence three hops.
+   */
   readonly pathToSelf: () => readonly HopTarget[] | undefined
   /** Called once, never before `start` has returned. */
   readonly onReachable: () => void
@@ -66,7 +69,7 @@ export class RelaySelfTest {
     this.#arm(false)
     const path = this.#circuit === undefined ? this.#parts.pathToSelf() : undefined
     if (path === undefined) return
-    const circuit = this.#parts.circuits.build(path, { purpose: 'testing' }, {
+    const circuit = this.#parts.circuits().build(path, { purpose: 'testing' }, {
       // The circuit itself proves nothing more than what `noteReached` was told before.
       onOpen: (open) => {
         this.#circuit = undefined

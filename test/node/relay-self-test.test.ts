@@ -17,10 +17,10 @@ function selfTest(world: CircuitWorld, pathToSelf: () => readonly HopTarget[] | 
 
 describe('the self-test of a relay', () => {
   it('is done when another relay has dialled it for a circuit', () => {
-    const world = new CircuitWorld({ relays: 2 })
-    const outcome = selfTest(world, () => [world.relay(1).hop, world.relay(0).hop])
+    const world = new CircuitWorld({ relays: 3 })
+    const outcome = selfTest(world, () => [world.relay(1).hop, world.relay(2).hop, world.relay(0).hop])
     outcome.test.start()
-    world.until('relay 1 has made a circuit to relay 0', () => world.relay(0).reached > 0)
+    world.until('relay 2 has made a circuit to relay 0', () => world.relay(0).reached > 0)
     outcome.test.noteReached()
     outcome.test.noteReached()
     expect(outcome.reachable).toBe(1)
@@ -29,9 +29,9 @@ describe('the self-test of a relay', () => {
   })
 
   it('waits for a path, and tries again', () => {
-    const world = new CircuitWorld({ relays: 2 })
+    const world = new CircuitWorld({ relays: 3 })
     let asked = 0
-    const outcome = selfTest(world, () => (++asked < 3 ? undefined : [world.relay(1).hop, world.relay(0).hop]))
+    const outcome = selfTest(world, () => (++asked < 3 ? undefined : [world.relay(1).hop, world.relay(2).hop, world.relay(0).hop]))
     outcome.test.start()
     world.until('relay 0 is reached', () => world.relay(0).reached > 0, seconds(600))
     expect(asked).toBe(3)
