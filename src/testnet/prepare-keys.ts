@@ -10,7 +10,7 @@ import { generateKeyPair } from 'node:crypto'
 import { utf8Decode } from '../core/base/encoding.ts'
 import { RelishError, asRelishError } from '../core/base/errors.ts'
 import { hours, later, wallMs, type WallMs } from '../core/base/time.ts'
-import { AUTHORITY_IDENTITY_KEY_BITS, AUTHORITY_SIGNING_KEY_BITS, emitAuthorityIdentityKey } from '../core/cert/authority-keys.ts'
+import { AUTHORITY_SIGNING_KEY_BITS, emitAuthorityIdentityKey } from '../core/cert/authority-keys.ts'
 import { RsaPrivateKey } from '../core/crypto/rsa.ts'
 import { formatFingerprint } from '../core/ident/fingerprint.ts'
 import { emitRsaKeyFile, keyFilePaths, parseRsaKeyFile } from '../core/ident/key-files.ts'
@@ -24,6 +24,11 @@ import type { AuthorityIdentity, NodePlacement } from './placement.ts'
 export const identityKeyPassphrase = 'relish'
 
 const relayIdentityBits = 1024
+/**
+ * Gencert programs make 3072 bits. Both sizes are read by everybody, and half a second of prime search for each authority
+ * is the largest part of a cold start.
+ */
+const authorityIdentityBits = 2048
 const certificateLifetime = hours(365 * 24)
 
 export interface PreparedKeys {
