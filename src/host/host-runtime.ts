@@ -11,6 +11,7 @@ import { HostNetwork } from './host-network.ts'
 import type { HostOptions, HostRuntime } from './host-options.ts'
 import { HostResolver } from './host-resolver.ts'
 import { HostTimers } from './host-timers.ts'
+import { systemRngPoolBytes } from './limits.ts'
 
 const silentLog: Log = Object.freeze({ enabled: () => false, write: () => undefined })
 
@@ -28,6 +29,7 @@ export function createHostRuntime(options: HostOptions): HostRuntime {
   const network = new HostNetwork({ guard, inheritedListeners: options.inheritedListeners ?? new Map() })
   const seed = options.dangerouslySeededFrom
   const streams = new Map<string, Rng>()
+  const systemRng = new SystemRng()
   const clockOffset = options.clockOffset ?? durationMs(0)
   return {
     monotonicNow: () => monotonicMs(performance.now()),
@@ -63,11 +65,30 @@ export function createHostRuntime(options: HostOptions): HostRuntime {
   }
 }
 
-/** The operating system's randomness; every purpose shares it. */
-const systemRng: Rng = Object.freeze({
-  bytes: (length: number): Uint8Array => randomFillSync(new Uint8Array(length)),
-  derive: (): Rng => systemRng,
-})
+/**
+ * The operating system's randomness; every purpose shares it. Fetched some at a time, since most draws are of a few bytes
+ * and a call into OpenSSL costs the same for many. What was handed out is wiped here.
+ */
+class SystemRng implements Rng {
+  readonly #pool = new Uint8Array(systemRngPoolBytes)
+  #at = systemRngPoolBytes
+
+  bytes(length: number): Uint8Array {
+    if (length > systemRngPoolBytes / 4) return randomFillSync(new Uint8Array(length))
+    if (this.#at + length > systemRngPoolBytes) {
+      randomFillSync(this.#pool)
+      this.#at = 0
+    }
+    const out = this.#pool.slice(this.#at, this.#at + length)
+    this.#pool.fill(0, this.#at, this.#at + length)
+    this.#at += length
+    return out
+  }
+
+  derive(): Rng {
+    return this
+  }
+}
 
 function generateTlsKey(): TlsKey {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })

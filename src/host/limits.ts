@@ -32,3 +32,6 @@ export const hostLimits = Object.freeze({
 
 /** Longest delay that the timers of Node.js count: longer ones are counted in several steps. */
 export const nodeTimerMsMax = 2 ** 31 - 1
+
+/** Random bytes fetched from the operating system at one time. */
+export const systemRngPoolBytes = 8 * 1024
