@@ -8,8 +8,11 @@ import { RelishError, type TextPosition } from '../base/errors.ts'
 import { utf8Decode, utf8Encode } from '../base/encoding.ts'
 import { configLinesMax } from './limits.ts'
 
-/** `replace` is the normal case; `append` (`+Option`) adds to a list set before; `clear` (`/Option`) empties it. */
-export type ConfigCommand = 'replace' | 'append' | 'clear'
+/**
+ * `replace` is the normal case; `append` (`+Option`) adds to a list set before; `clear` (`/Option`) empties it; `reset`
+ * goes back to the default, which only controllers can say (RESETCONF).
+ */
+export type ConfigCommand = 'replace' | 'append' | 'clear' | 'reset'
 
 export interface ConfigLine {
   /** As written, without prefix. */

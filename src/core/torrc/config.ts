@@ -100,13 +100,13 @@ class Assignment {
   #addService(line: ConfigLine, seen: Set<string>): void {
     if (!seen.has('HiddenServiceOptions') && line.command !== 'append') this.#services = []
     seen.add('HiddenServiceOptions')
-    if (line.command !== 'clear') this.#services.push(line)
+    if (line.command !== 'clear' && line.command !== 'reset') this.#services.push(line)
   }
 
   #addOption(line: ConfigLine, name: OptionName, spec: OptionSpec<unknown>, seen: Set<string>): void {
     const again = seen.has(name)
     seen.add(name)
-    if (spec.kind.isList && line.command === 'clear') {
+    if (line.command === 'reset' || (spec.kind.isList && line.command === 'clear')) {
       this.#assigned.delete(name)
       return
     }

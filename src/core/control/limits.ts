@@ -1,0 +1,8 @@
+/** Limits of the control layer; docs/LIMITS.md says what happens at each. */
+
+/** Bytes of one command line or data section, as in C tor. */
+export const commandBytesMax = 1024 * 1024
+/** Commands that wait for an earlier one to be answered. */
+export const commandsWaitingMax = 1000
+/** Bytes of one log message as an event; longer ones are cut. */
+export const logEventBytesMax = 64 * 1024
