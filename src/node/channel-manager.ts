@@ -10,6 +10,7 @@ import { durationMs } from '../core/base/time.ts'
 import type { Cell } from '../core/cell/cell.ts'
 import type { LinkCredentials } from '../core/cert/link-certs.ts'
 import type { ChannelOpen, ChannelOptions } from '../core/proto/channel/channel-types.ts'
+import type { LinkPaddingRange } from '../core/proto/channel/link-padding.ts'
 import { DestroyReason } from '../core/cell/commands.ts'
 import type { ChannelInspection } from '../runtime/events.ts'
 import type { Listener, Runtime, SecureByteStream, SocketAddress } from '../runtime/index.ts'
@@ -31,9 +32,16 @@ export interface ChannelManagerOptions {
   readonly httpsProxy?: SocketAddress
   /** Gets circuits that peers create; without it they are refused. */
   readonly onCreate?: CreateHandler
+  /** A link that we dial moves on: for telling how bootstrapping goes. */
+  readonly onLinkStep?: (step: LinkStep) => void
+  /** How links between clients and relays are padded (padding-spec §2.6); not at all unless given. */
+  readonly linkPadding?: () => LinkPaddingRange | undefined
   /** Every channel that opens: whoever keeps an eye on clocks, addresses or reachability. */
   readonly onChannelOpen?: (channel: Channel, open: ChannelOpen) => void
 }
+
+/** What happens to a link on its way up. */
+export type LinkStep = 'conn' | 'conn_done' | 'handshake' | 'handshake_done'
 
 /** A link being dialled: one address after the other. */
 interface Dial {
@@ -122,6 +130,7 @@ export class ChannelManager implements Channels, ChannelOwner {
       if (others === undefined) this.#byIdentity.set(identity, new Set([channel]))
       else others.add(channel)
     }
+    if (channel.peer.initiator) this.#options.onLinkStep?.('handshake_done')
     this.#options.onChannelOpen?.(channel, open)
     for (const [key, dial] of this.#dials) {
       if (dial.channel !== channel) continue
@@ -137,6 +146,10 @@ export class ChannelManager implements Channels, ChannelOwner {
     }
     // A client's links carry its own circuits only.
     channel.sendCell(fixedCell(cell.circuitId, ChannelCommand.DESTROY, encodeDestroy({ reason: DestroyReason.PROTOCOL })))
+  }
+
+  linkPadding(): LinkPaddingRange | undefined {
+    return this.#options.linkPadding?.()
   }
 
   handleClosed(channel: LinkChannel, closed: ChannelClosed): void {
@@ -174,9 +187,12 @@ export class ChannelManager implements Channels, ChannelOwner {
       ...(localHost === undefined ? {} : { localHost }),
       ...(httpsProxy === undefined ? {} : { httpsProxy }),
     }
+    this.#options.onLinkStep?.('conn')
     dial.attempt = this.#runtime.network.dialSecure(options, {
       onConnect: (stream) => {
         dial.attempt = undefined
+        this.#options.onLinkStep?.('conn_done')
+        this.#options.onLinkStep?.('handshake')
         const { rsaIdentity, ed25519Identity } = dial.target
         dial.channel = this.#startChannel(stream, {
           kind: 'initiator',

@@ -15,6 +15,7 @@ import { FrameWriter } from '../core/cell/frame-writer.ts'
 import { chooseCircuitId, isPeersCircuitId } from '../core/proto/channel/circuit-ids.ts'
 import { ChannelMachine } from '../core/proto/channel/channel-machine.ts'
 import type { ChannelNow, ChannelOpen, ChannelOptions, ChannelOutput } from '../core/proto/channel/channel-types.ts'
+import { LinkPadding, type LinkPaddingRange } from '../core/proto/channel/link-padding.ts'
 import type { ChannelInspection } from '../runtime/events.ts'
 import type { Runtime, SecureByteStream, Timer } from '../runtime/index.ts'
 import type { Channel, ChannelClosed, ChannelPeer, CircuitEndpoint } from './channel.ts'
@@ -26,6 +27,8 @@ export interface ChannelOwner {
   handleOpen(channel: LinkChannel, open: ChannelOpen): void
   /** A CREATE cell for an id that is new and the peer's to choose. */
   handleCreate(channel: LinkChannel, cell: Cell): void
+  /** How links with clients are padded; undefined when they are not (padding-spec §2). */
+  linkPadding(): LinkPaddingRange | undefined
   /** Once, last. */
   handleClosed(channel: LinkChannel, closed: ChannelClosed): void
 }
@@ -38,6 +41,8 @@ export class LinkChannel implements Channel {
   readonly #owner: ChannelOwner
   readonly #machine: ChannelMachine
   readonly #initiator: boolean
+  /** We prove who we are when we dial: we are a relay. */
+  readonly #authenticates: boolean
   readonly #writer = new FrameWriter()
   readonly #circuits = new Map<number, CircuitEndpoint>()
   readonly #queues = new CircuitQueues()
@@ -49,6 +54,8 @@ export class LinkChannel implements Channel {
   #closed: ChannelClosed | undefined
   /** The handshake's deadline, later the idle time. */
   #timer: Timer | undefined
+  #padding: LinkPadding | undefined
+  #paddingTimer: Timer | undefined
   #bytesRead = 0
   #bytesWritten = 0
 
@@ -59,6 +66,7 @@ export class LinkChannel implements Channel {
     this.#stream = stream
     this.#owner = owner
     this.#initiator = options.role.kind === 'initiator'
+    this.#authenticates = options.role.credentials !== undefined
     this.#peer = { address: stream.remote, initiator: this.#initiator, authenticated: false }
     this.#machine = new ChannelMachine(options, this.#now())
   }
@@ -106,6 +114,7 @@ export class LinkChannel implements Channel {
     this.#circuits.set(circuitId, endpoint)
     this.#timer?.cancel()
     this.#timer = undefined
+    if (this.#circuits.size === 1) this.#armPaddingTimer()
   }
 
   detach(circuitId: number): void {
@@ -155,6 +164,7 @@ export class LinkChannel implements Channel {
     if (this.#closed !== undefined) return
     this.#closed = closed
     this.#timer?.cancel()
+    this.#paddingTimer?.cancel()
     this.#stream.destroy()
     this.#queues.clear()
     this.#waiting.clear()
@@ -209,6 +219,8 @@ export class LinkChannel implements Channel {
           this.#circuits.get(output.batch.circuitId)?.handleRelayBatch(output.batch)
           break
         case 'padding':
+          this.#padding?.handleNegotiate(output.wanted)
+          this.#armPaddingTimer()
           break
         case 'close':
           this.close({ reason: output.reason, error: output.error })
@@ -230,6 +242,7 @@ export class LinkChannel implements Channel {
       ...(open.peer === undefined ? {} : { fingerprint: hexEncodeUpper(open.peer.rsaIdentity) }),
     })
     this.#armIdleTimer()
+    this.#startPadding()
     this.#owner.handleOpen(this, open)
   }
 
@@ -267,6 +280,7 @@ export class LinkChannel implements Channel {
 
   #write(bytes: Uint8Array): void {
     this.#bytesWritten += bytes.length
+    this.#padding?.handleSent(this.#runtime.monotonicNow())
     if (!this.#stream.write(bytes)) this.#blocked = true
   }
 
@@ -313,6 +327,30 @@ export class LinkChannel implements Channel {
       this.#machine.handleTimeout(this.#now())
       this.#applyOutputs(this.#machine.takeOutputs())
       if (!this.isOpen) this.#armHandshakeTimer()
+    })
+  }
+
+  /** padding-spec §2.2: the client pads its link to the relay it dialled, and that relay pads the other way. */
+  #startPadding(): void {
+    const range = this.#owner.linkPadding()
+    const withClient = this.#initiator ? !this.#authenticates : this.#open?.peer === undefined
+    if (range === undefined || !withClient || this.linkProtocol < 5) return
+    this.#padding = new LinkPadding(range, this.#rng, this.#runtime.monotonicNow())
+  }
+
+  /** Links are padded while they carry circuits. */
+  #armPaddingTimer(): void {
+    this.#paddingTimer?.cancel()
+    this.#paddingTimer = undefined
+    const due = this.#padding?.nextTimeout()
+    if (due === undefined || this.#circuits.size === 0 || !this.isOpen) return
+    const now = this.#runtime.monotonicNow()
+    this.#paddingTimer = this.#runtime.setTimer(durationMs(Math.max(0, between(now, due))), () => {
+      // A link that is busy, or has more to send than it can, needs no padding.
+      if (this.#padding?.handleTimeout(this.#runtime.monotonicNow()) === true && !this.#blocked) {
+        this.sendCell(fixedCell(0, ChannelCommand.PADDING, new Uint8Array(0)))
+      }
+      this.#armPaddingTimer()
     })
   }
 

@@ -7,6 +7,8 @@ import { minutes, seconds, type DurationMs } from '../../src/core/base/time.ts'
 import { fixedCell, relayBatch, type Cell, type RelayCellBatch } from '../../src/core/cell/cell.ts'
 import { decodeDestroy } from '../../src/core/cell/circuit-messages.ts'
 import { ChannelCommand, DestroyReason } from '../../src/core/cell/commands.ts'
+import { encodePaddingNegotiate } from '../../src/core/cell/link-messages.ts'
+import { defaultLinkPadding, type LinkPaddingRange } from '../../src/core/proto/channel/link-padding.ts'
 import { CELL_BODY_BYTES } from '../../src/core/cell/limits.ts'
 import { ChannelManager } from '../../src/node/channel-manager.ts'
 import type { Channel, ChannelClosed, ChannelTarget, CircuitEndpoint } from '../../src/node/channel.ts'
@@ -31,9 +33,11 @@ interface Node {
 
 class World {
   readonly sim: Simulation
+  readonly #padding: LinkPaddingRange | undefined
   #hosts = 0
 
-  constructor(links?: LinkModel) {
+  constructor(links?: LinkModel, padding?: LinkPaddingRange) {
+    this.#padding = padding
     this.sim = new Simulation({ seed: 'channels', ...(links === undefined ? {} : { links }) })
   }
 
@@ -55,6 +59,7 @@ class World {
       credentials: relay === undefined ? undefined : () => relay.credentials,
       myAddresses: () => (relay === undefined ? [] : [address]),
       onChannelOpen: (channel) => opened.push(channel),
+      linkPadding: () => this.#padding,
       ...(takesCircuits ? { onCreate: (channel: Channel, cell: Cell) => void created.push({ channel, cell }) } : {}),
     })
     if (relay !== undefined) channels.listen({ host: address, port: PORT }, { onListening: () => undefined, onError: (error) => { throw error } })
@@ -342,6 +347,41 @@ describe('the end of a channel', () => {
     const idle = world.sim.now() - since
     expect(idle).toBeGreaterThanOrEqual(CHANNEL_IDLE_MIN)
     expect(idle).toBeLessThanOrEqual(2 * CHANNEL_IDLE_MIN)
+  })
+})
+
+describe('link padding', () => {
+  /** Bytes each side wrote in a minute in which circuits said nothing. */
+  function minuteOf(world: World, from: Node, to: Node, prepare: (channel: Channel) => void = () => undefined): number[] {
+    const { channel } = circuit(world, from, to)
+    prepare(channel)
+    world.sim.runUntil(() => false, seconds(1))
+    const written = (node: Node): number => must(node.channels.inspect()[0], 'it has one channel').bytesWritten
+    const before = [written(from), written(to)]
+    const end = world.sim.now() + 60_000
+    from.runtime.setTimer(seconds(60), () => undefined)
+    world.until('a minute', () => world.sim.now() >= end)
+    return [written(from) - (before[0] ?? 0), written(to) - (before[1] ?? 0)]
+  }
+
+  test('links with clients are padded both ways, in whole cells', () => {
+    const world = new World(undefined, defaultLinkPadding)
+    const sent = minuteOf(world, world.client(), world.relay('bob'))
+    for (const bytes of sent) {
+      expect(bytes % 514).toBe(0)
+      expect(bytes / 514).toBeGreaterThan(5)
+      expect(bytes / 514).toBeLessThan(20)
+    }
+  })
+
+  test('links between relays are not, nor where it is off, nor towards a client that says stop', () => {
+    const relays = new World(undefined, defaultLinkPadding)
+    expect(minuteOf(relays, relays.relay('alice'), relays.relay('bob'))).toEqual([0, 0])
+    const off = new World()
+    expect(minuteOf(off, off.client(), off.relay('bob'))).toEqual([0, 0])
+    const stopped = new World(undefined, defaultLinkPadding)
+    const stop = fixedCell(0, ChannelCommand.PADDING_NEGOTIATE, encodePaddingNegotiate({ command: 'stop' }))
+    expect(minuteOf(stopped, stopped.client(), stopped.relay('bob'), (channel) => channel.sendCell(stop))[1]).toBe(0)
   })
 })
 

@@ -116,8 +116,10 @@ export class ChannelMachine {
         if (cell.circuitId !== 0) this.#outputs.push({ kind: 'cell', cell })
         return
       case ChannelCommand.PADDING_NEGOTIATE:
-        // Only initiators negotiate (tor-spec §7.2).
+        // padding-spec §2.5: only initiators negotiate; a responder that does is closed.
         if (this.#initiator) throw protocolError('PADDING_NEGOTIATE from a responder')
+        // Versions yet to come are ignored, as C tor does.
+        if (cell.body[0] !== 0) return
         this.#outputs.push({ kind: 'padding', wanted: decodePaddingNegotiate(cell.body) })
         return
       case ChannelCommand.CERTS:
