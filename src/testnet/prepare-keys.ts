@@ -91,7 +91,7 @@ async function authorityIdentity(placed: NodePlacement, workshop: KeyWorkshop): 
   const known = hasSigningKey ? readIfThere(files, keyFilePaths.authorityCertificate, (bytes) => parseAuthorityCertificate(utf8Decode(bytes)), placed) : undefined
   if (known !== undefined && known.expires > now) return known.identityFingerprint
   const [identityKey, signingKey] = await Promise.all([
-    workshop.generate(placed, 'authority identity', AUTHORITY_IDENTITY_KEY_BITS),
+    workshop.generate(placed, 'authority identity', authorityIdentityBits),
     workshop.generate(placed, 'authority signing', AUTHORITY_SIGNING_KEY_BITS),
   ])
   const certificate = signAuthorityCertificate({ published: now, expires: later(now, certificateLifetime) }, identityKey, signingKey)
