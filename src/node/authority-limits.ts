@@ -51,3 +51,9 @@ export const PROPOSAL_SKEW = minutes(2)
 
 /** Entries of the key pinning journal. Further pairs are pinned in memory only. */
 export const KEY_PINS_MAX = 200_000
+
+/** Measurements older than this are not voted: C tor's `MAX_MEASUREMENT_AGE`. */
+export const BANDWIDTH_FILE_AGE_MAX = hours(72)
+
+/** Headers of the bandwidth file that a vote repeats: C tor's `MAX_BW_FILE_HEADER_COUNT_IN_VOTE`. Further ones are left out. */
+export const BANDWIDTH_FILE_HEADERS_MAX = 50

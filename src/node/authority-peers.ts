@@ -5,10 +5,11 @@
 
 import { hexEncodeUpper, latin1Decode, latin1Encode } from '../core/base/encoding.ts'
 import { durationMs } from '../core/base/time.ts'
-import type { DirAuthorityLine } from '../core/torrc/directory-lines.ts'
+import type { TorOptions } from '../core/torrc/option-table.ts'
 import type { Runtime, Timer } from '../runtime/index.ts'
 import { PEER_REQUEST_TIMEOUT, PEER_RETRY_FIRST, PEER_RETRY_MAX, PEER_UPLOADS_MAX } from './authority-limits.ts'
-import type { DirTarget, DirTransport } from './dir-transport.ts'
+import { authorityTarget, type DirSources } from './dir-sources.ts'
+import type { DirRequest, DirResponse, DirTarget } from './dir-transport.ts'
 
 /** An authority of the network, from a `DirAuthority` line with `v3ident=`. */
 export interface AuthorityPeer {
@@ -22,14 +23,12 @@ export interface AuthorityPeer {
 }
 
 /** The authorities that vote. */
-export function votingAuthorities(lines: readonly DirAuthorityLine[]): AuthorityPeer[] {
-  return lines.flatMap((line) => {
+export function votingAuthorities(options: TorOptions): AuthorityPeer[] {
+  return options.DirAuthority.flatMap((line) => {
     if (line.v3Identity === undefined) return []
-    const fingerprint = hexEncodeUpper(line.rsaIdentity)
-    const name = line.nickname ?? fingerprint.slice(0, 8)
-    const target = { name, fingerprint, dirAddress: line.dirAddress }
-    const voteTarget = { ...target, dirAddress: line.voteAddress ?? line.dirAddress }
-    return [{ name, identityFingerprint: hexEncodeUpper(line.v3Identity), fingerprint, target, voteTarget }]
+    const target = authorityTarget(line, 'download')
+    const identityFingerprint = hexEncodeUpper(line.v3Identity)
+    return [{ name: target.name, identityFingerprint, fingerprint: target.fingerprint, target, voteTarget: authorityTarget(line, 'vote') }]
   })
 }
 
@@ -45,7 +44,7 @@ interface Upload {
 
 export class AuthorityPeers {
   readonly #runtime: Runtime
-  readonly #transport: DirTransport
+  readonly #sources: DirSources
   readonly #peers: readonly AuthorityPeer[]
   readonly #exchanges = new Set<{ cancel(): void }>()
   readonly #retries = new Set<Timer>()
@@ -53,9 +52,9 @@ export class AuthorityPeers {
   #stopped = false
 
   /** `peers`: all but ourselves. */
-  constructor(runtime: Runtime, transport: DirTransport, peers: readonly AuthorityPeer[]) {
+  constructor(runtime: Runtime, sources: DirSources, peers: readonly AuthorityPeer[]) {
     this.#runtime = runtime
-    this.#transport = transport
+    this.#sources = sources
     this.#peers = peers
   }
 
@@ -107,13 +106,9 @@ export class AuthorityPeers {
     this.#retries.add(timer)
   }
 
-  #exchange(
-    target: DirTarget,
-    request: Parameters<DirTransport['send']>[1],
-    onOutcome: (response: { status: number; reason: string; body: Uint8Array } | undefined) => void,
-  ): void {
+  #exchange(target: DirTarget, request: DirRequest, onOutcome: (response: DirResponse | undefined) => void): void {
     if (this.#stopped) return
-    const exchange = this.#transport.send(target, request, {
+    const exchange = this.#sources.direct(target).transport.send(target, request, {
       onResponse: (response) => {
         this.#exchanges.delete(exchange)
         onOutcome(response)

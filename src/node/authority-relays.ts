@@ -263,6 +263,8 @@ function attempt(action: () => UploadResult): UploadResult {
   try {
     return action()
   } catch (thrown) {
-    return { status: 400, reason: asRelishError(thrown).message }
+    const error = asRelishError(thrown)
+    if (error.kind === 'bug') throw error
+    return { status: 400, reason: error.message }
   }
 }

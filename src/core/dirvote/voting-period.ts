@@ -165,7 +165,7 @@ export class VotingPeriod {
   missingSignatures(): string[] {
     const consensuses = this.#consensuses
     if (consensuses === undefined) return []
-    return [...this.#authorities].filter((identity) => flavours.some((flavour) => !consensuses[flavour].signatures.has(identity)))
+    return [...this.#votes.keys()].filter((identity) => flavours.some((flavour) => !consensuses[flavour].signatures.has(identity)))
   }
 
   /** Signatures under the flavour that has fewer. */
