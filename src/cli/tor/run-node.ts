@@ -192,8 +192,7 @@ class RunningProcess {
       this.#end(why, 0)
       return
     }
-    this.#log.write('notice', 'general', `${why}: we have stopped accepting new connections, and will shut down in ${options.ShutdownWaitLength / 1000} seconds. Interrupt again to exit now.`)
-    this.#node?.handleCommand({ command: 'signal', signal: 'SHUTDOWN' }, () => undefined)
+    this.#log.write('notice', 'general', `${why}: we will shut down in ${options.ShutdownWaitLength / 1000} seconds. Interrupt again to exit now.`)
     this.#shutdownTimer = setTimeout(() => this.#end(why, 0), options.ShutdownWaitLength)
   }
 
