@@ -1,0 +1,26 @@
+/** A whole network inside this process, on real sockets. */
+
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, it } from 'vitest'
+import { startUntilReady } from '../../../src/testnet/bootstrap.ts'
+import { prepareInlineNetwork } from '../../../src/testnet/backend/inline.ts'
+import { loadChecks } from '../../../src/testnet/checks/load-checks.ts'
+import { runChecks } from '../../../src/testnet/checks/run-checks.ts'
+import { loadNetwork } from '../../../src/testnet/load-network.ts'
+import { RunDirectory } from '../../../src/testnet/run-directory.ts'
+
+it('comes up, carries streams, and leaves nothing behind', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'relish-inline-'))
+  const network = await prepareInlineNetwork({ network: loadNetwork('basic-min', {}).network, directory: new RunDirectory(join(folder, 'run')) })
+  try {
+    await startUntilReady(network)
+    const results = await runChecks(network, await loadChecks(['echo', 'resolve']), { onStart: () => undefined, onLog: () => undefined, onResult: () => undefined })
+    expect(results.map((result) => [result.name, result.outcome.kind])).toEqual([['echo', 'passed'], ['resolve', 'passed']])
+  } finally {
+    await network.close()
+    rmSync(folder, { recursive: true, force: true })
+  }
+  for (const node of network.nodes()) expect(network.status(node.name).state.kind).toBe('stopped')
+})
