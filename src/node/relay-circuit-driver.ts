@@ -11,7 +11,9 @@ import type { MonotonicMs } from '../core/base/time.ts'
 import { durationMs } from '../core/base/time.ts'
 import { fixedCell, relayBatch, type Cell, type RelayCellBatch } from '../core/cell/cell.ts'
 import { decodeDestroy } from '../core/cell/circuit-messages.ts'
-import { ChannelCommand, DestroyReason, EndReason } from '../core/cell/commands.ts'
+import { ChannelCommand, DestroyReason, EndReason, RelayCommand } from '../core/cell/commands.ts'
+import type { RelayMessage } from '../core/cell/relay-cell.ts'
+import { answerCircuitPadding } from '../core/proto/circuit/circuit-padding.ts'
 import type { ExtendRequest, Neighbour } from '../core/proto/circuit/extend-request.ts'
 import { RelayCircuit, type RelayCircuitOutput, type Side } from '../core/proto/circuit/relay-circuit.ts'
 import type { FlowParameters } from '../core/proto/flow/circuit-flow.ts'
@@ -238,9 +240,16 @@ export class RelayCircuitDriver implements StreamHost {
         // Answers come to whoever asks; a relay does not.
         return
       case 'message':
-        // tor-spec §6.1: commands that are not known are ignored.
+        this.#answerMessage(output.message)
         return
     }
+  }
+
+  #answerMessage(message: RelayMessage): void {
+    // tor-spec §6.1: commands that are not known are ignored.
+    if (message.command !== RelayCommand.PADDING_NEGOTIATE) return
+    const answer = answerCircuitPadding(message.data)
+    if (answer !== undefined) this.#machine.sendMessage(RelayCommand.PADDING_NEGOTIATED, answer)
   }
 
   #sendRelay(side: Side, command: ChannelCommand, payloads: Uint8Array): void {
