@@ -5,6 +5,7 @@
 
 import type { NodeEvent } from '../runtime/events.ts'
 import type { Log } from '../runtime/index.ts'
+import type { LinkStep } from './channel-manager.ts'
 
 const phases = {
   starting: [0, 'Starting'],
@@ -28,8 +29,6 @@ const phases = {
 } as const satisfies Record<string, readonly [progress: number, summary: string]>
 
 export type BootstrapTag = keyof typeof phases
-/** What happens to a link on its way up. */
-export type LinkStep = 'conn' | 'conn_done' | 'handshake' | 'handshake_done'
 
 /** Within a phase, progress is told at notice level only in steps of this many percent. */
 const noticeStep = 5

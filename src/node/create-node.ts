@@ -125,6 +125,7 @@ class TorNode implements Node {
   reconfigure(options: TorOptions): void {
     this.#options = options
     this.#parts?.authority?.reconfigure(options)
+    this.#parts?.authority?.reconfigure(options)
     if (this.#parts?.relay?.reconfigure(options) === true) this.#republishSoon()
   }
 

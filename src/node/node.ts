@@ -3,6 +3,7 @@
  * use it.
  */
 
+import type { RelishError } from '../core/base/errors.ts'
 import type { ConfigLine } from '../core/torrc/config-line.ts'
 import type { TorConfig } from '../core/torrc/config.ts'
 import type { TorOptions } from '../core/torrc/option-table.ts'
@@ -19,6 +20,8 @@ export interface NodeOwner {
   readonly processId?: number
   /** A controller asked for the end of the process: SHUTDOWN waits for ShutdownWaitLength, HALT does not. Absent: the node stops itself. */
   requestExit?(how: 'SHUTDOWN' | 'HALT'): void
+  /** The node cannot start or go on: a port that is taken, a key file that cannot be read. Absent: it stops by itself. */
+  onFatal?(error: RelishError): void
 }
 
 /** The configuration of a running node: it can be read again, changed, and saved. Errors are thrown (`config`, `local-io`). */

@@ -43,6 +43,7 @@ export class NetDir {
   readonly relays: readonly Relay[]
   readonly #byFingerprint: ReadonlyMap<string, Relay>
   readonly #byEd25519: ReadonlyMap<string, Relay>
+  #orAddresses: ReadonlySet<string> | undefined
 
   private constructor(source: NetDirSource, relays: readonly Relay[]) {
     this.flavour = source.flavour
@@ -92,6 +93,12 @@ export class NetDir {
     const wanted = nickname.toLowerCase()
     const found = this.relays.filter((relay) => relay.nickname.toLowerCase() === wanted)
     return found.length === 1 ? found[0] : undefined
+  }
+
+  /** Whether some relay has this as its OR address: exits do not lead back into the network. */
+  isOrAddress(host: string, port: number): boolean {
+    this.#orAddresses ??= new Set(this.relays.flatMap((relay) => relay.addresses.map((address) => `${address.host} ${address.port}`)))
+    return this.#orAddresses.has(`${host} ${port}`)
   }
 
   /** Whether the two may not stand in one path (path-spec §2.2). */

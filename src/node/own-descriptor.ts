@@ -1,0 +1,147 @@
+/** What a relay says of itself: its server descriptor and extra-info document, from its options and keys (dir-spec §2.1). */
+
+import { hexEncodeUpper } from '../core/base/encoding.ts'
+import { RelishError } from '../core/base/errors.ts'
+import { hours, type DurationMs, type WallMs } from '../core/base/time.ts'
+import { versionText } from '../core/base/version.ts'
+import type { RelayKeys } from '../core/cert/relay-keys.ts'
+import { isIpv6 } from '../core/ident/address.ts'
+import { configuredExitPolicy } from '../core/netdoc/configured-exit-policy.ts'
+import { ExitPolicy } from '../core/netdoc/exit-policy.ts'
+import { signExtraInfo, type ExtraInfo } from '../core/netdoc/extra-info.ts'
+import type { DescriptorKeys } from '../core/netdoc/server-descriptor-emit.ts'
+import { signServerDescriptor } from '../core/netdoc/server-descriptor-emit.ts'
+import type { ServerDescriptor, ServerDescriptorContent } from '../core/netdoc/server-descriptor.ts'
+import type { TorOptions } from '../core/torrc/option-table.ts'
+import type { PortSpec } from '../core/torrc/port-spec.ts'
+import type { SocketAddress } from '../runtime/index.ts'
+import { supportedProtocols } from './supported-protocols.ts'
+
+/** C tor's default of the consensus parameter `onion-key-rotation-days`. */
+const onionKeyLifetime = hours(28 * 24)
+
+/** Ports as they were bound: `auto` has become a number. */
+export interface BoundPorts {
+  portOf(spec: PortSpec): number
+}
+
+export interface OwnAddresses {
+  /** The OR address of the descriptor's `router` line. */
+  readonly orAddress: SocketAddress
+  readonly orAddress6: SocketAddress | undefined
+  /** 0 for none. */
+  readonly dirPort: number
+}
+
+/** The addresses to advertise. Throws `config` when there is no IPv4 address to state. */
+export function ownAddresses(options: TorOptions, bound: BoundPorts): OwnAddresses {
+  const advertised = options.ORPort.filter((spec) => !spec.noAdvertise && spec.host !== undefined)
+  const family = (six: boolean): SocketAddress | undefined => {
+    const spec = advertised.find((one) => isIpv6(one.host ?? '') === six)
+    if (spec?.host === undefined) return undefined
+    const stated = options.Address.find((address) => isIpv6(address) === six)
+    const isWildcard = spec.host === '0.0.0.0' || spec.host === '::'
+    const host = stated ?? (isWildcard ? undefined : spec.host)
+    return host === undefined ? undefined : { host, port: bound.portOf(spec) }
+  }
+  const orAddress = family(false)
+  if (orAddress === undefined) {
+    throw new RelishError('config', 'a relay states an IPv4 address in its descriptor, and there is none', { hint: 'set Address, or an ORPort with an IPv4 address' })
+  }
+  const dirSpec = options.DirPort.find((spec) => !spec.noAdvertise && !isIpv6(spec.host ?? ''))
+  return { orAddress, orAddress6: family(true), dirPort: dirSpec === undefined ? 0 : bound.portOf(dirSpec) }
+}
+
+/** The exit policy in force. Throws `config`. */
+export function ownExitPolicy(options: TorOptions, addresses: OwnAddresses): ExitPolicy {
+  const exits = options.ExitRelay === true || (options.ExitRelay === 'auto' && (options.ExitPolicy.length > 0 || options.ReducedExitPolicy || options.IPv6Exit))
+  if (!exits || options.BridgeRelay) return ExitPolicy.rejectAll
+  const own = [addresses.orAddress, ...(addresses.orAddress6 === undefined ? [] : [addresses.orAddress6])].map((one) => one.host)
+  const bound = options.ORPort.flatMap((spec) => (spec.host === undefined || spec.host === '0.0.0.0' || spec.host === '::' ? [] : [spec.host]))
+  return configuredExitPolicy({
+    lines: options.ExitPolicy,
+    ipv6Exit: options.IPv6Exit,
+    rejectPrivate: options.ExitPolicyRejectPrivate,
+    ownAddresses: [...new Set([...own, ...bound])],
+    last: options.ReducedExitPolicy ? 'reduced' : 'default',
+  })
+}
+
+export interface OwnDocumentsInput {
+  readonly options: TorOptions
+  readonly keys: RelayKeys
+  readonly addresses: OwnAddresses
+  readonly exitPolicy: ExitPolicy
+  readonly published: WallMs
+  readonly uptime: DurationMs
+  /** Bytes a second, the best seen so far. */
+  readonly observedBandwidth: number
+  readonly hibernating: boolean
+  /** Serves directory documents over its OR port. */
+  readonly isDirectory: boolean
+}
+
+export interface OwnDocuments {
+  readonly descriptor: ServerDescriptor
+  readonly extraInfo: ExtraInfo
+}
+
+export function makeOwnDocuments(input: OwnDocumentsInput): OwnDocuments {
+  const { options, keys, addresses, exitPolicy, published } = input
+  const nickname = options.Nickname ?? 'Unnamed'
+  const signing: DescriptorKeys = {
+    rsaIdentity: keys.rsaIdentity,
+    ed25519Identity: keys.ed25519Identity,
+    ed25519Signing: keys.signingKey,
+    ed25519SigningCertificate: keys.signingCert.encoded,
+    onionKey: keys.tapOnionKey,
+    ntorOnionKey: keys.ntorOnionKey,
+    onionKeyLifetime,
+    familyKeys: keys.familyKeys,
+  }
+  const extraInfo = signExtraInfo({ nickname, published, statistics: [] }, signing)
+  const ipv6Policy = exitPolicy.summary(6)
+  const content: ServerDescriptorContent = {
+    nickname,
+    address: addresses.orAddress.host,
+    orPort: addresses.orAddress.port,
+    dirPort: addresses.dirPort,
+    orAddresses: addresses.orAddress6 === undefined ? [] : [addresses.orAddress6],
+    platform: `Tor ${versionText} on Node.js`,
+    protocols: supportedProtocols,
+    published,
+    uptimeSec: Math.floor(input.uptime / 1000),
+    bandwidth: ownBandwidth(options, input.observedBandwidth),
+    extraInfoDigest: { sha1: extraInfo.digest, sha256: extraInfo.digestSha256 },
+    cachesExtraInfo: options.DownloadExtraInfo,
+    hibernating: input.hibernating,
+    hiddenServiceDir: false,
+    family: ownFamily(options, keys),
+    ...(options.ContactInfo === undefined ? {} : { contact: options.ContactInfo }),
+    ...(options.BridgeRelay && options.BridgeDistribution !== undefined ? { bridgeDistributionRequest: options.BridgeDistribution } : {}),
+    exitPolicy,
+    ...(ipv6Policy.rejectsAll ? {} : { ipv6Policy }),
+    tunnelledDirServer: input.isDirectory,
+  }
+  return { descriptor: signServerDescriptor(content, signing), extraInfo }
+}
+
+function ownBandwidth(options: TorOptions, observed: number): { rate: number; burst: number; observed: number } {
+  const most = (...values: number[]): number => Math.min(...values.filter((value) => value > 0))
+  return {
+    rate: most(options.BandwidthRate, options.RelayBandwidthRate, options.MaxAdvertisedBandwidth),
+    burst: most(options.BandwidthBurst, options.RelayBandwidthBurst),
+    observed: Math.min(observed, options.MaxAdvertisedBandwidth),
+  }
+}
+
+/** The members that the torrc names, without this relay, as C tor normalises them. */
+function ownFamily(options: TorOptions, keys: RelayKeys): string[] {
+  const self = hexEncodeUpper(keys.rsaFingerprint)
+  const members = options.MyFamily.map((name) => {
+    if (name.kind === 'nickname') return name.nickname
+    const fingerprint = hexEncodeUpper(name.identity)
+    return fingerprint === self ? '' : `$${fingerprint}`
+  })
+  return [...new Set(members.filter((member) => member !== ''))].sort()
+}

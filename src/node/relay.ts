@@ -1,0 +1,292 @@
+/**
+ * The relay part of a node: its keys on links and circuits, its OR and directory ports, what it does with circuits that
+ * come through and end at it, and what it says of itself. Publishing that is `dir-publisher.ts`; authorities have more.
+ */
+
+import { hexEncodeUpper } from '../core/base/encoding.ts'
+import { RelishError } from '../core/base/errors.ts'
+import { between, type MonotonicMs } from '../core/base/time.ts'
+import { makeLinkCredentials, type LinkCredentials } from '../core/cert/link-certs.ts'
+import type { RelayKeys } from '../core/cert/relay-keys.ts'
+import { formatAddressPort } from '../core/ident/address.ts'
+import { NetworkParameters } from '../core/netdir/parameters.ts'
+import type { ExitPolicy } from '../core/netdoc/exit-policy.ts'
+import { chooseMiddle } from '../core/path/choose-path.ts'
+import type { TorOptions } from '../core/torrc/option-table.ts'
+import type { PortSpec } from '../core/torrc/port-spec.ts'
+import type { NodeEvent } from '../runtime/events.ts'
+import type { Listener, Runtime } from '../runtime/index.ts'
+import type { ChannelManager } from './channel-manager.ts'
+import type { DirServerConnections } from './dir-server-connection.ts'
+import { ExitService } from './exit-service.ts'
+import { flowParameters } from './flow-parameters.ts'
+import { handshakeKeysOf } from './handshake-keys.ts'
+import type { NetworkView } from './network-view.ts'
+import { OnionKeyRotation } from './onion-key-rotation.ts'
+import type { HopTarget, OriginCircuits } from './origin-circuit.ts'
+import { makeOwnDocuments, ownAddresses, ownExitPolicy, type OwnAddresses, type OwnDocuments } from './own-descriptor.ts'
+import { RelayCircuits } from './relay-circuits.ts'
+import { RelaySelfTest } from './relay-self-test.ts'
+
+export interface RelayParts {
+  readonly runtime: Runtime
+  readonly options: TorOptions
+  readonly keys: RelayKeys
+  readonly view: NetworkView
+  readonly onEvent: (event: NodeEvent) => void
+  /** All OR and directory ports are bound, so that addresses can be stated. */
+  readonly onListening: () => void
+  /** A port could not be bound. C tor does not start then. */
+  readonly onListenError: (error: RelishError) => void
+  /** Others can reach us, or that is taken for granted: time to publish. */
+  readonly onReachable: () => void
+  /** The descriptor says something that is not so any more. */
+  readonly onDescriptorStale: () => void
+  /** For circuits of the relay's own. Given late, since circuits want channels and channels want the relay. */
+  readonly originCircuits: () => OriginCircuits
+}
+
+export class Relay {
+  readonly circuits: RelayCircuits
+  readonly #runtime: Runtime
+  readonly #parts: RelayParts
+  readonly #startedAt: MonotonicMs
+  readonly #boundPorts = new Map<PortSpec, number>()
+  readonly #listeners: Listener[] = []
+  readonly #rotation: OnionKeyRotation
+  readonly #selfTest: RelaySelfTest
+  #keys: RelayKeys
+  #options: TorOptions
+  #channels: ChannelManager | undefined
+  #directory: DirServerConnections | undefined
+  #credentials: LinkCredentials | undefined
+  #addresses: OwnAddresses | undefined
+  #exitPolicy: ExitPolicy | undefined
+  #documents: OwnDocuments | undefined
+  #observedBandwidth = 0
+  #toBind = 0
+
+  constructor(parts: RelayParts) {
+    this.#parts = parts
+    this.#runtime = parts.runtime
+    this.#options = parts.options
+    this.#keys = parts.keys
+    this.#startedAt = parts.runtime.monotonicNow()
+    let handshakeKeys = handshakeKeysOf(parts.keys)
+    this.circuits = new RelayCircuits({
+      runtime: parts.runtime,
+      channels: () => this.#mustChannels(),
+      keys: () => handshakeKeys,
+      streams: this.#exitService(),
+      extendAllowPrivateAddresses: () => this.#options.ExtendAllowPrivateAddresses,
+      flow: () => flowParameters(parts.view.netDir),
+      onReached: () => this.#selfTest.noteReached(),
+    })
+    this.#rotation = new OnionKeyRotation({
+      runtime: parts.runtime,
+      keys: () => this.#keys,
+      setKeys: (keys) => {
+        this.#keys = keys
+        handshakeKeys = handshakeKeysOf(keys)
+        parts.onDescriptorStale()
+      },
+      rotationDays: () => this.#parameters().get('onion-key-rotation-days'),
+      graceDays: () => this.#parameters().get('onion-key-grace-period-days'),
+    })
+    this.#selfTest = new RelaySelfTest({
+      runtime: parts.runtime,
+      circuits: parts.originCircuits,
+      assumeReachable: () => this.#options.AssumeReachable || this.#parameters().get('assume-reachable') === 1,
+      pathToSelf: () => this.#pathToSelf(),
+      onReachable: () => parts.onReachable(),
+    })
+  }
+
+  get keys(): RelayKeys {
+    return this.#keys
+  }
+
+  /** For links: made anew before they expire. */
+  readonly credentials = (): LinkCredentials => {
+    const now = this.#runtime.wallNow()
+    if (this.#credentials === undefined || this.#credentials.renewAt <= now) {
+      this.#credentials = makeLinkCredentials(this.#keys, this.#runtime.generateTlsKey(), { now, rng: this.#runtime.rng('link credentials') })
+    }
+    return this.#credentials
+  }
+
+  /** Our addresses for NETINFO; before the ports are bound, those that were configured. */
+  readonly myAddresses = (): readonly string[] => {
+    const known = this.#addresses
+    if (known !== undefined) return [known.orAddress.host, ...(known.orAddress6 === undefined ? [] : [known.orAddress6.host])]
+    return this.#options.ORPort.flatMap((spec) => (spec.host === undefined || spec.noAdvertise ? [] : [spec.host]))
+  }
+
+  get addresses(): OwnAddresses | undefined {
+    return this.#addresses
+  }
+
+  /** `hiddenServiceDir` and the like may change it: ask again for each publication. Undefined before the ports are bound. */
+  documents(): OwnDocuments | undefined {
+    return this.#documents
+  }
+
+  get exitPolicy(): ExitPolicy | undefined {
+    return this.#exitPolicy
+  }
+
+  /** Opens the OR and directory ports. */
+  listen(channels: ChannelManager, directory: DirServerConnections): void {
+    this.#channels = channels
+    this.#directory = directory
+    const orPorts = this.#options.ORPort.filter((spec) => !spec.noListen)
+    const dirPorts = this.#options.DirPort.filter((spec) => !spec.noListen)
+    this.#toBind = orPorts.length + dirPorts.length
+    for (const spec of orPorts) {
+      channels.listen({ host: spec.host ?? '0.0.0.0', port: spec.port }, this.#portHandlers(spec, 'or', 'ORPort', 'OR'))
+    }
+    for (const spec of dirPorts) {
+      const handlers = this.#portHandlers(spec, 'dir', 'DirPort', 'Directory')
+      this.#listeners.push(
+        this.#runtime.network.listen(
+          { host: spec.host ?? '0.0.0.0', port: spec.port },
+          { ...handlers, onConnection: (stream) => directory.serve(stream, stream.remote) },
+        ),
+      )
+    }
+  }
+
+  /** Finds out whether others can reach this relay, and keeps its onion key fresh. */
+  begin(): void {
+    this.#selfTest.start()
+    this.#rotation.start()
+  }
+
+  /** Makes the descriptor anew: what it says has changed, or it has grown old. */
+  renewDocuments(): OwnDocuments {
+    const keys = this.#keys
+    const addresses = this.#addresses
+    const exitPolicy = this.#exitPolicy
+    if (addresses === undefined || exitPolicy === undefined) throw new RelishError('bug', 'a descriptor is made once the ports are bound')
+    // Two descriptors of one relay need different times to be told apart in age.
+    const previous = this.#documents?.descriptor.published
+    const nowSec = Math.floor(this.#runtime.wallNow() / 1000) * 1000
+    const published = (previous !== undefined && previous >= nowSec ? previous + 1000 : nowSec) as NonNullable<typeof previous>
+    this.#documents = makeOwnDocuments({
+      options: this.#options,
+      keys,
+      addresses,
+      exitPolicy,
+      published,
+      uptime: between(this.#startedAt, this.#runtime.monotonicNow()),
+      observedBandwidth: this.#observedBandwidth,
+      hibernating: false,
+      isDirectory: this.#options.DirCache || this.#options.AuthoritativeDirectory,
+    })
+    return this.#documents
+  }
+
+  /** What was seen to pass in the best of ten seconds, in bytes a second. */
+  noteBandwidth(bytesPerSecond: number): void {
+    this.#observedBandwidth = Math.max(this.#observedBandwidth, Math.floor(bytesPerSecond))
+  }
+
+  /** New options: true when the descriptor says something else now. */
+  reconfigure(options: TorOptions): boolean {
+    this.#options = options
+    if (this.#addresses === undefined) return false
+    const before = this.#exitPolicy?.toLines().join('\n')
+    const contact = this.#documents?.descriptor.contact
+    this.#exitPolicy = ownExitPolicy(options, this.#addresses)
+    return this.#exitPolicy.toLines().join('\n') !== before || options.ContactInfo !== contact
+  }
+
+  stop(): void {
+    this.#selfTest.stop()
+    this.#rotation.stop()
+    for (const listener of this.#listeners.splice(0)) listener.close()
+    this.#directory?.closeAll()
+    this.circuits.closeAll()
+  }
+
+  #portHandlers(spec: PortSpec, listener: 'or' | 'dir', option: string, words: string) {
+    return {
+      onListening: (address: { host: string; port: number }): void => {
+        this.#runtime.log.write('notice', 'net', `Opened ${words} listener connection (ready) on ${formatAddressPort(address)}`)
+        this.#parts.onEvent({ kind: 'listening', listener, address })
+        this.#boundPorts.set(spec, address.port)
+        if (--this.#toBind === 0) this.#onAllBound()
+      },
+      onError: (error: RelishError): void => {
+        const address = formatAddressPort({ host: spec.host ?? '0.0.0.0', port: spec.port })
+        this.#parts.onListenError(error.within(`${option} ${address}`))
+      },
+    }
+  }
+
+  #onAllBound(): void {
+    const options = this.#options
+    try {
+      this.#addresses = ownAddresses(options, { portOf: (spec) => this.#boundPorts.get(spec) ?? spec.port })
+      this.#exitPolicy = ownExitPolicy(options, this.#addresses)
+    } catch (thrown) {
+      if (!(thrown instanceof RelishError)) throw thrown
+      this.#parts.onListenError(thrown)
+      return
+    }
+    this.#parts.onListening()
+  }
+
+  #exitService(): ExitService {
+    const { runtime, view } = this.#parts
+    return new ExitService({
+      runtime,
+      allows: (address, port) => this.#exitPolicy?.allows(address, port) === true,
+      ipv6Exit: () => this.#options.IPv6Exit,
+      bindAddresses: () => ({ ...this.#options.OutboundBindAddress, ...this.#options.OutboundBindAddressExit }),
+      isKnownRelay: (rsaIdentity) => {
+        const { netDir } = view
+        // Before there is a consensus nobody is known; C tor does not refuse anybody then either.
+        if (netDir === undefined) return true
+        const setting = this.#options.RefuseUnknownExits
+        const refuses = setting === 'auto' ? netDir.parameters.get('refuseunknownexits') === 1 : setting
+        return !refuses || netDir.byFingerprint(hexEncodeUpper(rsaIdentity)) !== undefined
+      },
+      isNetworkPort: (address, port) => view.netDir?.parameters.get('allow-network-reentry') === 0 && view.netDir.isOrAddress(address, port),
+      acceptDirectory: (stream) => {
+        const directory = this.#directory
+        if (directory === undefined) stream.destroy()
+        else directory.serve(stream, stream.remote)
+      },
+    })
+  }
+
+  #parameters(): NetworkParameters {
+    return this.#parts.view.netDir?.parameters ?? new NetworkParameters()
+  }
+
+  /** Two relays and then this one, by its own keys: the consensus may not list it yet. */
+  #pathToSelf(): readonly HopTarget[] | undefined {
+    const { view } = this.#parts
+    const world = view.pathWorld()
+    const addresses = this.#addresses
+    if (world === undefined || addresses === undefined || !view.info.enough) return undefined
+    const needs = { stable: false, fast: false }
+    const middle = chooseMiddle(world, needs, [])
+    const first = middle === undefined ? undefined : chooseMiddle(world, needs, [middle])
+    if (middle === undefined || first === undefined) return undefined
+    const self: HopTarget = {
+      rsaIdentity: this.#keys.rsaFingerprint,
+      ed25519Identity: this.#keys.ed25519Identity,
+      ntorOnionKey: this.#keys.ntorOnionKey.publicKey,
+      addresses: [addresses.orAddress],
+      nickname: this.#options.Nickname ?? 'Unnamed',
+    }
+    return [view.hopTarget(first), view.hopTarget(middle), self]
+  }
+
+  #mustChannels(): ChannelManager {
+    if (this.#channels === undefined) throw new RelishError('bug', 'circuits come once there are channels')
+    return this.#channels
+  }
+}

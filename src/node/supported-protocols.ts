@@ -1,0 +1,5 @@
+/** The subprotocol versions this program implements (tor-spec §9), as its descriptors state them. Nothing more is claimed. */
+
+import { ProtocolList } from '../core/netdoc/protocol-list.ts'
+
+export const supportedProtocols: ProtocolList = ProtocolList.parse('Cons=2 Desc=2 FlowCtrl=1 Link=4-5 LinkAuth=3 Microdesc=2 Relay=2-4')
