@@ -16,3 +16,5 @@ export const streamAttemptsMax = 16
 export const untrustedExitsMax = 1024
 /** Addresses one circuit remembers as refused by its exit. More, and the circuit takes no new streams. */
 export const refusedAddressesMax = 64
+/** Bytes of an HTTP CONNECT request up to the empty line: C tor's 8192. A longer one is closed without an answer. */
+export const httpTunnelHeaderBytesMax = 8192

@@ -5,22 +5,24 @@
 
 import type { RelishError } from '../core/base/errors.ts'
 import { durationMs, later, seconds, type MonotonicMs } from '../core/base/time.ts'
+import { torVersion } from '../core/base/version.ts'
 import { formatAddressPort } from '../core/ident/address.ts'
 import { ExitPolicy } from '../core/netdoc/exit-policy.ts'
-import type { SocksRequest } from '../core/socks/message.ts'
-import { SocksCommand } from '../core/socks/message.ts'
 import type { TorOptions } from '../core/torrc/option-table.ts'
 import type { PortSpec } from '../core/torrc/port-spec.ts'
 import type { NodeEvent } from '../runtime/events.ts'
 import type { ByteStream, Listener, ListenHandlers, Runtime, SocketAddress, Timer } from '../runtime/index.ts'
+import { ApplicationConnection } from './application-connection.ts'
+import type { ProtocolRequest } from './application-protocol.ts'
 import { ApplicationStream } from './application-stream.ts'
 import type { BootstrapStatus } from './bootstrap-status.ts'
 import { ClientCircuits } from './client-circuits.ts'
 import { applicationConnectionsMax } from './client-limits.ts'
 import { prepareRequest } from './client-request.ts'
+import { HttpTunnelProtocol } from './http-tunnel-protocol.ts'
 import type { NetworkView } from './network-view.ts'
 import type { OriginCircuits } from './origin-circuit.ts'
-import { SocksConnection } from './socks-connection.ts'
+import { SocksProtocol } from './socks-protocol.ts'
 
 export interface ClientParts {
   readonly runtime: Runtime
@@ -44,8 +46,11 @@ const leakWarningInterval = seconds(5)
 interface OpenListener {
   readonly listener: Listener
   readonly name: string
+  readonly use: PortUse
   spec: PortSpec
 }
+
+type PortUse = 'SocksPort' | 'HTTPTunnelPort'
 
 export class Client {
   readonly #circuits: ClientCircuits
@@ -54,7 +59,7 @@ export class Client {
   /** By where they listen. */
   readonly #listeners = new Map<string, OpenListener>()
   #listenersMade = 0
-  readonly #connections = new Set<SocksConnection>()
+  readonly #connections = new Set<ApplicationConnection>()
   #nymEpoch = 0
   #lastNewNym: MonotonicMs | undefined
   #newNymTimer: Timer | undefined
@@ -72,7 +77,7 @@ export class Client {
 
   /** Opens the listeners. Circuits follow as soon as the view of the network is good enough. */
   start(): void {
-    for (const spec of this.#parts.options.SocksPort) this.#listen(spec)
+    for (const { spec, use } of portsOf(this.#parts.options)) this.#listen(spec, use)
   }
 
   /**
@@ -84,15 +89,16 @@ export class Client {
     const pathsChanged = pathOptions.some((name) => JSON.stringify(options[name]) !== JSON.stringify(this.#parts.options[name]))
     this.#parts = { ...this.#parts, options }
     this.#circuits.reconfigure(options, pathsChanged)
-    const wanted = new Set(options.SocksPort.map(placeOf))
+    const ports = portsOf(options)
+    const wanted = new Set(ports.map(({ spec, use }) => placeOf(spec, use)))
     for (const [place, open] of this.#listeners) {
       if (wanted.has(place)) continue
       open.listener.close()
       this.#listeners.delete(place)
     }
-    for (const spec of options.SocksPort) {
-      const open = this.#listeners.get(placeOf(spec))
-      if (open === undefined) this.#listen(spec)
+    for (const { spec, use } of ports) {
+      const open = this.#listeners.get(placeOf(spec, use))
+      if (open === undefined) this.#listen(spec, use)
       else open.spec = spec
     }
   }
@@ -137,35 +143,36 @@ export class Client {
     this.#circuits.stop()
   }
 
-  #listen(spec: PortSpec): void {
+  #listen(spec: PortSpec, use: PortUse): void {
     const { runtime, onEvent, onListenError } = this.#parts
-    const place = placeOf(spec)
+    const place = placeOf(spec, use)
     const handlers: ListenHandlers<ByteStream> = {
       onListening: (address) => {
-        runtime.log.write('notice', 'net', `Opened Socks listener connection on ${describe(spec, address)}`)
-        onEvent({ kind: 'listening', listener: 'socks', address })
+        runtime.log.write('notice', 'net', `Opened ${use === 'SocksPort' ? 'Socks' : 'HTTP tunnel'} listener connection on ${describe(spec, address)}`)
+        if (use === 'SocksPort') onEvent({ kind: 'listening', listener: 'socks', address })
       },
       onConnection: (stream) => {
         const open = this.#listeners.get(place)
         if (open === undefined) refuse(stream)
-        else this.#accept(stream, open.spec, open.name)
+        else this.#accept(stream, open)
       },
-      onError: (error) => onListenError(error.within(`SocksPort ${describe(spec, undefined)}`)),
+      onError: (error) => onListenError(error.within(`${use} ${describe(spec, undefined)}`)),
     }
     const listener = spec.unixPath === undefined ? runtime.network.listen({ host: spec.host ?? '127.0.0.1', port: spec.port }, handlers) : runtime.network.listenUnix(spec.unixPath, handlers)
-    this.#listeners.set(place, { listener, name: `listener ${this.#listenersMade++}`, spec })
+    this.#listeners.set(place, { listener, name: `listener ${this.#listenersMade++}`, use, spec })
   }
 
-  #accept(stream: ByteStream, spec: PortSpec, listener: string): void {
+  #accept(stream: ByteStream, open: OpenListener): void {
     const { runtime, options, view } = this.#parts
+    const { spec, use, name: listener } = open
     if (this.#stopped || !this.#mayConnect(stream.remote, spec)) {
       refuse(stream)
       return
     }
-    const connection: SocksConnection = new SocksConnection({
+    const connection: ApplicationConnection = new ApplicationConnection({
       runtime,
       stream,
-      flags: spec.streams,
+      protocol: use === 'SocksPort' ? new SocksProtocol(spec.streams) : new HttpTunnelProtocol(torVersion),
       socksTimeoutMs: options.SocksTimeout,
       prepare: (raw) => {
         if (raw.kind === 'connect') this.#warnPlaintext(raw.port)
@@ -212,19 +219,20 @@ export class Client {
   }
 
   /** An application that gives an address may have asked a name server for it, in the clear. */
-  #checkLeak(request: SocksRequest): boolean {
+  #checkLeak(request: ProtocolRequest): boolean {
     const { runtime, options } = this.#parts
     const always = options.SafeSocks || options.TestSocks
-    if (!request.numeric || request.command === SocksCommand.RESOLVE_PTR) {
+    if (request.protocol === 'http-connect') return true
+    if (!request.numeric || request.kind === 'resolve-ptr') {
       if (options.TestSocks) {
-        runtime.log.write('notice', 'app', `Your application (using socks${request.version} to port ${request.port}) instructed Tor to take care of the DNS resolution itself if necessary. This is good.`)
+        runtime.log.write('notice', 'app', `Your application (using ${request.protocol} to port ${request.port}) instructed Tor to take care of the DNS resolution itself if necessary. This is good.`)
       }
       return true
     }
     const now = runtime.monotonicNow()
     if (always || this.#nextLeakWarning === undefined || now >= this.#nextLeakWarning) {
       this.#nextLeakWarning = later(now, leakWarningInterval)
-      const words = `Your application (using socks${request.version} to port ${request.port}) is giving Tor only an IP address. Applications that do DNS resolves themselves may leak information. Consider using Socks4A (e.g. via privoxy or socat) instead.`
+      const words = `Your application (using ${request.protocol} to port ${request.port}) is giving Tor only an IP address. Applications that do DNS resolves themselves may leak information. Consider using Socks4A (e.g. via privoxy or socat) instead.`
       runtime.log.write('warn', 'app', options.SafeSocks ? `${words} Rejecting.` : words)
     }
     return !options.SafeSocks
@@ -236,7 +244,10 @@ const pathOptions = [
   'EntryNodes', 'ExitNodes', 'MiddleNodes', 'ExcludeNodes', 'ExcludeExitNodes', 'StrictNodes', 'NodeFamily', 'EnforceDistinctSubnets', 'UseEntryGuards', 'LongLivedPorts',
 ] as const satisfies readonly (keyof TorOptions)[]
 
-const placeOf = (spec: PortSpec): string => spec.unixPath ?? `${spec.host ?? ''} ${spec.auto ? 'auto' : spec.port}`
+const portsOf = (options: Pick<TorOptions, PortUse>): { spec: PortSpec; use: PortUse }[] =>
+  (['SocksPort', 'HTTPTunnelPort'] as const).flatMap((use) => options[use].map((spec) => ({ spec, use })))
+
+const placeOf = (spec: PortSpec, use: PortUse): string => `${use} ${spec.unixPath ?? `${spec.host ?? ''} ${spec.auto ? 'auto' : spec.port}`}`
 
 /** Closes a connection that nobody takes. */
 function refuse(stream: ByteStream): void {

@@ -38,7 +38,7 @@ export class ClientBench {
   readonly #app: Runtime
   firstCircuits = 0
 
-  constructor(world: FakeWorld = {}, options: Partial<TorOptions> = {}, socksPort = '9050', before?: ClientBench) {
+  constructor(world: FakeWorld = {}, options: Partial<TorOptions> = {}, socksPort = '9050', before?: ClientBench, httpTunnelPort?: string) {
     this.simulation = before?.simulation ?? new Simulation({ seed: 'client', start: networkStart, logEnabled: () => true, logSink: (line) => this.log.push(line) })
     const machine = before === undefined ? this.simulation.addMachine({ name: 'client', addresses: ['127.0.0.1'] }) : this.simulation.machine('client')
     if (before !== undefined) for (const name of ['client', 'app']) before.simulation.machine(name).crash()
@@ -46,7 +46,8 @@ export class ClientBench {
     this.#app = (before === undefined ? this.simulation.addMachine({ name: 'app', addresses: ['127.0.0.2', '127.0.0.3'] }) : this.simulation.machine('app')).boot()
     this.circuits = new FakeCircuits(this.runtime, world)
     const SocksPort = parsePortLines([{ keyword: 'SocksPort', value: socksPort, command: 'replace', position: {} }], 'socks')
-    const all: TorOptions = { ...defaultOptions(), SocksPort, ClientRejectInternalAddresses: false, ...options }
+    const HTTPTunnelPort = httpTunnelPort === undefined ? [] : parsePortLines([{ keyword: 'HTTPTunnelPort', value: httpTunnelPort, command: 'replace', position: {} }], 'http-tunnel')
+    const all: TorOptions = { ...defaultOptions(), SocksPort, HTTPTunnelPort, ClientRejectInternalAddresses: false, ...options }
     this.options = all
     this.state = new StateStore(this.runtime, 'test')
     this.view = new NetworkView(this.runtime, all, this.state, { version: 'test', ownFingerprint: undefined })
@@ -140,6 +141,10 @@ export class App {
   /** The other side has closed, one way or the other. */
   get isGone(): boolean {
     return this.ended || this.closed
+  }
+
+  get text(): string {
+    return Buffer.concat(this.#received).toString('latin1')
   }
 
   /** Hexadecimal of all that came. */

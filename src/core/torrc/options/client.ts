@@ -18,7 +18,7 @@ export const clientOptions = {
   UnixSocksGroupWritable: option(bool, '0', 'Whether the group may write to Unix SOCKS sockets'),
   AllowNonRFC953Hostnames: option(bool, '0', 'Accept host names with characters that names do not have'),
   DNSPort: option(ports('dns'), undefined, 'Where to answer DNS requests through exits', { defaultOnly: 'names are resolved with SOCKS RESOLVE' }),
-  HTTPTunnelPort: option(ports('http-tunnel'), undefined, 'Where applications connect with HTTP CONNECT', { defaultOnly: 'applications connect with SOCKS' }),
+  HTTPTunnelPort: option(ports('http-tunnel'), undefined, 'Where applications connect with HTTP CONNECT'),
   TransPort: option(ports('trans'), undefined, 'Where redirected connections arrive', { defaultOnly: noTransparentProxy }),
   TransProxyType: option(choice('default', 'tproxy', 'ipfw', 'pf-divert'), 'default', 'How connections are redirected', { noEffect: noTransparentProxy }),
   NATDPort: option(ports('natd'), undefined, 'Where connections from natd arrive', { defaultOnly: noTransparentProxy }),
