@@ -42,8 +42,10 @@ export interface InProcessWorld {
   torrcOf(placed: NodePlacement): string
   /** `onBug`: a handler of the node threw. */
   boot(placed: NodePlacement, options: TorOptions, onBug: (error: RelishError) => void): NodeLife
-  /** `happened` was seen from outside the nodes: whoever waits for it with promises gets the chance to go on. */
-  noticed(node: string, happened: NodeEvent): void
+  /** A node says something of itself, or its backend says that it has ended. */
+  record(node: string, happened: NodeEvent): void
+  /** Something happened that code outside the nodes may wait for: it gets the chance to go on before anything else does. */
+  touch(): void
   /** Lets time pass while the promise is waited for. */
   during<T>(promise: Promise<T>): Promise<T>
   close(): Promise<void>
@@ -132,7 +134,8 @@ export class InProcessNetwork implements RunningNetwork {
 
   #handle(member: Member, event: NodeEvent): void {
     member.watch.handle(event)
-    this.#world.noticed(member.node.name, event)
+    this.#world.record(member.node.name, event)
+    this.#world.touch()
     this.#hub.emit({ atMs: this.clock.now(), node: member.node.name, event })
   }
 
@@ -146,6 +149,7 @@ export class InProcessNetwork implements RunningNetwork {
     this.#handle(member, { kind: 'stopped', reason: reason ?? 'asked to' })
     for (const told of [...member.onEnded]) told()
     member.onEnded.clear()
+    this.#world.touch()
   }
 
   #died(member: Member, life: NodeLife, reason: string): void {
@@ -228,6 +232,7 @@ export class InProcessNetwork implements RunningNetwork {
         const finish = (settle: () => void): void => {
           cancel()
           member.onEnded.delete(onEnded)
+          this.#world.touch()
           settle()
         }
         member.onEnded.add(onEnded)

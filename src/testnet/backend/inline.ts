@@ -98,7 +98,8 @@ export async function prepareInlineNetwork(options: InlineNetworkOptions): Promi
         })
         return { runtime, end: () => runtime.close() }
       },
-      noticed: () => undefined,
+      record: () => undefined,
+      touch: () => undefined,
       during: (promise) => promise,
       close: async () => {
         for (const thing of held.splice(0).reverse()) await thing.release()

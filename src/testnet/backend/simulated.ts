@@ -1,7 +1,6 @@
 /** A network in virtual time: every node a machine of one simulation. Same seed, same run, to the last byte. */
 
 import { durationMs } from '../../core/base/time.ts'
-import { hexEncode } from '../../core/base/encoding.ts'
 import { SeededRng } from '../../core/base/rng.ts'
 import type { RelishError } from '../../core/base/errors.ts'
 import { rsaKeyFromRng } from '../../core/crypto/rsa-seeded.ts'
@@ -101,7 +100,8 @@ export class SimulatedNetwork extends InProcessNetwork {
       distinctAddresses: true,
     }
     const addMachine = (placed: NodePlacement): SimMachine =>
-      simulation.addMachine({ name: placed.node.name, addresses: [placed.host, ...(placed.host6 === undefined ? [] : [placed.host6])] })
+      // Every machine has IPv6, whether its OR port uses it or not, as every process on a computer has ::1.
+      simulation.addMachine({ name: placed.node.name, addresses: [placed.host, address6(placed.node)] })
     for (const placed of placement.nodes) addMachine(placed)
     const rsaBitsMax = options.rsaBitsMax ?? defaultRsaBitsMax
     const keys = await prepareKeys(placement.nodes, {
@@ -146,8 +146,8 @@ export class SimulatedNetwork extends InProcessNetwork {
         onBug.set(placed.node.name, onNodeBug)
         return { runtime: machine.boot(), end: () => machine.crash() }
       },
-      noticed: (node, happened) => {
-        touch()
+      touch,
+      record: (node, happened) => {
         const { kind, ...details } = happened
         simulation.record(node, { event: `node.${kind}`, details })
       },
@@ -175,9 +175,11 @@ export class SimulatedNetwork extends InProcessNetwork {
 
 const defaultRsaBitsMax = 1024
 
+const address6 = (node: ResolvedNode): string => `fd00::${(node.index + 1).toString(16)}:1`
+
 /** Node i is 127.(i+1).0.1, alone in its /16, with the ports that C tor has by default. */
 function placeNode(node: ResolvedNode, network: ResolvedNetwork): NodePlacement {
-  const host6 = node.ipv6 && isRelay(node) ? `fd00::${hexEncode(Uint8Array.of(node.index + 1))}:1` : undefined
+  const host6 = node.ipv6 && isRelay(node) ? address6(node) : undefined
   return {
     node,
     host: `127.${node.index + 1}.0.1`,
