@@ -17,6 +17,8 @@ export interface HostOptions {
   readonly inheritedListeners?: ReadonlyMap<string, number>
   /** A file in the form of resolv.conf (`nameserver ADDR[:PORT]` lines) to use in place of the system's resolver. */
   readonly resolvConfFile?: string
+  /** Addresses that questions to name servers leave from; the operating system's choice if absent. */
+  readonly resolverHosts?: { readonly ipv4?: string; readonly ipv6?: string }
   /** Added to the system's wall clock. */
   readonly clockOffset?: DurationMs
   /** Seed of all random streams, for tests. Absent: the operating system's generator, as any real node needs. */

@@ -21,7 +21,7 @@ export class HostResolver implements Resolver {
   #asking = 0
 
   /** Throws `config` for a resolv.conf file that is absent or names no server. */
-  constructor(guard: (work: () => void) => void, resolvConfFile: string | undefined) {
+  constructor(guard: (work: () => void) => void, resolvConfFile: string | undefined, localHosts: { readonly ipv4?: string; readonly ipv6?: string } = {}) {
     this.#guard = guard
     this.#dns = new DnsResolver({ timeout: hostLimits.resolverTimeoutMs, tries: hostLimits.resolverTries })
     this.#useHosts = resolvConfFile === undefined
@@ -31,6 +31,7 @@ export class HostResolver implements Resolver {
       if (servers.length === 0) throw new RelishError('config', `${resolvConfFile} names no name server`)
       this.#dns.setServers(servers)
     }
+    if (localHosts.ipv4 !== undefined || localHosts.ipv6 !== undefined) this.#dns.setLocalAddress(localHosts.ipv4 ?? '0.0.0.0', localHosts.ipv6 ?? '::0')
   }
 
   resolve(name: string, onResult: (result: ResolveResult) => void): void {

@@ -44,7 +44,7 @@ export function createHostRuntime(options: HostOptions): HostRuntime {
       return made
     },
     network,
-    resolver: new HostResolver(guard, options.resolvConfFile),
+    resolver: new HostResolver(guard, options.resolvConfFile, options.resolverHosts),
     files: new HostFiles(options.dataDirectory),
     log: options.log ?? silentLog,
     trace: options.trace,

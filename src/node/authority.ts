@@ -128,6 +128,8 @@ export class Authority {
     this.#relays.start()
     this.#prepareSharedRandom()
     this.#rounds.start()
+    // The consensus from before a restart is still in force: nothing waits for a vote.
+    if (this.#liveConsensus() !== undefined) this.#parts.onVoted()
   }
 
   stop(): void {

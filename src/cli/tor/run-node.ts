@@ -55,6 +55,8 @@ class RunningProcess {
       log,
       onBug: (error) => this.#onBug(error),
       inheritedListeners: new Map(options.TestingListenFd.map(({ address, fd }) => [formatAddressPort(address), fd])),
+      // As in C tor, an exit asks name servers from the address its streams leave from.
+      resolverHosts: { ...options.OutboundBindAddress, ...options.OutboundBindAddressExit },
       clockOffset: seconds(options.TestingClockOffset),
       ...(options.ServerDNSResolvConfFile === undefined ? {} : { resolvConfFile: expandHome(options.ServerDNSResolvConfFile) }),
     })

@@ -24,7 +24,8 @@ export function makeBulkCheck(totalBytes: number): Check {
       const evidence: string[] = []
       // One after another: the figures are of one stream, not of several that share the machine.
       for (const client of clients) {
-        const { sent, received, elapsedMs } = await transfer(network, client, await client.connect(server.address), totalBytes)
+        const { sent, received, receivedBytes, elapsedMs } = await transfer(network, client, await client.connect(server.address), totalBytes)
+        expect.equal(receivedBytes, totalBytes, `bytes that came back to ${client.name}`)
         expect.equal(received, sent, `SHA-256 of what came back to ${client.name}`)
         evidence.push(`${client.name}: ${totalBytes} bytes each way, SHA-256 ${sent.slice(0, 16)}… both ways, ${(elapsedMs / 1000).toFixed(2)} s, ${((totalBytes / elapsedMs) * 1e-3).toFixed(1)} MB/s each way`)
       }
@@ -33,7 +34,7 @@ export function makeBulkCheck(totalBytes: number): Check {
   }
 }
 
-async function transfer(network: RunningNetwork, client: CheckClient, stream: WorldStream, totalBytes: number): Promise<{ sent: string; received: string; elapsedMs: number }> {
+async function transfer(network: RunningNetwork, client: CheckClient, stream: WorldStream, totalBytes: number): Promise<{ sent: string; received: string; receivedBytes: number; elapsedMs: number }> {
   const pattern = patternBytes(chunkBytes, client.name)
   const startMs = network.clock.now()
   const out = createHash('sha256')
@@ -45,16 +46,20 @@ async function transfer(network: RunningNetwork, client: CheckClient, stream: Wo
       out.update(chunk)
       await stream.write(chunk)
     }
-    stream.end()
   }
   const back = createHash('sha256')
+  let receivedBytes = 0
   const read = async (): Promise<void> => {
-    for (;;) {
+    for (let got = 0; got < totalBytes; ) {
       const chunk = await stream.read()
       if (chunk === undefined) return
       back.update(chunk)
+      receivedBytes += chunk.length
+      got += chunk.length
     }
   }
   await Promise.all([write(), read()])
-  return { sent: hexEncode(out.digest()), received: hexEncode(back.digest()), elapsedMs: network.clock.now() - startMs }
+  // Not before: an END of Tor closes both directions (tor-spec §6.3), and what is on its way back would be lost.
+  stream.end()
+  return { sent: hexEncode(out.digest()), received: hexEncode(back.digest()), receivedBytes, elapsedMs: network.clock.now() - startMs }
 }
