@@ -51,10 +51,13 @@ class Tor1Layer {
 class Tor1Direction {
   readonly #cipher: AesCtrStream
   #digest: RunningDigest
+  /** Where a cell is tried that may be ours; trades places with the digest when it is. */
+  #candidate: RunningDigest
 
   constructor(variant: Tor1Variant, digestSeed: Uint8Array, key: Uint8Array) {
     this.#cipher = new AesCtrStream(key)
     this.#digest = new RunningDigest(variant.digest).update(digestSeed)
+    this.#candidate = this.#digest.copy()
   }
 
   /** Ciphers; the same operation both ways. */
@@ -81,9 +84,10 @@ class Tor1Direction {
     const field = at + DIGEST_AT
     const [a, b, c, d] = [payloads[field], payloads[field + 1], payloads[field + 2], payloads[field + 3]]
     payloads.fill(0, field, field + DIGEST_BYTES)
-    const candidate = this.#digest.copy().update(payloads.subarray(at, at + CELL_BODY_BYTES))
+    const candidate = this.#candidate.become(this.#digest).update(payloads.subarray(at, at + CELL_BODY_BYTES))
     const digest = candidate.peek()
     if (digest[0] === a && digest[1] === b && digest[2] === c && digest[3] === d) {
+      this.#candidate = this.#digest
       this.#digest = candidate
       return digest.subarray(0, TAG_BYTES)
     }
