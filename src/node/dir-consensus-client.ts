@@ -99,22 +99,15 @@ export class ConsensusClient {
   #update(flavour: Flavour): void {
     if (this.#stopped || flavour.request !== undefined || flavour.pending !== undefined) return
     flavour.timer?.cancel()
-    const delay = this.#delayUntilFetch(flavour)
-    if (delay <= 0 && flavour.schedule.nextAttempt === undefined) {
-      this.#fetch(flavour)
-      return
-    }
-    flavour.timer = this.#runtime.setTimer(durationMs(Math.max(delay, 0)), () => {
+    flavour.timer = this.#runtime.setTimer(this.#delayUntilFetch(flavour), () => {
       flavour.timer = undefined
       this.#fetch(flavour)
     })
   }
 
   #delayUntilFetch(flavour: Flavour): DurationMs {
-    const { nextAttempt } = flavour.schedule
-    const retryIn = nextAttempt === undefined ? 0 : nextAttempt - this.#runtime.monotonicNow()
-    const dueIn = flavour.refreshAt === undefined ? 0 : flavour.refreshAt - this.#runtime.wallNow()
-    return durationMs(Math.max(retryIn, dueIn))
+    const dueIn = flavour.refreshAt === undefined ? 0 : Math.ceil(flavour.refreshAt - this.#runtime.wallNow())
+    return durationMs(Math.max(flavour.schedule.waitFrom(this.#runtime.monotonicNow()), dueIn))
   }
 
   #fetch(flavour: Flavour): void {
@@ -272,9 +265,8 @@ export class ConsensusClient {
   #certificatesFailed(): void {
     if (this.#missingCertificates().length === 0) return
     this.#certificateSchedule.failed(this.#runtime.monotonicNow())
-    const at = this.#certificateSchedule.nextAttempt ?? this.#runtime.monotonicNow()
     this.#certificateTimer?.cancel()
-    this.#certificateTimer = this.#runtime.setTimer(durationMs(Math.max(at - this.#runtime.monotonicNow(), 0)), () => {
+    this.#certificateTimer = this.#runtime.setTimer(this.#certificateSchedule.waitFrom(this.#runtime.monotonicNow()), () => {
       this.#certificateTimer = undefined
       this.#fetchCertificates()
     })

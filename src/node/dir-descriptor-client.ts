@@ -5,7 +5,6 @@
 
 import { asRelishError } from '../core/base/errors.ts'
 import { hexEncodeUpper, latin1Decode } from '../core/base/encoding.ts'
-import { durationMs } from '../core/base/time.ts'
 import { parseExtraInfo, verifyExtraInfo, type ExtraInfo } from '../core/netdoc/extra-info.ts'
 import { parseMicrodescriptorsLeniently } from '../core/netdoc/microdescriptor.ts'
 import { parseServerDescriptor, splitDocuments, verifyServerDescriptor, type ServerDescriptor } from '../core/netdoc/server-descriptor.ts'
@@ -108,10 +107,9 @@ export class DescriptorClient {
     if (this.#stopped || fetching.timer !== undefined) return
     const wanted = [...fetching.kind.missing()].filter((name) => !fetching.inFlight.has(name))
     if (wanted.length === 0) return
-    const { nextAttempt } = fetching.schedule
-    const delay = nextAttempt === undefined ? 0 : nextAttempt - this.#runtime.monotonicNow()
+    const delay = fetching.schedule.waitFrom(this.#runtime.monotonicNow())
     if (delay > 0) {
-      fetching.timer = this.#runtime.setTimer(durationMs(delay), () => {
+      fetching.timer = this.#runtime.setTimer(delay, () => {
         fetching.timer = undefined
         this.#update(fetching)
       })

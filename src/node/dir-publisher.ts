@@ -4,7 +4,6 @@
  */
 
 import { latin1Encode } from '../core/base/encoding.ts'
-import { durationMs } from '../core/base/time.ts'
 import type { Runtime, Timer } from '../runtime/index.ts'
 import { DIR_EXCHANGE_TIMEOUT } from './dir-limits.ts'
 import { DownloadSchedule, paceFor } from './dir-schedule.ts'
@@ -103,8 +102,7 @@ export class DescriptorPublisher {
     this.#runtime.log.write('info', 'dir', `Our descriptor did not reach ${upload.source.target.name}: ${why}`)
     const now = this.#runtime.monotonicNow()
     upload.schedule.failed(now)
-    const at = upload.schedule.nextAttempt ?? now
-    upload.timer = this.#runtime.setTimer(durationMs(Math.max(at - now, 0)), () => {
+    upload.timer = this.#runtime.setTimer(upload.schedule.waitFrom(now), () => {
       upload.timer = undefined
       this.#send(upload)
     })

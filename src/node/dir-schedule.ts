@@ -18,7 +18,7 @@ export interface SchedulePace {
  */
 export function paceFor(testing: boolean): SchedulePace {
   return testing
-    ? { first: durationMs(100), steady: 40, growth: 1.5, longest: durationMs(5_000) }
+    ? { first: durationMs(100), steady: 40, growth: 1.5, longest: durationMs(10_000) }
     : { first: durationMs(1_000), steady: 0, growth: 3, longest: durationMs(3_600_000) }
 }
 
@@ -39,9 +39,10 @@ export class DownloadSchedule {
     return this.#failures
   }
 
-  /** Undefined: at once. */
-  get nextAttempt(): MonotonicMs | undefined {
-    return this.#next
+  /** How long to wait from `now`, in whole milliseconds; zero when it is time. */
+  waitFrom(now: MonotonicMs): DurationMs {
+    // Clocks are finer than timers: what is left of a millisecond counts as nothing, or a timer would set itself again at once.
+    return durationMs(this.#next === undefined || this.#next - now < 1 ? 0 : Math.ceil(this.#next - now))
   }
 
   failed(now: MonotonicMs): void {
