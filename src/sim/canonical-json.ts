@@ -6,24 +6,30 @@ import { RelishError } from '../core/base/errors.ts'
 export function canonicalJson(value: unknown): string {
   switch (typeof value) {
     case 'string':
-    case 'boolean':
       return JSON.stringify(value)
     case 'number':
       if (!Number.isFinite(value)) throw new RelishError('bug', 'a trace holds finite numbers')
-      return JSON.stringify(value)
+      return String(value)
+    case 'boolean':
+      return value ? 'true' : 'false'
     case 'bigint':
       return `"${value}"`
-    case 'object': {
+    case 'object':
       if (value === null) return 'null'
       if (value instanceof Uint8Array) return `"${hexEncode(value)}"`
       if (Array.isArray(value)) return `[${value.map((item) => (item === undefined ? 'null' : canonicalJson(item))).join(',')}]`
-      const fields: string[] = []
-      for (const [key, field] of Object.entries(value).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))) {
-        if (field !== undefined) fields.push(`${JSON.stringify(key)}:${canonicalJson(field)}`)
-      }
-      return `{${fields.join(',')}}`
-    }
+      return `{${canonicalFields(value as Readonly<Record<string, unknown>>)}}`
     default:
       throw new RelishError('bug', `a trace holds plain JSON, not a ${typeof value}`)
   }
+}
+
+/** The inside of an object: fields in the order of their names, those that are undefined left out. */
+function canonicalFields(value: Readonly<Record<string, unknown>>): string {
+  let fields = ''
+  for (const key of Object.keys(value).sort()) {
+    const field = value[key]
+    if (field !== undefined) fields += `${fields === '' ? '' : ','}${JSON.stringify(key)}:${canonicalJson(field)}`
+  }
+  return fields
 }

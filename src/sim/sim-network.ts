@@ -20,12 +20,12 @@ import type {
   SocketAddress,
   TlsIdentity,
 } from '../runtime/index.ts'
-import type { TraceEvent } from '../runtime/trace.ts'
 import type { EventQueue } from './event-queue.ts'
 import { simLimits } from './limits.ts'
 import type { LinkEnd, LinkModel } from './link-model.ts'
 import { SimLink } from './sim-link.ts'
 import { SimStream, type ProgramGuard } from './sim-stream.ts'
+import type { TraceRecorder } from './trace-recorder.ts'
 
 /** A machine as the network sees it. */
 export interface NetworkMachine extends LinkEnd {
@@ -51,7 +51,7 @@ export interface SimNetworkOptions {
   readonly links: LinkModel
   /** Randomness of the network for a named purpose. */
   readonly rng: (purpose: string) => Rng
-  readonly record: (machine: string, event: TraceEvent) => void
+  readonly trace: TraceRecorder
   /** Undefined if no such machine. */
   readonly owner: (host: string) => NetworkMachine | undefined
 }
@@ -163,7 +163,7 @@ export class SimNetwork {
   }
 
   #connect(program: NetworkProgram, listener: SimListener, local: SocketAddress, remote: SocketAddress, out: SimLink, back: SimLink): readonly [SimStream, SimStream] {
-    const { queue, record, rng } = this.#options
+    const { queue, trace, rng } = this.#options
     const connection = ++this.#connectionCount
     const identity = listener.identity?.()
     const shared = {
@@ -179,7 +179,7 @@ export class SimNetwork {
       remote,
       localCertificate: undefined,
       peerCertificate: identity?.certificateDer,
-      onTraffic: (what, bytes) => record(program.machine.name, trafficEvent(connection, 'out', what, bytes)),
+      onTraffic: this.#recorder(program.machine.name, connection, 'out'),
       onClosed: (stream) => {
         program.streams.delete(stream)
         this.#connections.delete(entry)
@@ -193,7 +193,7 @@ export class SimNetwork {
       remote: local,
       localCertificate: identity?.certificateDer,
       peerCertificate: undefined,
-      onTraffic: (what, bytes) => record(listener.program.machine.name, trafficEvent(connection, 'back', what, bytes)),
+      onTraffic: this.#recorder(listener.program.machine.name, connection, 'back'),
       onClosed: (stream) => listener.program.streams.delete(stream),
     })
     SimStream.join(near, far)
@@ -201,8 +201,16 @@ export class SimNetwork {
     this.#connections.add(entry)
     program.streams.add(near)
     listener.program.streams.add(far)
-    record(program.machine.name, { event: 'net.connect', connection, from: formatAddressPort(local), to: formatAddressPort(remote), secure: identity !== undefined })
+    trace.record(program.machine.name, { event: 'net.connect', connection, from: formatAddressPort(local), to: formatAddressPort(remote), secure: identity !== undefined })
     return [near, far]
+  }
+
+  #recorder(machine: string, connection: number, direction: 'out' | 'back'): (what: 'segment' | 'end' | 'reset', bytes: Uint8Array | undefined) => void {
+    const { trace } = this.#options
+    return (what, bytes) => {
+      if (bytes === undefined) trace.record(machine, { event: `net.${what}`, connection, direction })
+      else trace.recordSegment(machine, { bytes: bytes.length, connection, crc32: crc32(bytes), direction })
+    }
   }
 
   #listen(program: NetworkProgram, address: SocketAddress, identity: (() => TlsIdentity) | undefined, handlers: ListenHandlers<SecureByteStream>): Listener {
@@ -284,7 +292,3 @@ export type { SimListener }
 const isWildcard = (host: string): boolean => host === '0.0.0.0' || host === '::'
 const isLoopback = (host: string): boolean => host.startsWith('127.') || host === '::1'
 const wildcardKey = (machine: LinkEnd, host: string, port: number): string => `${machine.name} ${host === '::' ? '::' : '*'} ${port}`
-
-function trafficEvent(connection: number, direction: 'out' | 'back', what: 'segment' | 'end' | 'reset', bytes: Uint8Array | undefined): TraceEvent {
-  return bytes === undefined ? { event: `net.${what}`, connection, direction } : { event: 'net.segment', connection, direction, bytes: bytes.length, crc32: crc32(bytes) }
-}

@@ -77,7 +77,7 @@ export class Simulation {
       queue: this.#queue,
       links: options.links ?? loopbackLinks,
       rng: (purpose) => this.#networkRng(purpose),
-      record: (machine, event) => this.#trace.record(machine, event),
+      trace: this.#trace,
       owner: (host) => this.#owners.get(host),
     })
     const logSink = options.logSink

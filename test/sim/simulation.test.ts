@@ -5,6 +5,7 @@ import { must } from '../../src/core/base/assert.ts'
 import { utf8Decode, utf8Encode } from '../../src/core/base/encoding.ts'
 import { RelishError } from '../../src/core/base/errors.ts'
 import { durationMs, hours, seconds } from '../../src/core/base/time.ts'
+import { canonicalJson } from '../../src/sim/canonical-json.ts'
 import { internetLinks, type LinkModel } from '../../src/sim/link-model.ts'
 import type { SimMachine } from '../../src/sim/sim-machine.ts'
 import { Simulation, type SimulationOptions } from '../../src/sim/simulation.ts'
@@ -95,6 +96,22 @@ describe('sameness', () => {
   it('does not depend on the clock, the locale or the time zone of the machine it runs on', () => {
     // Written down on purpose: a change of this value means that recorded runs no longer replay.
     expect(run('relish').digest).toMatchInlineSnapshot(`"00fa7664e0d80a5fcc030c3f99a9038ad4ec36a4b72e84b8aee4adb8fbf99fa1"`)
+  })
+})
+
+describe('traces', () => {
+  it('have one spelling: keys in order, whoever wrote the line', () => {
+    const lines: string[] = []
+    const world = pair({ traceSink: (line) => lines.push(line) })
+    echo(world.serverRuntime)
+    talk(world.clientRuntime, utf8Encode('hello'))
+    world.simulation.record('client', { event: 'b', z: 1, a: [undefined, { y: 2n, x: Uint8Array.of(255) }], gone: undefined })
+    world.simulation.runFor(seconds(1))
+    expect(lines.some((line) => line.includes('net.segment'))).toBe(true)
+    for (const line of lines) expect(canonicalJson(JSON.parse(line))).toBe(line)
+    expect(lines).toContain('{"a":[null,{"x":"ff","y":"2"}],"event":"b","node":"client","t":0,"z":1}')
+    expect(() => canonicalJson(Number.NaN)).toThrow(/finite/)
+    expect(() => canonicalJson(() => 1)).toThrow(/plain JSON/)
   })
 })
 
