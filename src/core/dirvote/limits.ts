@@ -8,7 +8,7 @@ export const MAX_CONSENSUS_METHOD = 35
 export const FIRST_METHOD_WITHOUT_MICRODESC_TIMES = 33
 
 /** Shared-random rounds in each of the two phases (srv-spec §3.1, §3.2). */
-export const SHARED_RANDOM_ROUNDS = 24
+export const SHARED_RANDOM_ROUNDS = 12
 export const SHARED_RANDOM_PHASES = 2
 
 /** Commits kept in a shared-random state: one for each authority of the largest network imaginable. */

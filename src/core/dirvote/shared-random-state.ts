@@ -17,7 +17,7 @@ import { computeSharedRandom, hasReveal, isWellFormedCommit, makeCommit, revealM
 
 export type SharedRandomPhase = 'commit' | 'reveal'
 
-/** The phase that the period valid after this time belongs to: 24 periods of each, counted from the epoch. */
+/** The phase that the period valid after this time belongs to: twelve periods of each, counted from the epoch. */
 export function phaseOf(validAfter: WallMs, interval: DurationMs): SharedRandomPhase {
   return slotOf(validAfter, interval) < SHARED_RANDOM_ROUNDS ? 'commit' : 'reveal'
 }
