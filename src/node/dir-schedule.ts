@@ -13,8 +13,8 @@ export interface SchedulePace {
 }
 
 /**
- * Public network: C tor's exponential back-off, in which each delay is at most three times the one before. Test networks:
- * what is waited for (a first consensus, peers that are starting) comes within seconds.
+ * Public network: exponential back-off with C tor's factor of three. Test networks: what is waited for (a first
+ * consensus, peers that are starting) comes within seconds.
  */
 export function paceFor(testing: boolean): SchedulePace {
   return testing
@@ -26,13 +26,14 @@ export class DownloadSchedule {
   readonly #pace: SchedulePace
   readonly #rng: Rng
   #failures = 0
-  #delay: number
+  /** Delays are drawn from the upper half of this. */
+  #ceiling: number
   #next: MonotonicMs | undefined
 
   constructor(pace: SchedulePace, rng: Rng) {
     this.#pace = pace
     this.#rng = rng
-    this.#delay = pace.first
+    this.#ceiling = pace.first * 2
   }
 
   get failures(): number {
@@ -48,16 +49,14 @@ export class DownloadSchedule {
   failed(now: MonotonicMs): void {
     this.#failures++
     const { first, steady, growth, longest } = this.#pace
+    this.#ceiling = this.#failures <= steady ? first * 2 : Math.min(this.#ceiling * growth, longest)
     // A random part keeps nodes that failed together from trying together.
-    const most = this.#failures <= steady ? first * 2 : Math.min(this.#delay * growth, longest)
-    this.#delay = first + randomUnit(this.#rng) * Math.max(most - first, 0)
-    if (this.#failures > steady) this.#delay = Math.max(this.#delay, Math.min(most / 2, longest))
-    this.#next = later(now, durationMs(this.#delay))
+    this.#next = later(now, durationMs((this.#ceiling * (1 + randomUnit(this.#rng))) / 2))
   }
 
   succeeded(): void {
     this.#failures = 0
-    this.#delay = this.#pace.first
+    this.#ceiling = this.#pace.first * 2
     this.#next = undefined
   }
 }

@@ -235,6 +235,6 @@ describe('a relay', () => {
     startRelay(simulation, state)
     simulation.runFor(hours(1))
     expect(state.events).toEqual([])
-    expect(simulation.eventsRun).toBeLessThan(40_000)
+    expect(simulation.eventsRun).toBeLessThan(10_000)
   })
 })
