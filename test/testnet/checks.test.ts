@@ -20,7 +20,7 @@ beforeEach(() => {
 })
 
 const checkNamed = (name: string): Check => {
-  const check = name === 'bulk' ? makeBulkCheck(1 << 20) : builtInChecks.find((one) => one.name === name)
+  const check = name === 'bulk' ? makeBulkCheck(1 << 20, 500) : builtInChecks.find((one) => one.name === name)
   if (check === undefined) throw new Error(`no check ${name}`)
   return check
 }

@@ -13,8 +13,8 @@ const chunkBytes = 16 * 1024
 
 export const bulk: Check = makeBulkCheck(bulkBytes)
 
-/** The same with another size, for simulations and tests. */
-export function makeBulkCheck(totalBytes: number): Check {
+/** The same with another size, for simulations and tests. `idleMs` is how long nothing may come before bytes count as lost. */
+export function makeBulkCheck(totalBytes: number, idleMs = 30_000): Check {
   return {
     name: 'bulk',
     summary: `${totalBytes / (1024 * 1024)} MB each way on one stream arrive whole`,
@@ -24,7 +24,7 @@ export function makeBulkCheck(totalBytes: number): Check {
       const evidence: string[] = []
       // One after another: the figures are of one stream, not of several that share the machine.
       for (const client of clients) {
-        const { sent, received, receivedBytes, elapsedMs } = await transfer(network, client, await client.connect(server.address), totalBytes)
+        const { sent, received, receivedBytes, elapsedMs } = await transfer(network, client, await client.connect(server.address), totalBytes, idleMs)
         expect.equal(receivedBytes, totalBytes, `bytes that came back to ${client.name}`)
         expect.equal(received, sent, `SHA-256 of what came back to ${client.name}`)
         evidence.push(`${client.name}: ${totalBytes} bytes each way, SHA-256 ${sent.slice(0, 16)}… both ways, ${(elapsedMs / 1000).toFixed(2)} s, ${((totalBytes / elapsedMs) * 1e-3).toFixed(1)} MB/s each way`)
@@ -34,7 +34,7 @@ export function makeBulkCheck(totalBytes: number): Check {
   }
 }
 
-async function transfer(network: RunningNetwork, client: CheckClient, stream: WorldStream, totalBytes: number): Promise<{ sent: string; received: string; receivedBytes: number; elapsedMs: number }> {
+async function transfer(network: RunningNetwork, client: CheckClient, stream: WorldStream, totalBytes: number, idleMs: number): Promise<{ sent: string; received: string; receivedBytes: number; elapsedMs: number }> {
   const pattern = patternBytes(chunkBytes, client.name)
   const startMs = network.clock.now()
   const out = createHash('sha256')
@@ -50,12 +50,13 @@ async function transfer(network: RunningNetwork, client: CheckClient, stream: Wo
   const back = createHash('sha256')
   let receivedBytes = 0
   const read = async (): Promise<void> => {
-    for (let got = 0; got < totalBytes; ) {
+    while (receivedBytes < totalBytes) {
+      const cancel = network.clock.after(idleMs, () => stream.destroy())
       const chunk = await stream.read()
+      cancel()
       if (chunk === undefined) return
       back.update(chunk)
       receivedBytes += chunk.length
-      got += chunk.length
     }
   }
   await Promise.all([write(), read()])
