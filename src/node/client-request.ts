@@ -133,7 +133,7 @@ const isLocalName = (host: string): boolean => host === 'localhost' || host.ends
 
 function isOfTheNetwork(address: string, port: number, netDir: NetDir, options: Pick<TorOptions, 'DirAuthority'>): boolean {
   if (options.DirAuthority.some(({ dirAddress, orPort }) => dirAddress.host === address && (dirAddress.port === port || orPort === port))) return true
-  return netDir.relays.some((relay) => relay.addresses.some((one) => one.host === address && one.port === port))
+  return netDir.isOrAddress(address, port)
 }
 
 /** tor(1), MapAddress: the longest suffix decides; mappings are followed up to a limit, so that they may not go in circles. */

@@ -125,7 +125,9 @@ class TorNode implements Node {
   reconfigure(options: TorOptions): void {
     this.#options = options
     this.#parts?.authority?.reconfigure(options)
-    this.#parts?.authority?.reconfigure(options)
+    // The view first: the client builds by what it says.
+    this.#parts?.view.reconfigure(options)
+    this.#parts?.client.reconfigure(options)
     if (this.#parts?.relay?.reconfigure(options) === true) this.#republishSoon()
   }
 
