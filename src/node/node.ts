@@ -8,6 +8,7 @@ import type { ConfigLine } from '../core/torrc/config-line.ts'
 import type { TorConfig } from '../core/torrc/config.ts'
 import type { TorOptions } from '../core/torrc/option-table.ts'
 import type { NodeCommand, NodeEvent } from '../runtime/events.ts'
+import type { LogLevel } from '../runtime/index.ts'
 
 export type NodeReply = { readonly ok: true; readonly result: unknown } | { readonly ok: false; readonly error: string }
 
@@ -18,6 +19,14 @@ export interface NodeOwner {
   readonly config?: ConfigSource
   /** For GETINFO process/pid and controllers that watch it; absent in simulation. */
   readonly processId?: number
+  /** Absolute path of the data directory; absent in simulation. */
+  readonly dataDirectory?: string
+  /** Writes a file that the configuration names by its path, outside the data directory. Throws `local-io`. */
+  writeFile?(path: string, content: Uint8Array, mode: number): void
+  /** Log messages of these levels from now on, for controllers that want them. */
+  followLog?(levels: ReadonlySet<LogLevel>, listener: (level: LogLevel, message: string) => void): { close(): void }
+  /** From now on all messages are logged (SIGNAL DEBUG). */
+  logEverything?(): void
   /** A controller asked for the end of the process: SHUTDOWN waits for ShutdownWaitLength, HALT does not. Absent: the node stops itself. */
   requestExit?(how: 'SHUTDOWN' | 'HALT'): void
   /** The node cannot start or go on: a port that is taken, a key file that cannot be read. Absent: it stops by itself. */

@@ -31,6 +31,7 @@ export class NodeLog implements Log {
   #domains = false
   #granularityMs = 1000
   #wallNow: () => number = () => Date.now()
+  readonly #followers = new Set<{ readonly levels: ReadonlySet<LogLevel>; readonly listener: (level: LogLevel, message: string) => void }>()
   /** Decisions of `enabled`, which is asked for every message. */
   #decisions = new Map<string, boolean>()
 
@@ -66,7 +67,7 @@ export class NodeLog implements Log {
     const key = `${level}/${domain}`
     let answer = this.#decisions.get(key)
     if (answer === undefined) {
-      answer = this.#sinks.some((sink) => logLineTakes(sink.line, level, domain))
+      answer = this.#sinks.some((sink) => logLineTakes(sink.line, level, domain)) || [...this.#followers].some(({ levels }) => levels.has(level))
       this.#decisions.set(key, answer)
     }
     return answer
@@ -76,6 +77,20 @@ export class NodeLog implements Log {
     if (!this.enabled(level, domain)) return
     const text = `${this.#time()} [${levelName(level)}] ${this.#domains ? `{${domain.toUpperCase()}} ` : ''}${escapeControl(message)}\n`
     for (const sink of this.#sinks) if (logLineTakes(sink.line, level, domain)) writeTo(sink, text)
+    for (const { levels, listener } of this.#followers) if (levels.has(level)) listener(level, message)
+  }
+
+  /** Messages of these levels go to `listener` too. */
+  follow(levels: ReadonlySet<LogLevel>, listener: (level: LogLevel, message: string) => void): { close(): void } {
+    const follower = { levels, listener }
+    this.#followers.add(follower)
+    this.#decisions = new Map()
+    return {
+      close: () => {
+        this.#followers.delete(follower)
+        this.#decisions = new Map()
+      },
+    }
   }
 
   /** SIGUSR2: every sink takes debug messages from now on. */

@@ -77,6 +77,10 @@ class RunningProcess {
         onEvent: (event) => this.#onEvent(event),
         config: this.#config,
         processId: process.pid,
+        dataDirectory: dataDirectoryOf(config),
+        writeFile,
+        followLog: (levels, listener) => this.#log.follow(levels, listener),
+        logEverything: () => this.#log.setDebug(),
         onFatal: (error) => {
           this.#say('error', describeConfigError(error))
           this.#end(error.message, 1)
@@ -233,6 +237,18 @@ class RunningProcess {
       this.#log.write('error', 'general', `stopping: ${asRelishError(thrown).message}`)
       finish()
     }
+  }
+}
+
+/** A file that the configuration names by its path. */
+function writeFile(path: string, content: Uint8Array, mode: number): void {
+  const full = resolvePath(expandHome(path))
+  try {
+    // The mode counts when a file is made, so an old one goes first.
+    rmSync(full, { force: true })
+    writeFileSync(full, content, { mode })
+  } catch (cause) {
+    throw new RelishError('local-io', `cannot write ${full}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
   }
 }
 

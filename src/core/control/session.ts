@@ -70,6 +70,11 @@ export class ControlSession {
     if (this.#state.name === 'authenticated') this.#output.send(emitEvent(text, data))
   }
 
+  /** An event of several lines; the last one is `OK`. */
+  sendEventLines(lines: readonly string[]): void {
+    if (this.#state.name === 'authenticated') this.#output.send(emitReply(lines.map((text) => ({ code: 650, text }))))
+  }
+
   /** The answer of a command that took its time. */
   respond(reply: ControlReply): void {
     this.#busy = false
