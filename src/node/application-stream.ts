@@ -65,7 +65,8 @@ type State =
   | { readonly kind: 'new' }
   | { readonly kind: 'waiting'; readonly waiter: CircuitWaiter }
   | { readonly kind: 'connecting'; readonly circuit: ClientCircuit; readonly stream: CircuitStream }
-  | { readonly kind: 'resolving'; readonly circuit: ClientCircuit; readonly attempt: number }
+  /** A question cannot be taken back: `leave` stops waiting for its answer. */
+  | { readonly kind: 'resolving'; readonly circuit: ClientCircuit; readonly leave: () => void }
   | { readonly kind: 'open'; readonly circuit: ClientCircuit; readonly stream: CircuitStream }
   | { readonly kind: 'closed' }
 
@@ -132,6 +133,7 @@ export class ApplicationStream {
     this.#finish()
     if (state.kind === 'waiting') this.#parts.circuits.forget(state.waiter)
     if (state.kind === 'connecting' || state.kind === 'open') state.stream.destroy(EndReason.DONE)
+    if (state.kind === 'resolving') state.leave()
   }
 
   /** The application can take more after `onData` returned false. */
@@ -289,11 +291,17 @@ export class ApplicationStream {
   }
 
   #resolve(circuit: ClientCircuit): void {
-    const attempt = this.#attempts
-    this.#state = { kind: 'resolving', circuit, attempt }
-    circuit.origin.resolve(this.#host, (answers) => {
+    let left = false
+    const leave = (): void => {
+      if (left) return
+      left = true
       this.#parts.circuits.noteDetached(circuit)
-      if (this.#state.kind === 'resolving' && this.#state.attempt === attempt) this.#answered(circuit, answers)
+    }
+    this.#state = { kind: 'resolving', circuit, leave }
+    circuit.origin.resolve(this.#host, (answers) => {
+      if (left) return
+      leave()
+      this.#answered(circuit, answers)
     })
   }
 
@@ -324,8 +332,9 @@ export class ApplicationStream {
     this.#parts.runtime.log.write('info', 'app', `No answer for ${this.request.kind} on circuit ${state.circuit.origin.id}. Retrying on a new circuit.`)
     // The old stream is not current any more by the time its end is reported.
     this.#state = { kind: 'closed' }
-    if (state.kind === 'connecting') state.stream.destroy(EndReason.TIMEOUT)
     state.circuit.retired = true
+    if (state.kind === 'connecting') state.stream.destroy(EndReason.TIMEOUT)
+    else state.leave()
     this.#retry(EndReason.TIMEOUT)
   }
 
@@ -344,6 +353,7 @@ export class ApplicationStream {
     if (state.kind === 'waiting') this.#parts.circuits.forget(state.waiter)
     this.#fail(EndReason.TIMEOUT)
     if (state.kind === 'connecting') state.stream.destroy(EndReason.TIMEOUT)
+    if (state.kind === 'resolving') state.leave()
   }
 
   #fail(reason: number): void {

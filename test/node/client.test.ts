@@ -232,6 +232,20 @@ describe('lookups', () => {
     expect(app.hex).toBe('0500' + '05000001' + 'c000024d' + '0000')
   })
 
+  test('without an answer are tried elsewhere, and keep no circuit open', () => {
+    const bench = new ClientBench({ resolve: () => 'never' }).learn().run()
+    const app = bench.connect().socks5('example.com', 0, { command: SocksCommand.RESOLVE })
+    bench.run(seconds(125))
+    expect(app.status).toBe(4)
+    expect(bench.circuits.all.filter((circuit) => circuit.state === 'open' && circuit.streams.length > 0)).toHaveLength(0)
+    expect(bench.client.circuits.list().every((circuit) => circuit.streams === 0 && !circuit.retired)).toBe(true)
+    const impatient = bench.connect().socks5('example.com', 0, { command: SocksCommand.RESOLVE })
+    bench.run()
+    impatient.stream.destroy()
+    bench.run()
+    expect(bench.client.circuits.list().every((circuit) => circuit.streams === 0)).toBe(true)
+  })
+
   test('that fail say so', () => {
     const bench = new ClientBench(world).learn().run()
     for (const name of ['no.example', 'transient.example']) {
