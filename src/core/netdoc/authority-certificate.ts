@@ -28,7 +28,8 @@ export interface AuthorityCertificateUnverified {
   /** SHA-1 of the signing key. */
   readonly signingKeyDigest: Uint8Array
   readonly signingKeyFingerprint: string
-  readonly crosscert: Uint8Array
+  /** The signing key's signature over `identity`. Absent in certificates from before 2009, which are not verified. */
+  readonly crosscert?: Uint8Array
   readonly certification: Uint8Array
 }
 
@@ -44,13 +45,12 @@ export const authorityCertificateRules: Readonly<Record<string, ItemRule>> = Obj
   'dir-key-expires': { count: 'once', arguments: [2, anyNumber] },
   'dir-identity-key': { count: 'once', arguments: 'none', object: 'RSA PUBLIC KEY' },
   'dir-signing-key': { count: 'once', arguments: 'none', object: 'RSA PUBLIC KEY' },
-  'dir-key-crosscert': { count: 'once', arguments: 'none', object: 'ID SIGNATURE' },
+  // SPEC-DIFF: C tor requires it, and so does `verifyAuthorityCertificate`; archived certificates may have none, or one of the older tag.
+  'dir-key-crosscert': { count: 'optional', arguments: 'none', object: 'ID SIGNATURE', oldObject: 'SIGNATURE' },
   'dir-key-certification': { count: 'once', arguments: 'none', object: 'SIGNATURE', position: 'last' },
 })
 
 const table = documentTable('authority certificate', authorityCertificateRules)
-/** dir-spec §3.1: the crosscert's tag is SIGNATURE in certificates from before Tor 0.2.1. */
-const oldTable = documentTable('authority certificate', { ...authorityCertificateRules, 'dir-key-crosscert': { count: 'once', arguments: 'none', object: 'SIGNATURE' } })
 
 export function parseAuthorityCertificate(text: string): AuthorityCertificateUnverified {
   const all = parseAuthorityCertificates(text)
@@ -69,11 +69,7 @@ export function parseAuthorityCertificates(text: string): AuthorityCertificateUn
 
 /** The certificate that starts at the cursor and ends before one of `stops`. */
 export function parseCertificateAt(cursor: Cursor, stops: readonly string[]): AuthorityCertificateUnverified {
-  const before = { at: cursor.at, line: cursor.line }
-  const crosscert = cursor.text.indexOf('\ndir-key-crosscert\n-----BEGIN ', cursor.at)
-  const old = crosscert >= 0 && cursor.text.startsWith('SIGNATURE', crosscert + 30)
-  cursor.at = before.at
-  const section = cursor.section(old ? oldTable : table, stops, 'skip')
+  const section = cursor.section(table, stops, 'skip')
   const version = section.one('dir-key-certificate-version')
   if (version.arg(0) !== '3') throw version.error('is not 3')
   const text = cursor.text.slice(version.start, section.one('dir-key-certification').end)
@@ -84,6 +80,7 @@ export function parseCertificateAt(cursor: Cursor, stops: readonly string[]): Au
   if (!bytesEqual(parseHexBytes(declared, declared.arg(0), 20), identity)) throw declared.error('is not that of dir-identity-key')
   const signingKey = parseRsaKey(section.one('dir-signing-key'))
   const signingKeyDigest = signingKey.fingerprint()
+  const crosscert = section.maybe('dir-key-crosscert')
   const addressItem = section.maybe('dir-address')
   const address = addressItem === undefined ? undefined : parseAddressPort(addressItem.arg(0))
   if (addressItem !== undefined && address === undefined) throw addressItem.error('is no address and port')
@@ -99,7 +96,7 @@ export function parseCertificateAt(cursor: Cursor, stops: readonly string[]): Au
     signingKey,
     signingKeyDigest,
     signingKeyFingerprint: hexEncodeUpper(signingKeyDigest),
-    crosscert: section.one('dir-key-crosscert').object(),
+    ...(crosscert === undefined ? {} : { crosscert: crosscert.object() }),
     certification: section.one('dir-key-certification').object(),
   }
 }
@@ -111,6 +108,7 @@ export function parseCertificateAt(cursor: Cursor, stops: readonly string[]): Au
 export function verifyAuthorityCertificate(certificate: AuthorityCertificateUnverified): AuthorityCertificate {
   const of = `authority certificate of ${certificate.identityFingerprint}`
   checkRsaSignature(`dir-key-certification of ${of}`, certificate.identityKey, certificate.digest, certificate.certification)
+  if (certificate.crosscert === undefined) throw new RelishError('bad-document', `${of} has no dir-key-crosscert`)
   checkRsaSignature(`dir-key-crosscert of ${of}`, certificate.signingKey, certificate.identity, certificate.crosscert)
   return dangerouslyAssumeVerified(certificate)
 }
@@ -145,11 +143,12 @@ type Unsigned = AuthorityCertificateContent & Pick<AuthorityCertificateUnverifie
 function writeUnsigned(parts: Unsigned): DocumentWriter {
   const writer = new DocumentWriter(table).item('dir-key-certificate-version', [3])
   if (parts.address !== undefined) writer.item('dir-address', [formatAddressPort(parts.address)])
-  return writer
+  writer
     .item('fingerprint', [parts.identityFingerprint])
     .item('dir-key-published', formatIsoTime(parts.published))
     .item('dir-key-expires', formatIsoTime(parts.expires))
     .item('dir-identity-key', [], parts.identityKey.der)
     .item('dir-signing-key', [], parts.signingKey.der)
-    .item('dir-key-crosscert', [], parts.crosscert)
+  if (parts.crosscert !== undefined) writer.item('dir-key-crosscert', [], parts.crosscert)
+  return writer
 }

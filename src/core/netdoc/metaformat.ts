@@ -20,6 +20,8 @@ export interface ItemRule {
   readonly arguments: 'none' | 'line' | readonly [fewest: number, most: number]
   /** Tag of the object that must follow, or may follow where `objectOptional`. */
   readonly object?: string
+  /** A tag it had once, taken too and never written. */
+  readonly oldObject?: string
   readonly objectOptional?: boolean
   /** Where in the document the item must be. */
   readonly position?: 'first' | 'second' | 'last' | 'before-last'
@@ -308,7 +310,7 @@ function checkItem(rule: NumberedRule, item: Item, number: number, first: (Item 
   }
   if (rule.object === undefined) {
     if (item.objectTag !== undefined) throw item.error('has an object where none is allowed')
-  } else if (item.objectTag !== rule.object && (item.objectTag !== undefined || rule.objectOptional !== true)) {
+  } else if (item.objectTag !== rule.object && (item.objectTag === undefined || item.objectTag !== rule.oldObject) && (item.objectTag !== undefined || rule.objectOptional !== true)) {
     throw item.error(`wants an object "${rule.object}"`)
   }
   if ((rule.position === 'first' && number !== 1) || (rule.position === 'second' && number !== 2)) throw item.error('is not where it must be')
