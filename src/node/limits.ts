@@ -7,6 +7,9 @@ import { minutes, seconds } from '../core/base/time.ts'
 /** Connections of a node to other nodes. Further ones are closed as they come in. */
 export const CHANNELS_MAX = 8_000
 
+/** Circuits on one channel. Further ones are refused with RESOURCELIMIT. */
+export const CIRCUITS_PER_CHANNEL_MAX = 32_768
+
 /** Relay cells a circuit may have waiting for a busy link. At it the circuit is closed with RESOURCELIMIT (C tor's `circ_max_cell_queue_size`). */
 export const CIRCUIT_QUEUE_CELLS_MAX = 50_000
 

@@ -20,7 +20,7 @@ import type { ChannelInspection } from '../runtime/events.ts'
 import type { Runtime, SecureByteStream, Timer } from '../runtime/index.ts'
 import type { Channel, ChannelClosed, ChannelPeer, CircuitEndpoint } from './channel.ts'
 import { CircuitQueues } from './circuit-queues.ts'
-import { CHANNEL_IDLE_MIN, LINK_BUFFER_BYTES_MAX } from './limits.ts'
+import { CHANNEL_IDLE_MIN, CIRCUITS_PER_CHANNEL_MAX, LINK_BUFFER_BYTES_MAX } from './limits.ts'
 
 /** What a channel tells the manager. */
 export interface ChannelOwner {
@@ -105,6 +105,7 @@ export class LinkChannel implements Channel {
   }
 
   allocateCircuitId(): number | undefined {
+    if (this.#circuits.size >= CIRCUITS_PER_CHANNEL_MAX) return undefined
     return chooseCircuitId(this.#rng, this.#initiator, (id) => this.#circuits.has(id))
   }
 
@@ -255,8 +256,9 @@ export class LinkChannel implements Channel {
       case ChannelCommand.CREATE2:
         // An id that is taken makes the cell nobody's; C tor drops it, too.
         if (endpoint !== undefined) return
-        if (isPeersCircuitId(cell.circuitId, this.#initiator)) this.#owner.handleCreate(this, cell)
-        else this.#sendDestroy(cell.circuitId, DestroyReason.PROTOCOL)
+        if (!isPeersCircuitId(cell.circuitId, this.#initiator)) this.#sendDestroy(cell.circuitId, DestroyReason.PROTOCOL)
+        else if (this.#circuits.size >= CIRCUITS_PER_CHANNEL_MAX) this.#sendDestroy(cell.circuitId, DestroyReason.RESOURCELIMIT)
+        else this.#owner.handleCreate(this, cell)
         return
       case ChannelCommand.DESTROY:
         // tor-spec §5.4: after DESTROY everything for the circuit is ignored.

@@ -12,7 +12,7 @@ import { defaultLinkPadding, type LinkPaddingRange } from '../../src/core/proto/
 import { CELL_BODY_BYTES } from '../../src/core/cell/limits.ts'
 import { ChannelManager } from '../../src/node/channel-manager.ts'
 import type { Channel, ChannelClosed, ChannelTarget, CircuitEndpoint } from '../../src/node/channel.ts'
-import { CHANNEL_IDLE_MIN, CIRCUIT_QUEUE_CELLS_MAX } from '../../src/node/limits.ts'
+import { CHANNEL_IDLE_MIN, CIRCUIT_QUEUE_CELLS_MAX, CIRCUITS_PER_CHANNEL_MAX, LINK_BUFFER_BYTES_MAX } from '../../src/node/limits.ts'
 import type { Runtime } from '../../src/runtime/index.ts'
 import type { LinkModel } from '../../src/sim/link-model.ts'
 import type { SimMachine } from '../../src/sim/sim-machine.ts'
@@ -307,6 +307,45 @@ describe('a busy link', () => {
     world.until('both ends to know', () => near.cells.length > 0 && far.cells.length > 0)
     expect([near, far].map((end) => decodeDestroy(must(end.cells[0], 'it is there').body).reason)).toEqual([DestroyReason.RESOURCELIMIT, DestroyReason.RESOURCELIMIT])
     expect(channel.isOpen).toBe(true)
+  })
+})
+
+describe('limits', () => {
+  test('a channel holds so many circuits and no more', () => {
+    const world = new World()
+    const [alice, bob] = [world.relay('alice'), world.relay('bob')]
+    const { channel, farChannel, near } = circuit(world, alice, bob)
+    for (let id = 1; farChannel.circuitCount < CIRCUITS_PER_CHANNEL_MAX; id++) farChannel.attach(id, near)
+    expect(farChannel.allocateCircuitId()).toBeUndefined()
+    const late = new Endpoint()
+    const id = must(channel.allocateCircuitId(), 'this end has room')
+    channel.attach(id, late)
+    channel.sendCell(createFast(id))
+    world.until('the refusal', () => late.cells.length > 0)
+    expect(decodeDestroy(must(late.cells[0], 'it is there').body).reason).toBe(DestroyReason.RESOURCELIMIT)
+  })
+
+  test('a peer that does not read what it makes us send is hung up on', () => {
+    const world = new World(() => ({ latencyMs: 5, jitterMs: 0, bytesPerSecond: 1_000_000, dialLoss: 0 }))
+    const [alice, bob] = [world.relay('alice'), world.relay('bob')]
+    const { id, channel, near } = circuit(world, alice, bob)
+    let sent = 0
+    while (channel.isOpen) {
+      channel.sendCell(createFast(id))
+      sent += 514
+    }
+    expect(sent).toBeGreaterThan(LINK_BUFFER_BYTES_MAX)
+    expect(near.closed?.reason).toBe('limit')
+  })
+
+  test('who closes everything as a link opens does not hurt those who waited with it', () => {
+    const world = new World()
+    const [alice, bob] = [world.relay('alice'), world.relay('bob')]
+    const outcomes: string[] = []
+    alice.channels.get(targetOf(bob), { onOpen: () => alice.channels.closeAll(), onFailed: () => outcomes.push('first failed') })
+    alice.channels.get(targetOf(bob), { onOpen: () => outcomes.push('second open'), onFailed: () => outcomes.push('second failed') })
+    world.until('both to be answered', () => outcomes.length > 0)
+    expect(outcomes).toEqual(['second failed'])
   })
 })
 
