@@ -15,3 +15,9 @@ export function packageRoot(): string {
     folder = parent
   }
 }
+
+/** The folder of the bundled programs: the one this code runs from, or `dist` when it runs from `src`. */
+export function programFolder(): string {
+  const folder = dirname(fileURLToPath(import.meta.url))
+  return existsSync(join(folder, 'relish-tor.js')) ? folder : join(packageRoot(), 'dist')
+}

@@ -10,7 +10,7 @@
  */
 
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { RelishError } from '../core/base/errors.ts'
@@ -90,6 +90,16 @@ export class RunDirectory {
 
   writeRecord(record: RunRecord): void {
     writeFileSync(join(this.path, 'run.json'), JSON.stringify(record, undefined, 2) + '\n')
+  }
+
+  /** Removes directory documents that nodes have kept: they say where relays were, not where they are now. Keys and guards stay. */
+  forgetDocuments(): void {
+    const nodes = join(this.path, 'nodes')
+    for (const node of existsSync(nodes) ? readdirSync(nodes) : []) {
+      for (const file of readdirSync(join(nodes, node))) {
+        if (/^(cached|unverified)-/.test(file) && file !== 'cached-certs') rmSync(join(nodes, node, file), { recursive: true, force: true })
+      }
+    }
   }
 
   /** Forgets nodes' files: keys, state, logs. */

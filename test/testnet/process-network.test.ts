@@ -1,8 +1,9 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test } from 'vitest'
+import { claimAddressBlock } from '../../src/testnet/addresses.ts'
 import { prepareProcessNetwork, type ProcessNetwork } from '../../src/testnet/backend/process.ts'
 import { BootstrapError, formatBootstrapError, startUntilReady } from '../../src/testnet/bootstrap.ts'
 import { makeCheckClient } from '../../src/testnet/checks/client.ts'
@@ -155,4 +156,22 @@ describe('run directories', () => {
     expect(existsSync(join(path, 'nodes/auth/keys/authority_certificate'))).toBe(true)
     expect(readFileSync(join(path, 'nodes/auth/keys/authority_signing_key'), 'utf8')).toContain('BEGIN RSA PRIVATE KEY')
   })
+})
+
+test('documents that say where relays were are forgotten when they are somewhere else, and kept when they are not', async () => {
+  const path = folder()
+  const first = await prepare(small, path)
+  await first.close()
+  const kept = join(path, 'nodes/client/cached-microdesc-consensus')
+  const keys = join(path, 'nodes/client/state')
+  writeFileSync(kept, 'old')
+  writeFileSync(keys, 'guards')
+  await (await prepare(small, path)).close()
+  expect(existsSync(kept)).toBe(true)
+
+  const block = await claimAddressBlock(new RunDirectory(path).readRecord()?.addressBytes)
+  await (await prepare(small, path)).close()
+  await block.release()
+  expect(existsSync(kept)).toBe(process.platform !== 'linux')
+  expect(existsSync(keys)).toBe(true)
 })

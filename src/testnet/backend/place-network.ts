@@ -55,6 +55,10 @@ export const portsOf = (placed: NodePlacement): PortRecord => ({
   controlPort: placed.controlPort,
 })
 
+/** Whether a node is where it was at the last start. */
+export const samePorts = (now: PortRecord, before: PortRecord | undefined): boolean =>
+  before !== undefined && (['orPort', 'orPort6', 'dirPort'] as const).every((name) => now[name] === before[name])
+
 /** Binds a placed node's ports again, before a restart. */
 export async function reserveAgain(placed: NodePlacement): Promise<ReservedPort[]> {
   const wanted: [string, number | undefined][] = [

@@ -13,7 +13,7 @@ import type { Network as RuntimeNetwork } from '../../runtime/index.ts'
 import { claimAddressBlock, hasIpv6Loopback, type AddressBlock, type ReservedPort } from '../addresses.ts'
 import { startNameServer, type RunningNameServer } from '../name-server.ts'
 import type { ResolvedNetwork, ResolvedNode } from '../network-types.ts'
-import { packageRoot } from '../package-root.ts'
+import { programFolder } from '../package-root.ts'
 import type { NetworkPlacement, NodePlacement } from '../placement.ts'
 import { prepareKeys, type PreparedKeys } from '../prepare-keys.ts'
 import { renderNodeTorrc, type TorrcInputs } from '../render-torrc.ts'
@@ -22,7 +22,7 @@ import type { ExtraNode, NodeEventRecord, NodeStatus, RunningNetwork, WorldClock
 import { EventHub } from './event-hub.ts'
 import { NodeProcess } from './node-process.ts'
 import { NodeWatch } from './node-watch.ts'
-import { checkMachine, placeNode, portsOf, reserveAgain } from './place-network.ts'
+import { checkMachine, placeNode, portsOf, reserveAgain, samePorts } from './place-network.ts'
 
 export interface ProcessNetworkOptions {
   readonly network: ResolvedNetwork
@@ -57,6 +57,7 @@ export async function prepareProcessNetwork(options: ProcessNetworkOptions): Pro
     const block = await claimAddressBlock(record?.addressBytes)
     const same = block.bytes === record?.addressBytes
     const placed = await Promise.all(network.nodes.map((node) => placeNode(node, network, block, directory, (same ? record?.ports[node.name] : undefined) ?? {})))
+    if (record !== undefined && placed.some((one) => !samePorts(portsOf(one.placement), same ? record.ports[one.placement.node.name] : undefined))) directory.forgetDocuments()
     const nameServer = await startNameServer(block.observerHost)
     const placement: NetworkPlacement = {
       network,
@@ -300,7 +301,7 @@ export class ProcessNetwork implements RunningNetwork {
 }
 
 function defaultNodeProgram(): readonly [string, ...string[]] {
-  const program = join(packageRoot(), 'dist', 'relish-tor.js')
+  const program = join(programFolder(), 'relish-tor.js')
   if (!existsSync(program)) throw new RelishError('local-io', `${program} is missing`, { hint: 'run `npm run build`' })
   return [process.execPath, program]
 }
