@@ -10,6 +10,7 @@ import { ChannelCommand } from '../../cell/commands.ts'
 import { FrameWriter } from '../../cell/frame-writer.ts'
 import { decodeNetinfo, decodeVersions, encodeNetinfo, encodeVersions } from '../../cell/link-messages.ts'
 import { RunningDigest } from '../../crypto/hashes.ts'
+import { canonicalIp } from '../../ident/address.ts'
 import type { ChannelNow, ChannelOpen, ChannelOptions, ChannelOutput, PeerIdentities } from './channel-types.ts'
 import { CLOCK_SKEW_HANDSHAKE_MAX } from './limits.ts'
 
@@ -86,9 +87,11 @@ export class HandshakeLink {
   }
 
   sendNetinfo(now: ChannelNow): void {
-    const { peerAddress, myAddresses, sendTimestamp } = this.options
+    const { myAddresses, sendTimestamp } = this.options
     const timestampSec = sendTimestamp ? Math.min(Math.max(wallToSec(now.wall), 0), 0xffff_ffff) : 0
-    this.send(fixedCell(0, ChannelCommand.NETINFO, encodeNetinfo({ timestampSec, otherAddress: peerAddress, myAddresses })))
+    // A connection that broke early may have no address any more.
+    const otherAddress = canonicalIp(this.options.peerAddress)
+    this.send(fixedCell(0, ChannelCommand.NETINFO, encodeNetinfo({ timestampSec, otherAddress, myAddresses })))
   }
 
   /** The channel that the peer's NETINFO opens. */

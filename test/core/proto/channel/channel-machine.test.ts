@@ -153,6 +153,11 @@ describe('a client and a relay', () => {
   })
 })
 
+test('a peer whose address is gone hears of none', () => {
+  const pair = new Pair(initiatorOptions(), responderOptions({ peerAddress: '' })).run()
+  expect(pair.opened('initiator')?.apparentAddress).toBeUndefined()
+})
+
 describe('two relays', () => {
   test('the initiator proves who it is', () => {
     const pair = new Pair(initiatorOptions({ credentials: alice.credentials })).run()
