@@ -7,11 +7,13 @@ const programs = ['relish', 'relish-tor', 'relish-gencert']
   .map((name) => ({ in: `src/cli/${name}.ts`, out: name }))
   .filter((entry) => existsSync(entry.in))
 
-await rm('dist', { recursive: true, force: true })
+// Another folder than dist, for builds beside one that is in use.
+const outdir = process.argv[2] ?? 'dist'
+await rm(outdir, { recursive: true, force: true })
 if (programs.length > 0) {
   await build({
     entryPoints: programs,
-    outdir: 'dist',
+    outdir,
     bundle: true,
     splitting: true,
     format: 'esm',
