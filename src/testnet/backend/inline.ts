@@ -94,6 +94,7 @@ export async function prepareInlineNetwork(options: InlineNetworkOptions): Promi
           log: nodeLog(placed.node.name, options.logSink),
           onBug,
           clockOffset: seconds(torOptions.TestingClockOffset),
+          ...(block.distinct ? { resolverHosts: { ipv4: placed.host } } : {}),
           ...(torOptions.ServerDNSResolvConfFile === undefined ? {} : { resolvConfFile: torOptions.ServerDNSResolvConfFile }),
         })
         return { runtime, end: () => runtime.close() }
