@@ -6,6 +6,7 @@ import { sha1 } from '../../src/core/crypto/hashes.ts'
 import { NetDir, type NetDirSource } from '../../src/core/netdir/net-dir.ts'
 import { normalizeFamilyMember } from '../../src/core/netdir/family.ts'
 import type { ExitPolicyView, RelayDescriptor, RelayStatus } from '../../src/core/netdir/relay.ts'
+import { subnetKeys } from '../../src/core/netdir/subnet.ts'
 import { ProtocolList } from '../../src/core/netdoc/protocol-list.ts'
 
 export interface MadeUpRelay {
@@ -55,11 +56,13 @@ export function madeUpNetwork(
         exitPolicy: policy(relay.exitsTo),
       })
     }
+    const addresses = relay.addresses ?? [{ host: `10.${i}.0.1`, port: 9001 }]
     return {
       nickname: relay.nickname,
       fingerprint,
       rsaIdentity: madeUpIdentity(relay.nickname),
-      addresses: relay.addresses ?? [{ host: `10.${i}.0.1`, port: 9001 }],
+      addresses,
+      subnets: subnetKeys(addresses),
       dirPort: 0,
       flags: new Set(relay.flags ?? (relay.exitsTo === undefined ? goodFlags : exitFlags)),
       bandwidthKilobytes: 'bandwidth' in relay ? relay.bandwidth : 1000,

@@ -7,7 +7,6 @@
 import type { NetworkParameters } from './parameters.ts'
 import type { RelaySet } from './relay-set.ts'
 import type { Relay } from './relay.ts'
-import { subnetKeys } from './subnet.ts'
 
 export interface FamilyRules {
   /** `EnforceDistinctSubnets`. */
@@ -38,11 +37,8 @@ function shareFamilyId(a: Relay, b: Relay): boolean {
 /** Whether the two may not stand in one path. True for a relay and itself. */
 export function inSameFamily(a: Relay, b: Relay, rules: FamilyRules, parameters: NetworkParameters): boolean {
   if (a.fingerprint === b.fingerprint) return true
-  if (rules.enforceDistinctSubnets) {
-    const keys = subnetKeys(b.addresses)
-    if (subnetKeys(a.addresses).some((key) => keys.includes(key))) return true
-  }
-  if (parameters.get('use-family-lists') === 1 && declares(a, b) && declares(b, a)) return true
-  if (parameters.get('use-family-ids') === 1 && shareFamilyId(a, b)) return true
+  if (rules.enforceDistinctSubnets && a.subnets.some((key) => b.subnets.includes(key))) return true
+  if (declares(a, b) && declares(b, a) && parameters.get('use-family-lists') === 1) return true
+  if (shareFamilyId(a, b) && parameters.get('use-family-ids') === 1) return true
   return rules.nodeFamilies.some((set) => set.contains(a) && set.contains(b))
 }

@@ -10,6 +10,7 @@ import { fullPolicyView, summaryPolicyView } from './exit-policy-view.ts'
 import { normalizeFamilyMember } from './family.ts'
 import type { NetDirSource } from './net-dir.ts'
 import type { RelayDescriptor, RelayStatus } from './relay.ts'
+import { subnetKeys } from './subnet.ts'
 
 /** Made once for a consensus; `NetDir.build` is then called with it each time more descriptors are held. */
 export function netDirSource(consensus: Consensus): NetDirSource {
@@ -26,11 +27,13 @@ export function netDirSource(consensus: Consensus): NetDirSource {
 }
 
 function relayStatus(status: RouterStatus): RelayStatus {
+  const addresses = [{ host: status.address, port: status.orPort }, ...status.orAddresses]
   return {
     nickname: status.nickname,
     fingerprint: status.fingerprint,
     rsaIdentity: status.rsaIdentity,
-    addresses: [{ host: status.address, port: status.orPort }, ...status.orAddresses],
+    addresses,
+    subnets: subnetKeys(addresses),
     dirPort: status.dirPort,
     flags: status.flags,
     bandwidthKilobytes: status.bandwidth,

@@ -41,11 +41,14 @@ export class NetDir {
   readonly sharedRandom: NetDirSource['sharedRandom']
   /** All relays of the consensus, in its order, with or without a descriptor. */
   readonly relays: readonly Relay[]
-  readonly #byFingerprint: ReadonlyMap<string, Relay>
-  readonly #byEd25519: ReadonlyMap<string, Relay>
+  readonly #statuses: readonly RelayStatus[]
+  /** Where in `relays` a fingerprint stands: the same for all views of one consensus. */
+  readonly #places: ReadonlyMap<string, number>
+  // Made when first asked for.
+  #byEd25519: ReadonlyMap<string, Relay> | undefined
   #orAddresses: ReadonlySet<string> | undefined
 
-  private constructor(source: NetDirSource, relays: readonly Relay[]) {
+  private constructor(source: NetDirSource, relays: readonly Relay[], places: ReadonlyMap<string, number>) {
     this.flavour = source.flavour
     this.validAfter = source.validAfter
     this.freshUntil = source.freshUntil
@@ -54,37 +57,34 @@ export class NetDir {
     this.weights = new BandwidthWeights(source.bandwidthWeights, this.parameters)
     this.sharedRandom = source.sharedRandom
     this.relays = relays
-    this.#byFingerprint = new Map(relays.map((relay) => [relay.fingerprint, relay]))
-    const byEd25519 = new Map<string, Relay>()
-    for (const relay of relays) {
-      const identity = relay.descriptor?.ed25519Identity
-      if (identity !== undefined) byEd25519.set(hexEncode(identity), relay)
-    }
-    this.#byEd25519 = byEd25519
+    this.#statuses = source.relays
+    this.#places = places
   }
 
-  /** `descriptorOf` answers for each listed relay with its descriptor, if held. `previous` lends relays that are the same. */
+  /** `descriptorOf` answers for each listed relay with its descriptor, if held. `previous` lends what is the same. */
   static build(source: NetDirSource, descriptorOf: (relay: RelayStatus) => RelayDescriptor | undefined, previous?: NetDir): NetDir {
-    const relays = source.relays.map((status): Relay => {
+    const before = previous !== undefined && previous.#statuses === source.relays ? previous : undefined
+    const relays = source.relays.map((status, i): Relay => {
       const descriptor = descriptorOf(status)
-      const known = previous?.byFingerprint(status.fingerprint)
-      // The status object is part of the parsed document, so that its identity says whether it is the same consensus.
-      if (known !== undefined && known.descriptor === descriptor && known.addresses === status.addresses && known.flags === status.flags) return known
-      return { ...status, descriptor }
+      const known = before?.relays[i]
+      return known !== undefined && known.descriptor === descriptor ? known : withDescriptor(status, descriptor)
     })
-    return new NetDir(source, relays)
+    const places = before === undefined ? new Map(source.relays.map((status, i) => [status.fingerprint, i])) : before.#places
+    return new NetDir(source, relays, places)
   }
 
   /** `fingerprint`: 40 upper-case hex digits. */
   byFingerprint(fingerprint: string): Relay | undefined {
-    return this.#byFingerprint.get(fingerprint)
+    const place = this.#places.get(fingerprint)
+    return place === undefined ? undefined : this.relays[place]
   }
 
   byRsaIdentity(identity: Uint8Array): Relay | undefined {
-    return this.#byFingerprint.get(hexEncodeUpper(identity))
+    return this.byFingerprint(hexEncodeUpper(identity))
   }
 
   byEd25519Identity(identity: Uint8Array): Relay | undefined {
+    this.#byEd25519 ??= new Map(this.relays.flatMap((relay) => (relay.descriptor?.ed25519Identity === undefined ? [] : [[hexEncode(relay.descriptor.ed25519Identity), relay]])))
     return this.#byEd25519.get(hexEncode(identity))
   }
 
@@ -115,4 +115,10 @@ export class NetDir {
   isReasonablyLive(now: WallMs): boolean {
     return now >= this.validAfter - reasonablyLive && now <= later(this.validUntil, reasonablyLive)
   }
+}
+
+/** Field by field: for thousands of relays a spread costs ten times as much. */
+function withDescriptor(status: RelayStatus, descriptor: RelayDescriptor | undefined): Relay {
+  const { nickname, fingerprint, rsaIdentity, addresses, subnets, dirPort, flags, bandwidthKilobytes, guardFractionPercent, protocols, descriptorDigest } = status
+  return { nickname, fingerprint, rsaIdentity, addresses, subnets, dirPort, flags, bandwidthKilobytes, guardFractionPercent, protocols, descriptorDigest, descriptor }
 }

@@ -42,6 +42,8 @@ export interface RelayStatus {
   readonly rsaIdentity: Uint8Array
   /** OR addresses: that of the `r` line first, then those of `a` lines. */
   readonly addresses: readonly AddressPort[]
+  /** What `subnetKeys` makes of the addresses: relays with one in common are neighbours. */
+  readonly subnets: readonly string[]
   /** 0 when it has none. */
   readonly dirPort: number
   readonly flags: ReadonlySet<string>

@@ -58,7 +58,10 @@ export class BandwidthWeights {
 
   /** A non-negative number in proportion to which the relay is chosen for the position. */
   of(relay: RelayStatus, position: Position): number {
-    const weights = this.#positions.get(position) ?? neutral
+    return this.#weigh(relay, this.#positions.get(position) ?? neutral, position)
+  }
+
+  #weigh(relay: RelayStatus, weights: PositionWeights, position: Position): number {
     const kilobytes = relay.bandwidthKilobytes
     const bandwidth = kilobytes === undefined ? bandwidthWhenUnknown : Math.min(kilobytes * 1000, bandwidthMax)
     const isGuard = relay.flags.has('Guard')
