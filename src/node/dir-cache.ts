@@ -5,7 +5,7 @@
  * Only verified documents come in. Nothing here fetches (dir-client.ts) or answers requests (dir-server.ts).
  */
 
-import { hexEncodeUpper } from '../core/base/encoding.ts'
+import { bytesEqual, hexEncodeUpper } from '../core/base/encoding.ts'
 import type { AuthorityCertificate } from '../core/netdoc/authority-certificate.ts'
 import type { CertificateLookup, Consensus, ConsensusFlavour } from '../core/netdoc/consensus.ts'
 import type { ExtraInfo } from '../core/netdoc/extra-info.ts'
@@ -58,10 +58,19 @@ export class DirCache {
     return this.#consensuses.get(flavour)
   }
 
-  /** Keeps a consensus unless a newer one of its flavour is held. True when it was new. */
+  /**
+   * Keeps a consensus unless a newer one of its flavour is held. True when it was new. The held one with more signatures
+   * (authorities go on collecting them) takes its place without anybody being told.
+   */
   setConsensus(consensus: Consensus): boolean {
     const held = this.#consensuses.get(consensus.flavour)
-    if (held !== undefined && held.validAfter >= consensus.validAfter) return false
+    if (held !== undefined && held.validAfter >= consensus.validAfter) {
+      if (bytesEqual(held.sha256, consensus.sha256) && consensus.signatures.length > held.signatures.length) {
+        this.#consensuses.set(consensus.flavour, consensus)
+        this.#files.writeConsensus(consensus)
+      }
+      return false
+    }
     this.#consensuses.set(consensus.flavour, consensus)
     this.#files.writeConsensus(consensus)
     this.#markListed(consensus)

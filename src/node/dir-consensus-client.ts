@@ -250,6 +250,8 @@ export class ConsensusClient {
         const added = response.status === 200 && this.#cache.addCertificates(this.#goodCertificates(response, source))
         if (added) this.#certificateSchedule.succeeded()
         else remember(this.#certificateAvoid, source.target.fingerprint)
+        // What was added may have set off the next request.
+        if (this.#certificateRequest !== undefined) return
         if (!added || this.#missingCertificates().length > 0) this.#certificatesFailed()
       },
       onFailed: (error) => {

@@ -69,7 +69,7 @@ export class DirServer {
       return this.#plain(304, reasonFor(304), from)
     }
     const coding = chooseCoding(headerOf(request, 'accept-encoding'), (request.target.split('?')[0] ?? '').endsWith('.z'))
-    const key = resource.kind === 'consensus' ? `${resource.flavour} ${answer.modified ?? 0} ${coding}` : undefined
+    const key = resource.kind === 'consensus' ? `${resource.flavour} ${answer.modified ?? 0} ${answer.texts[0]?.length ?? 0} ${coding}` : undefined
     const body = this.#encoded(answer.texts, coding, key)
     const now = this.#runtime.wallNow()
     return {

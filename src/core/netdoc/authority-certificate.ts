@@ -8,7 +8,7 @@ import type { RsaPrivateKey, RsaPublicKey } from '../crypto/rsa.ts'
 import { formatAddressPort, parseAddressPort } from '../ident/address.ts'
 import { parseHexBytes, parseRsaKey, parseTime } from './fields.ts'
 import { maxAuthorityCertificateLength } from './limits.ts'
-import { anyNumber, Cursor, documentTable, DocumentWriter, type ItemRule } from './metaformat.ts'
+import { anyNumber, Cursor, documentTable, DocumentWriter } from './metaformat.ts'
 import { checkRsaSignature, mustSignedPart } from './signed.ts'
 import { dangerouslyAssumeVerified, type Verified } from './trust.ts'
 
@@ -36,8 +36,7 @@ export interface AuthorityCertificateUnverified {
 /** Both signatures hold. Whether it is an authority one trusts is for the holder of the list of authorities. */
 export type AuthorityCertificate = Verified<AuthorityCertificateUnverified, 'AuthorityCertificate'>
 
-/** Items of a certificate, which votes carry too. */
-export const authorityCertificateRules: Readonly<Record<string, ItemRule>> = Object.freeze({
+const table = documentTable('authority certificate', {
   'dir-key-certificate-version': { count: 'once', arguments: [1, anyNumber], position: 'first' },
   'dir-address': { count: 'optional', arguments: [1, anyNumber] },
   fingerprint: { count: 'once', arguments: [1, anyNumber] },
@@ -49,8 +48,6 @@ export const authorityCertificateRules: Readonly<Record<string, ItemRule>> = Obj
   'dir-key-crosscert': { count: 'optional', arguments: 'none', object: 'ID SIGNATURE', oldObject: 'SIGNATURE' },
   'dir-key-certification': { count: 'once', arguments: 'none', object: 'SIGNATURE', position: 'last' },
 })
-
-const table = documentTable('authority certificate', authorityCertificateRules)
 
 export function parseAuthorityCertificate(text: string): AuthorityCertificateUnverified {
   const all = parseAuthorityCertificates(text)

@@ -4,7 +4,8 @@
  */
 
 import { parseIp } from '../ident/address.ts'
-import { ExitPolicy, samePrefix, type PolicyRule } from './exit-policy.ts'
+import { ExitPolicy } from './exit-policy.ts'
+import { samePrefix, type PolicyRule } from './policy-rule.ts'
 
 export interface ExitPolicyOptions {
   /** Values of `ExitPolicy` lines, in order. */
@@ -42,7 +43,7 @@ function rejectAddresses(addresses: readonly string[]): PolicyRule[] {
 }
 
 /** The same policy in fewer rules, as C tor's `exit_policy_remove_redundancies` finds them, in its three steps. */
-export function withoutRedundancies(rules: readonly PolicyRule[]): PolicyRule[] {
+function withoutRedundancies(rules: readonly PolicyRule[]): PolicyRule[] {
   // What comes after a catch-all of its family is never reached.
   const closed = { 4: false, 6: false }
   let kept = rules.filter((rule) => {

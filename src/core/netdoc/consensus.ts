@@ -5,7 +5,7 @@
 
 import { hexEncodeUpper, latin1Encode } from '../base/encoding.ts'
 import { RelishError } from '../base/errors.ts'
-import { seconds, type WallMs } from '../base/time.ts'
+import type { WallMs } from '../base/time.ts'
 import { sha1, sha256 } from '../crypto/hashes.ts'
 import type { RsaPrivateKey } from '../crypto/rsa.ts'
 import type { AuthorityCertificate } from './authority-certificate.ts'
@@ -204,9 +204,6 @@ export function verifyConsensus(consensus: ConsensusUnverified, trusted: Readonl
   }
   throw new RelishError('bad-signature', words)
 }
-
-/** How long after its valid-until C tor still uses a consensus for paths: `REASONABLY_LIVE_TIME`. */
-export const reasonablyLive = seconds(24 * 60 * 60)
 
 /** The text of a consensus up to its signatures, in the order of lines of C tor's `networkstatus_compute_consensus`. */
 export function emitUnsignedConsensus(content: ConsensusContent): string {

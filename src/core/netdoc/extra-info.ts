@@ -56,7 +56,7 @@ const statisticsAny =
   'hidserv-v3-stats-end hidserv-rend-v3-relayed-cells hidserv-dir-v3-onions-seen conn-bi-direct ipv6-conn-bi-direct padding-counts overload-ratelimits ' +
   'overload-fd-exhausted transport transport-info'
 
-export const extraInfoTable = documentTable('extra-info document', {
+const extraInfoTable = documentTable('extra-info document', {
   'extra-info': { count: 'once', arguments: [2, anyNumber], position: 'first' },
   'identity-ed25519': { count: 'optional', arguments: 'none', object: 'ED25519 CERT', position: 'second' },
   published: { count: 'once', arguments: [2, anyNumber] },

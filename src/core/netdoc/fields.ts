@@ -51,7 +51,7 @@ export function parseBase64Bytes(item: Item, text: string, length: number): Uint
   return bytes
 }
 
-/** dir-spec §2.1.1: 1 to 19 letters and digits. */
+/** dir-spec §2.1.1: 1 to 19 letters and digits. Character by character, as all here that every entry of a consensus goes through. */
 export function parseNickname(item: Item, text: string): string {
   if (!isNickname(text)) throw item.error(`"${text.slice(0, 40)}" is no nickname`)
   return text

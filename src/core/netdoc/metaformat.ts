@@ -102,7 +102,7 @@ export class Item {
   }
 }
 
-export function documentError(document: string, line: number, keyword: string | undefined, what: string): RelishError {
+function documentError(document: string, line: number, keyword: string | undefined, what: string): RelishError {
   const where = keyword === undefined ? '' : ` "${keyword}"`
   return new RelishError('bad-document', `${document}, line ${line}${where}: ${what}`, {
     position: keyword === undefined ? { line } : { line, keyword },

@@ -44,7 +44,7 @@ export interface Microdescriptor extends MicrodescriptorContent {
 }
 
 /** SPEC-DIFF: C tor 0.4.9 requires ntor-onion-key; here it is optional for the sake of archived documents. */
-export const microdescriptorTable = documentTable('microdescriptor', {
+const microdescriptorTable = documentTable('microdescriptor', {
   'onion-key': { count: 'once', arguments: 'none', object: 'RSA PUBLIC KEY', objectOptional: true, position: 'first' },
   'ntor-onion-key': { count: 'optional', arguments: [1, anyNumber] },
   a: { count: 'any', arguments: [1, anyNumber] },
@@ -191,7 +191,7 @@ export function makeMicrodescriptor(descriptor: ServerDescriptor, consensusMetho
 }
 
 /** dir-spec §3.3, family: fingerprints in upper case without nicknames, nicknames in lower case, the relay itself added, sorted, without repeats. */
-export function canonicalFamily(members: readonly string[], self: Uint8Array): string[] {
+function canonicalFamily(members: readonly string[], self: Uint8Array): string[] {
   const canonical = members.map((member) => {
     if (/^[A-Za-z0-9]{1,19}$/.test(member)) return member.toLowerCase()
     const digits = /^\$?([0-9A-Fa-f]{40})(?:[=~][A-Za-z0-9]{1,19})?$/.exec(member)?.[1]

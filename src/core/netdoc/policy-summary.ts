@@ -5,7 +5,7 @@
  */
 
 import { assert } from '../base/assert.ts'
-import { isPrivateNetwork, type PolicyRule } from './exit-policy.ts'
+import { isPrivateNetwork, type PolicyRule } from './policy-rule.ts'
 import { formatPortRange, PortPolicy, type PortRange } from './port-policy.ts'
 
 /** C tor's `MAX_EXITPOLICY_SUMMARY_LEN`. */

@@ -90,7 +90,7 @@ export type ServerDescriptor = Verified<ServerDescriptorUnverified, 'ServerDescr
 }
 
 /** Prefix of what the Ed25519 signatures of descriptors and extra-info documents cover (dir-spec §2.1.1). */
-export const descriptorSignaturePrefix: string = 'Tor router descriptor signature v1'
+const descriptorSignaturePrefix = 'Tor router descriptor signature v1'
 
 /**
  * SPEC-DIFF: C tor 0.4.9 requires proto, identity-ed25519, master-key-ed25519, the ntor key and its cross-certificate;
@@ -287,7 +287,7 @@ function parseFamily(item: Item | undefined): readonly string[] {
 }
 
 /** A nickname, or forty hexadecimal digits with an optional `$` before and `=` or `~` and a nickname after. */
-export function isFamilyMember(text: string): boolean {
+function isFamilyMember(text: string): boolean {
   return /^(?:[A-Za-z0-9]{1,19}|\$?[0-9A-Fa-f]{40}(?:[=~][A-Za-z0-9]{1,19})?)$/.test(text)
 }
 

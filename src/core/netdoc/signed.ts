@@ -2,8 +2,7 @@
 
 import { latin1Encode } from '../base/encoding.ts'
 import { RelishError } from '../base/errors.ts'
-import type { RsaPrivateKey, RsaPublicKey } from '../crypto/rsa.ts'
-import { formatObject } from './metaformat.ts'
+import type { RsaPublicKey } from '../crypto/rsa.ts'
 
 /**
  * The bytes from `start` (an offset where the document begins) to the end of the first occurrence of `ending` after it.
@@ -24,9 +23,4 @@ export function mustSignedPart(document: string, text: string, start: number, en
 /** Throws `bad-signature` unless `signature` is `key`'s over exactly `digest`. */
 export function checkRsaSignature(what: string, key: RsaPublicKey, digest: Uint8Array, signature: Uint8Array): void {
   if (!key.verifyDigest(digest, signature)) throw new RelishError('bad-signature', `${what} does not match`)
-}
-
-/** A SIGNATURE object over `digest`. */
-export function signatureObject(key: RsaPrivateKey, digest: Uint8Array): string {
-  return formatObject('SIGNATURE', key.signDigest(digest))
 }
