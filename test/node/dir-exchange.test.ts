@@ -164,6 +164,24 @@ describe('a directory', () => {
   })
 })
 
+test('a consensus that gains signatures takes the place of itself; an older or cut one does not', () => {
+  const runtime = world().addMachine({ name: 'cache', addresses: ['10.0.0.50'] }).boot()
+  const cache = new DirCache(runtime, trustedIdentities(relayOptions))
+  cache.addCertificates(certificates)
+  const whole = captured('consensus-ns')
+  const lastSignature = whole.lastIndexOf('directory-signature ')
+  const verify = (text: string) => verifyConsensus(parseConsensus(text), cache.trusted, cache.certificateOf, runtime.wallNow())
+  const told: number[] = []
+  cache.listen({ consensusChanged: (one) => told.push(one.signatures.length) })
+  expect(cache.setConsensus(verify(whole.slice(0, lastSignature)))).toBe(true)
+  const server = new DirServer({ runtime, cache })
+  expect(get(server, '/tor/status-vote/current/consensus.z').text).toBe(whole.slice(0, lastSignature))
+  expect(cache.setConsensus(verify(whole))).toBe(false)
+  expect(get(server, '/tor/status-vote/current/consensus.z').text).toBe(whole)
+  expect(cache.setConsensus(verify(whole.slice(0, lastSignature)))).toBe(false)
+  expect([cache.consensus('ns')?.signatures.length, told]).toEqual([3, [2]])
+})
+
 describe('a relay', () => {
   function startRelay(simulation: Simulation, boots: { cache?: DirCache; client?: DirClient; events: string[] }): void {
     const machine = simulation.addMachine({ name: 'relay', addresses: ['10.0.0.9'] })
