@@ -195,6 +195,8 @@ export class ClientCircuits {
     this.#untrusted.clear()
     this.#supported.clear()
     this.#possible.clear()
+    // Told before the circuits that follow from it.
+    if (this.#parts.view.info.enough) this.#parts.bootstrap.enterDirectory('enough_dirinfo')
     this.#turn()
   }
 
