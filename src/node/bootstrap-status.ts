@@ -83,6 +83,15 @@ export class BootstrapStatus {
     this.#directory(tag, phases[tag][0])
   }
 
+  /** A request to a directory moves on. `target`: the path asked for. */
+  directoryRequest(step: { readonly kind: 'open' } | { readonly kind: 'answer'; readonly target: string }): void {
+    if (step.kind === 'open') {
+      this.enter('onehop_create')
+      this.enterDirectory('requesting_status')
+    } else if (step.target.startsWith('/tor/keys/')) this.enterDirectory('loading_keys')
+    else if (step.target.startsWith('/tor/status-vote/')) this.enterDirectory('loading_status')
+  }
+
   /** Descriptors are coming in: `fraction` of what is needed, 0 to 1. */
   loadingDescriptors(fraction: number): void {
     const from = phases.loading_descriptors[0]

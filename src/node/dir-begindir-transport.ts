@@ -25,16 +25,25 @@ interface DirCircuit {
   readonly waiting: Waiting[]
 }
 
+/** How far a request has come, for those who tell of the first one. */
+export type BeginDirStep =
+  /** A circuit to a directory is open. */
+  | { readonly kind: 'open' }
+  /** The first bytes of an answer have come. */
+  | { readonly kind: 'answer'; readonly target: string }
+
 export class BeginDirTransport implements DirTransport {
   readonly #runtime: Runtime
   readonly #circuits: OriginCircuits
+  readonly #onStep: (step: BeginDirStep) => void
   /** By fingerprint of the directory. */
   readonly #open = new Map<string, DirCircuit>()
   #timer: Timer | undefined
 
-  constructor(runtime: Runtime, circuits: OriginCircuits) {
+  constructor(runtime: Runtime, circuits: OriginCircuits, onStep: (step: BeginDirStep) => void = () => {}) {
     this.#runtime = runtime
     this.#circuits = circuits
+    this.#onStep = onStep
   }
 
   send(directory: DirTarget, request: DirRequest, handlers: DirExchangeHandlers): { cancel(): void } {
@@ -74,6 +83,7 @@ export class BeginDirTransport implements DirTransport {
     const circuit = this.#circuits.build([onlyHop], { purpose: 'directory' }, {
       onOpen: () => {
         entry.isOpen = true
+        this.#onStep({ kind: 'open' })
         entry.idleSince = this.#runtime.monotonicNow()
         for (const one of entry.waiting.splice(0)) if (!one.exchange.isOver) this.#start(entry, one)
         this.#watch()
@@ -93,11 +103,16 @@ export class BeginDirTransport implements DirTransport {
   #start(entry: DirCircuit, waiting: Waiting): void {
     const { exchange, request, holder } = waiting
     entry.streams++
+    let answered = false
     const stream = entry.circuit.openStream(
       { kind: 'directory' },
       {
         onConnected: () => {},
-        onData: (chunk) => exchange.onData(chunk),
+        onData: (chunk) => {
+          if (!answered) this.#onStep({ kind: 'answer', target: request.target })
+          answered = true
+          exchange.onData(chunk)
+        },
         onEnd: () => exchange.onEnd(),
         onDrain: () => {},
         onClose: (closed) => {
