@@ -16,6 +16,8 @@ export interface Finished {
 
 export interface BuiltCli {
   readonly path: string
+  /** The node program, to be named in RELISH_TOR. */
+  readonly torPath: string
   /** Runs it to its end. */
   run(args: readonly string[], options?: { cwd?: string; env?: Record<string, string> }): Promise<Finished>
   /** Starts it; the caller ends it. */
@@ -29,7 +31,7 @@ export async function buildCli(): Promise<BuiltCli> {
   // Below the package, so that it finds the package's networks and templates.
   const folder = mkdtempSync(join(cache, 'relish-test-'))
   await build({
-    entryPoints: [join(root, 'src/cli/relish.ts')],
+    entryPoints: [join(root, 'src/cli/relish.ts'), join(root, 'src/cli/relish-tor.ts')],
     outdir: folder,
     bundle: true,
     splitting: true,
@@ -40,9 +42,10 @@ export async function buildCli(): Promise<BuiltCli> {
   })
   const path = join(folder, 'relish.js')
   const start: BuiltCli['start'] = (args, { cwd = root, env = {} } = {}) =>
-    spawn(process.execPath, [path, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'] ?? '', ...env } })
+    spawn(process.execPath, [path, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env } })
   return {
     path,
+    torPath: join(folder, 'relish-tor.js'),
     start,
     run: (args, options) =>
       new Promise((resolve, reject) => {

@@ -57,7 +57,8 @@ export async function prepareProcessNetwork(options: ProcessNetworkOptions): Pro
     const block = await claimAddressBlock(record?.addressBytes)
     const same = block.bytes === record?.addressBytes
     const placed = await Promise.all(network.nodes.map((node) => placeNode(node, network, block, directory, (same ? record?.ports[node.name] : undefined) ?? {})))
-    if (record !== undefined && placed.some((one) => !samePorts(portsOf(one.placement), same ? record.ports[one.placement.node.name] : undefined))) directory.forgetDocuments()
+    const moved = placed.some((one) => !samePorts(portsOf(one.placement), same ? record?.ports[one.placement.node.name] : undefined))
+    if (record !== undefined && (moved || Object.keys(record.ports).length !== placed.length)) directory.forgetDocuments()
     const nameServer = await startNameServer(block.observerHost)
     const placement: NetworkPlacement = {
       network,
