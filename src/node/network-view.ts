@@ -61,6 +61,7 @@ export class NetworkView {
   #lookup: DescriptorLookup | undefined
   #netDir: NetDir | undefined
   #info: DirectoryInfo
+  #hadEnough = false
   #timer: Timer | undefined
 
   /** `ownFingerprint`: of this node, when it is a relay. */
@@ -161,9 +162,7 @@ export class NetworkView {
   /** Guards became reachable or unreachable: looks again at whether there is enough to go on. */
   guardsChanged(): void {
     this.saveGuards()
-    const before = this.#info
-    this.#info = this.#computeInfo()
-    if (this.#info.enough !== before.enough) this.#notify()
+    if (this.#updateInfo()) this.#notify()
   }
 
   stop(): void {
@@ -192,7 +191,7 @@ export class NetworkView {
     if (excluded !== undefined) {
       this.#runtime.log.write('warn', 'guard', `Your configuration excludes ${excluded}% of all possible guards. That's likely to make you stand out from the rest of the world.`)
     }
-    this.#info = this.#computeInfo()
+    this.#updateInfo()
     this.saveGuards()
     this.#notify()
   }
@@ -208,6 +207,22 @@ export class NetworkView {
 
   #guardWorld() {
     return { netDir: this.#netDir, passesFilter: (relay: Relay) => passesGuardFilter(relay, this.#rules), version: this.#version }
+  }
+
+  /** True when there is enough now and was not before, or the other way round. Says so, as C tor does. */
+  #updateInfo(): boolean {
+    const before = this.#info
+    const now = this.#computeInfo()
+    this.#info = now
+    const { log } = this.#runtime
+    if (now.enough && !now.hasExits && (before.hasExits || !before.enough)) {
+      log.write('notice', 'net', 'The current consensus has no exit nodes. Tor can only build internal paths, such as paths to onion services.')
+    }
+    if (now.enough === before.enough) return false
+    if (now.enough) log.write(this.#hadEnough ? 'notice' : 'info', 'dir', 'We now have enough directory information to build circuits.')
+    else log.write('notice', 'dir', `Our directory information is no longer up-to-date enough to build circuits: ${now.status}`)
+    this.#hadEnough ||= now.enough
+    return true
   }
 
   #computeInfo(): DirectoryInfo {

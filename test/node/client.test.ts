@@ -4,6 +4,7 @@ import { EndReason } from '../../src/core/cell/commands.ts'
 import { parseRouterSet } from '../../src/core/torrc/router-set.ts'
 import { SocksCommand } from '../../src/core/socks/message.ts'
 import { optimisticBytesMax } from '../../src/node/client-limits.ts'
+import { madeUpConsensus } from '../support/made-up-consensus.ts'
 import { exitFlags } from '../support/made-up-network.ts'
 import type { FakeStream } from '../support/fake-circuits.ts'
 import { basicRelays, ClientBench } from './client-bench.ts'
@@ -85,6 +86,31 @@ describe('circuits ahead of need', () => {
     const [first] = bench.circuits.all
     bench.run(seconds(2))
     expect(first?.state).toBe('closed')
+  })
+})
+
+describe('directory information', () => {
+  test('that grows old ends the building of circuits, and a new consensus begins it again', () => {
+    const bench = new ClientBench(connectAll).learn().run()
+    expect(bench.logged('We now have enough directory information')).toBe(true)
+    bench.run(hours(27.1))
+    expect(bench.logged('Our directory information is no longer up-to-date enough to build circuits: We have no recent usable consensus.')).toBe(true)
+    const before = bench.circuits.all.length
+    const app = bench.connect().socks5('example.com', 80)
+    bench.run(seconds(10))
+    expect(bench.circuits.all).toHaveLength(before)
+    const { consensus, lookup } = madeUpConsensus(basicRelays, bench.runtime.wallNow())
+    bench.view.setConsensus(consensus, lookup)
+    bench.until(() => app.status === 0)
+  })
+
+  test('of a changed network is used at once', () => {
+    const bench = new ClientBench(connectAll).learn().run()
+    bench.learn([...basicRelays.slice(0, 3), { nickname: 'only', exitsTo: [8080] }])
+    const app = bench.connect().socks5('example.com', 8080)
+    bench.until(() => app.status === 0)
+    const target = lastStream(bench).circuit.exit
+    expect(['only', 'exit0', 'exit1', 'exit2', 'exit3', 'exit4']).toContain(target)
   })
 })
 
