@@ -98,7 +98,7 @@ class LiveView implements ProgressView {
         const reached = stages.indexOf(status.stage) + 1
         const bar = `${'━'.repeat(reached)}${colours.dim('─'.repeat(stages.length - reached))}${' '.repeat(10 - stages.length)}`
         const mark = status.state.kind === 'died' ? colours.red('✗') : isReady(status) ? colours.green('✓') : colours.yellow('…')
-        const words = status.state.kind === 'died' ? colours.red(status.state.reason.split('\n')[0] ?? '') : isReady(status) ? colours.dim(secondsText(status.stageAtMs.ready ?? 0)) : colours.dim(status.waitingFor ?? '')
+        const words = status.state.kind === 'died' ? colours.red(status.state.reason.split('\n')[0] ?? '') : isReady(status) ? colours.dim(secondsText(status.stageAtMs.ready ?? 0)) : colours.dim(status.waitingFor === undefined ? '' : `waits for ${status.waitingFor}`)
         const line = `${mark} ${node.name.padEnd(width)} ${bar} ${status.stage.padEnd(9)}`
         return `${line} ${words}`.slice(0, this.#output.columns + 40)
       })
