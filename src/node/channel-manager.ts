@@ -17,6 +17,7 @@ import type { Listener, Runtime, SecureByteStream, SocketAddress } from '../runt
 import type { Channel, ChannelCallbacks, ChannelClosed, Channels, ChannelTarget, CreateHandler } from './channel.ts'
 import { CHANNELS_MAX, DIAL_TIMEOUT, LINK_CREDENTIALS_KEPT } from './limits.ts'
 import { LinkChannel, type ChannelOwner } from './link-channel.ts'
+import type { LinkNews, NewsBoard } from './node-news.ts'
 import { fixedCell } from '../core/cell/cell.ts'
 import { ChannelCommand } from '../core/cell/commands.ts'
 import { encodeDestroy } from '../core/cell/circuit-messages.ts'
@@ -36,6 +37,7 @@ export interface ChannelManagerOptions {
   readonly onLinkStep?: (step: LinkStep) => void
   /** How links between clients and relays are padded (padding-spec §2.6); not at all unless given. */
   readonly linkPadding?: () => LinkPaddingRange | undefined
+  readonly news?: NewsBoard
   /** Every channel that opens: whoever keeps an eye on clocks, addresses or reachability. */
   readonly onChannelOpen?: (channel: Channel, open: ChannelOpen) => void
 }
@@ -64,6 +66,7 @@ export class ChannelManager implements Channels, ChannelOwner {
   /** What our listeners have shown lately, the newest first: a connection belongs to the one it was shown. */
   #credentialsShown: LinkCredentials[] = []
   #nextId = 1
+  #closedTraffic: { readonly read: number; readonly written: number } = { read: 0, written: 0 }
   #stopped = false
 
   constructor(runtime: Runtime, options: ChannelManagerOptions) {
@@ -123,6 +126,17 @@ export class ChannelManager implements Channels, ChannelOwner {
     return [...this.#channels.values()].map((channel) => channel.inspect())
   }
 
+  /** Bytes of all links so far, closed ones included. */
+  traffic(): { readonly read: number; readonly written: number } {
+    let { read, written } = this.#closedTraffic
+    for (const channel of this.#channels.values()) {
+      const { bytesRead, bytesWritten } = channel.inspect()
+      read += bytesRead
+      written += bytesWritten
+    }
+    return { read, written }
+  }
+
   handleOpen(channel: LinkChannel, open: ChannelOpen): void {
     if (open.peer !== undefined) {
       const identity = hexEncodeUpper(open.peer.rsaIdentity)
@@ -130,12 +144,17 @@ export class ChannelManager implements Channels, ChannelOwner {
       if (others === undefined) this.#byIdentity.set(identity, new Set([channel]))
       else others.add(channel)
     }
+    this.#publish('CONNECTED', channel)
     if (channel.peer.initiator) this.#options.onLinkStep?.('handshake_done')
     this.#options.onChannelOpen?.(channel, open)
     for (const [key, dial] of this.#dials) {
       if (dial.channel !== channel) continue
       this.#dials.delete(key)
-      for (const callbacks of dial.waiting) callbacks.onOpen(channel)
+      for (const callbacks of dial.waiting) {
+        // One of those who waited may have closed everything.
+        if (channel.isOpen) callbacks.onOpen(channel)
+        else callbacks.onFailed(new RelishError('unavailable', 'the link was closed as it opened'))
+      }
     }
   }
 
@@ -153,6 +172,9 @@ export class ChannelManager implements Channels, ChannelOwner {
   }
 
   handleClosed(channel: LinkChannel, closed: ChannelClosed): void {
+    const { bytesRead, bytesWritten, linkProtocol } = channel.inspect()
+    this.#closedTraffic = { read: this.#closedTraffic.read + bytesRead, written: this.#closedTraffic.written + bytesWritten }
+    this.#publish(linkProtocol === undefined ? 'FAILED' : 'CLOSED', channel, closed.error === undefined ? 'DONE' : closed.error.kind === 'timeout' ? 'TIMEOUT' : 'IOERROR')
     this.#channels.delete(channel.id)
     const { rsaIdentity } = channel.peer
     if (rsaIdentity !== undefined) {
@@ -232,7 +254,16 @@ export class ChannelManager implements Channels, ChannelOwner {
     }
     const channel = new LinkChannel(this.#nextId++, this.#runtime, stream, options, this)
     this.#channels.set(channel.id, channel)
+    this.#publish(role.kind === 'initiator' ? 'LAUNCHED' : 'NEW', channel)
     return channel
+  }
+
+  #publish(status: LinkNews['status'], channel: LinkChannel, reason?: string): void {
+    const { news } = this.#options
+    if (news === undefined || !news.isFollowed) return
+    const { rsaIdentity, address } = channel.peer
+    const named = rsaIdentity === undefined ? {} : { fingerprint: hexEncodeUpper(rsaIdentity) }
+    news.publish({ kind: 'link', status, id: channel.id, remote: address, ...named, ...(reason === undefined ? {} : { reason }) })
   }
 
   #answerLater(found: Channel, target: ChannelTarget, callbacks: ChannelCallbacks): { cancel(): void } {
