@@ -12,12 +12,13 @@ import { wireCodes, type WireCode } from '../base/wire-code.ts'
 import { ed25519Generate, type Ed25519KeyPair } from '../crypto/ed25519.ts'
 import { sha256 } from '../crypto/hashes.ts'
 import type { RsaPublicKey } from '../crypto/rsa.ts'
+import { parseX509 } from '../crypto/x509.ts'
 import {
   CertType, CertifiedKeyType, parseEd25519Cert, signEd25519Cert, verifyEd25519Cert, type Ed25519Cert, type Ed25519CertUnverified,
 } from './ed25519-cert.ts'
 import type { RelayKeys } from './relay-keys.ts'
 import { parseRsaCrossCert, verifyRsaCrossCert } from './rsa-cross-cert.ts'
-import { parseX509, randomHostName, signX509, verifyIdentityX509 } from './x509.ts'
+import { randomHostName, signX509, verifyIdentityX509 } from './x509.ts'
 
 export type CertsEntryType = WireCode<'CertsEntryType'>
 /** CertType of an entry of a CERTS cell (tor-spec §4.2). */

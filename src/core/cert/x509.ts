@@ -3,12 +3,12 @@
  * certificate TLS is negotiated with (tor-spec §2, §4.2). They carry keys only; nothing is concluded from their names.
  */
 
-import { sign as signWithDigest, X509Certificate, type KeyObject } from 'node:crypto'
-import { base32Encode, bytesEqual } from '../base/encoding.ts'
+import { base32Encode } from '../base/encoding.ts'
 import { RelishError } from '../base/errors.ts'
 import { randomBelow, type Rng } from '../base/rng.ts'
-import { wallMs, type WallMs } from '../base/time.ts'
-import { RsaPublicKey, type RsaPrivateKey } from '../crypto/rsa.ts'
+import type { WallMs } from '../base/time.ts'
+import type { RsaPrivateKey, RsaPublicKey } from '../crypto/rsa.ts'
+import type { X509Unverified } from '../crypto/x509.ts'
 import {
   derBitString, derExplicit, derInteger, derNull, derObjectIdentifier, derSequence, derSet, derTime, derUtf8String,
 } from './der.ts'
@@ -38,34 +38,13 @@ export function signX509(signer: RsaPrivateKey, content: X509Content): Uint8Arra
     name(content.subject),
     content.publicKeyDer,
   )
-  return derSequence(toSign, algorithm, derBitString(signWithDigest('sha256', toSign, signer.keyObject())))
+  return derSequence(toSign, algorithm, derBitString(signer.signSha256(toSign)))
 }
 
 /** A host name that means nothing, of the shape C tor puts into link certificates: `www.` and 8 to 20 characters of base32. */
 export function randomHostName(rng: Rng, suffix: '.com' | '.net'): string {
   const length = 8 + randomBelow(rng, 13)
   return `www.${base32Encode(rng.bytes(13)).slice(0, length)}${suffix}`
-}
-
-/** A certificate that parsed. Nothing about its signature or validity is known yet. */
-export interface X509Unverified {
-  readonly certificate: X509Certificate
-  readonly der: Uint8Array
-  readonly notBefore: WallMs
-  readonly notAfter: WallMs
-}
-
-/** Throws `bad-document` unless `der` is exactly one certificate. */
-export function parseX509(der: Uint8Array): X509Unverified {
-  let certificate: X509Certificate
-  try {
-    certificate = new X509Certificate(der)
-  } catch (cause) {
-    throw new RelishError('bad-document', 'malformed X.509 certificate', { cause })
-  }
-  // node:crypto also takes PEM and ignores what follows a certificate.
-  if (!bytesEqual(certificate.raw, der)) throw new RelishError('bad-document', 'X.509 certificate is not in DER, or is followed by something')
-  return { certificate, der, notBefore: parseX509Time(certificate.validFrom), notAfter: parseX509Time(certificate.validTo) }
 }
 
 // Clocks of peers are off; these are C tor's allowances for X.509 certificates.
@@ -77,32 +56,10 @@ const FUTURE_SLOP_MS = 30 * 86_400_000
  * key is not RSA of 1024 bits or the certificate is not live, `bad-signature` when it is not signed by itself.
  */
 export function verifyIdentityX509(cert: X509Unverified, now: WallMs): RsaPublicKey {
-  const key = certifiedKey(cert)
-  if (key.asymmetricKeyType !== 'rsa' || key.asymmetricKeyDetails?.modulusLength !== 1024) {
-    throw new RelishError('bad-document', 'identity certificate does not certify an RSA key of 1024 bits')
-  }
+  const key = cert.rsaKey
+  if (key === undefined || key.bits !== 1024) throw new RelishError('bad-document', 'identity certificate does not certify an RSA key of 1024 bits')
   if (cert.notBefore > now + FUTURE_SLOP_MS) throw new RelishError('bad-document', 'identity certificate is not valid yet')
   if (cert.notAfter < now - PAST_SLOP_MS) throw new RelishError('bad-document', 'identity certificate has expired')
-  if (!cert.certificate.verify(key)) throw new RelishError('bad-signature', 'identity certificate is not signed with its own key')
-  return new RsaPublicKey(key)
-}
-
-/** OpenSSL looks into the key only here, and refuses what is not one. */
-function certifiedKey(cert: X509Unverified): KeyObject {
-  try {
-    return cert.certificate.publicKey
-  } catch (cause) {
-    throw new RelishError('bad-document', 'identity certificate holds no key', { cause })
-  }
-}
-
-const months: readonly string[] = Object.freeze(['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'])
-
-/** OpenSSL's rendering, `Nov  2 09:00:00 2026 GMT`. */
-function parseX509Time(text: string): WallMs {
-  const match = /^(\w{3}) +(\d+) (\d\d):(\d\d):(\d\d) (\d+) GMT$/.exec(text)
-  const month = months.indexOf(match?.[1] ?? '')
-  if (match === null || month < 0) throw new RelishError('bad-document', `malformed time in an X.509 certificate: ${text}`)
-  const [day, hour, minute, second, year] = match.slice(2).map(Number) as [number, number, number, number, number]
-  return wallMs(Date.UTC(year, month, day, hour, minute, second))
+  if (!cert.isSelfSigned()) throw new RelishError('bad-signature', 'identity certificate is not signed with its own key')
+  return key
 }

@@ -3,7 +3,7 @@
  * PKCS #1 DER, identities as the SHA-1 of that DER. Generating keys is the Runtime's business.
  */
 
-import { constants, createPrivateKey, createPublicKey, privateEncrypt, publicDecrypt, type KeyObject } from 'node:crypto'
+import { constants, createPrivateKey, createPublicKey, privateEncrypt, publicDecrypt, sign, type KeyObject } from 'node:crypto'
 import { bytesEqual } from '../base/encoding.ts'
 import { RelishError } from '../base/errors.ts'
 import { sha1 } from './hashes.ts'
@@ -96,6 +96,11 @@ export class RsaPrivateKey {
   /** PKCS #1 v1.5 over the bare `digest`. */
   signDigest(digest: Uint8Array): Uint8Array {
     return new Uint8Array(privateEncrypt({ key: this.#key, padding: constants.RSA_PKCS1_PADDING }, digest))
+  }
+
+  /** PKCS #1 v1.5 with a DigestInfo, over SHA-256 of `message`: the signature of X.509 certificates, and of nothing else in Tor. */
+  signSha256(message: Uint8Array): Uint8Array {
+    return new Uint8Array(sign('sha256', message, this.#key))
   }
 
   /** For X.509 and TLS code: the key as `node:crypto` holds it. */
