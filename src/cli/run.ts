@@ -2,7 +2,7 @@
 
 import { RelishError } from '../core/base/errors.ts'
 import type { RunningNetwork } from '../testnet/backend/backend.ts'
-import { prepareProcessNetwork, type ProcessNetwork } from '../testnet/backend/process.ts'
+import { nodeCommand, prepareProcessNetwork, type ProcessNetwork } from '../testnet/backend/process.ts'
 import { formatDiagnostic } from '../testnet/diagnostic.ts'
 import { loadNetwork, type LoadedNetwork } from '../testnet/load-network.ts'
 import { RunDirectory, defaultRunDirectory } from '../testnet/run-directory.ts'
@@ -39,7 +39,7 @@ export async function prepare(loaded: LoadedNetwork, options: RunOptions): Promi
 /** `RELISH_TOR` names another build of `relish-tor` to run nodes with. */
 function nodeProgramFrom(path: string | undefined): { nodeProgram?: readonly [string, ...string[]] } {
   if (path === undefined || path === '') return {}
-  return { nodeProgram: /\.[cm]?js$/.test(path) ? [process.execPath, path] : [path] }
+  return { nodeProgram: /\.[cm]?js$/.test(path) ? nodeCommand(path) : [path] }
 }
 
 /** Takes the lock for the moment of clearing, so that a running network's files stay. */
