@@ -33,7 +33,14 @@ export async function prepare(loaded: LoadedNetwork, options: RunOptions): Promi
     text: loaded.text,
     ...(options.logLevel === undefined ? {} : { logLevel: options.logLevel }),
     ...nodeProgramFrom(process.env['RELISH_TOR']),
+    environment: nodeEnvironment(process.env),
   })
+}
+
+/** The environment without what would change how Node.js itself behaves in a child. */
+function nodeEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const { NODE_OPTIONS: _options, NODE_V8_COVERAGE: _coverage, ...rest } = environment
+  return rest
 }
 
 /** `RELISH_TOR` names another build of `relish-tor` to run nodes with. */

@@ -22,6 +22,8 @@ export interface NodeProcessOptions {
   /** What it prints goes here; the end of it says why it died. */
   readonly errorFile: string
   readonly listeners: readonly ReservedPort[]
+  /** Environment variables; this process's own if absent. */
+  readonly environment: NodeJS.ProcessEnv | undefined
   readonly onEvent: (event: NodeEvent) => void
   /** Called once. `reason` is undefined if it was asked to stop. */
   readonly onExit: (reason: string | undefined) => void
@@ -61,7 +63,7 @@ export class NodeProcess {
         stdio: ['ignore', output, output, 'pipe', ...inherited.map((listener) => listener.fd as number)],
         // Its own process group, so that Ctrl-C reaches the runner alone, and the runner stops nodes in order.
         detached: process.platform !== 'win32',
-        env: nodeEnvironment(process.env),
+        ...(options.environment === undefined ? {} : { env: options.environment }),
       })
     } finally {
       closeSync(output)
@@ -149,10 +151,4 @@ export function lastWords(file: string): string[] {
   } catch {
     return []
   }
-}
-
-/** The environment without what would change how Node.js itself behaves in a child, as test runners set it. */
-function nodeEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const { NODE_OPTIONS: _options, NODE_V8_COVERAGE: _coverage, VITEST: _vitest, ...rest } = environment
-  return rest
 }

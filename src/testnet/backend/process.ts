@@ -32,6 +32,8 @@ export interface ProcessNetworkOptions {
   readonly logLevel?: TorrcInputs['logLevel']
   /** What runs a relish node: program and first arguments. `dist/relish-tor.js` if absent. */
   readonly nodeProgram?: readonly [string, ...string[]]
+  /** Environment variables of the nodes; this process's own if absent. */
+  readonly environment?: NodeJS.ProcessEnv
 }
 
 /** One node as this backend holds it. */
@@ -182,6 +184,7 @@ export class ProcessNetwork implements RunningNetwork {
       torrc: this.directory.torrc(name),
       errorFile: this.directory.nodeErrors(name),
       listeners: member.reserved,
+      environment: this.#options.environment,
       onEvent: (event) => {
         member.watch.handle(event)
         this.#emit({ atMs: this.clock.now(), node: name, event })
