@@ -194,10 +194,6 @@ export class ControlConnection implements ControlActions {
     throw new RelishError('unavailable', 'names are resolved with SOCKS RESOLVE')
   }
 
-  dropGuards(): void {
-    this.#context.node.dropGuards()
-  }
-
   takeOwnership(own: boolean): void {
     this.ownsNode = own
   }

@@ -24,7 +24,7 @@ export function longName(fingerprint: string, nicknameOf: NicknameOf): string {
 
 /** ISOTime2Frac of control-spec §2.4. */
 export const formatIsoTime2Frac = (time: WallMs): string =>
-  `${formatIsoTime(time).replace(' ', 'T')}.${String(((time % 1000) + 1000) % 1000).padStart(3, '0')}000`
+  `${formatIsoTime(time).replace(' ', 'T')}.${String(Math.floor(time) % 1000).padStart(3, '0')}000`
 
 export interface CircuitLine {
   readonly id: number

@@ -11,7 +11,7 @@ import { controllersMax } from '../core/control/limits.ts'
 import { formatAddressPort } from '../core/ident/address.ts'
 import { buildConfig, type TorConfig } from '../core/torrc/config.ts'
 import type { TorOptions } from '../core/torrc/option-table.ts'
-import type { ConfigChange } from '../core/torrc/reload.ts'
+import { diffConfig } from '../core/torrc/reload.ts'
 import type { NodeEvent } from '../runtime/events.ts'
 import type { ByteStream, Listener, ListenHandlers, Runtime, SocketAddress } from '../runtime/index.ts'
 import { ControlConnection, type ControlContext } from './control-connection.ts'
@@ -48,6 +48,7 @@ export class ControlPort implements ControlContext {
   /** Used where no owner holds the configuration. */
   #ownConfig: TorConfig | undefined
   #options: TorOptions
+  #lastConfig: TorConfig
   #cookie: Uint8Array | undefined
   #stopped = false
 
@@ -58,6 +59,7 @@ export class ControlPort implements ControlContext {
     this.node = parts.node
     this.#options = parts.options
     this.startedAt = parts.runtime.monotonicNow()
+    this.#lastConfig = this.config()
     this.events = new ControlEvents({ runtime: parts.runtime, owner: parts.owner, node: parts.node, news: parts.news, connections: () => this.#connections })
   }
 
@@ -97,15 +99,17 @@ export class ControlPort implements ControlContext {
     this.events.handleNodeEvent(event)
   }
 
-  /** Options that changed while running. */
-  reconfigure(options: TorOptions, changes: readonly ConfigChange[]): void {
+  /** Options that changed while running; what exactly is found by comparing. */
+  reconfigure(options: TorOptions): void {
     this.#options = options
+    const config = this.config()
+    this.events.handleConfigChanged(diffConfig(this.#lastConfig, config))
+    this.#lastConfig = config
     try {
       this.#prepareCookie()
     } catch (thrown) {
       this.runtime.log.write('warn', 'control', asRelishError(thrown).message)
     }
-    this.events.handleConfigChanged(changes)
   }
 
   stop(): void {

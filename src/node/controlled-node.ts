@@ -40,5 +40,4 @@ export interface ControlledNode {
   buildCircuit(path: readonly string[] | undefined, onDone: (result: { readonly id: number } | RelishError) => void): void
   /** False: there is no such circuit. */
   closeCircuit(id: number, onlyIfUnused: boolean): boolean
-  dropGuards(): void
 }

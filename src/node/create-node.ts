@@ -17,6 +17,8 @@ import type { Runtime, SocketAddress, Timer } from '../runtime/index.ts'
 import { Authority } from './authority.ts'
 import { BootstrapStatus } from './bootstrap-status.ts'
 import { ChannelManager } from './channel-manager.ts'
+import { ControlPort, wantsControlPort } from './control-port.ts'
+import { controlView } from './control-view.ts'
 import { Client } from './client.ts'
 import { BeginDirTransport } from './dir-begindir-transport.ts'
 import { DirCache } from './dir-cache.ts'
@@ -30,6 +32,7 @@ import { flowParameters } from './flow-parameters.ts'
 import { NetworkView } from './network-view.ts'
 import { inspectNode, type InspectedParts } from './node-inspection.ts'
 import { NodeStages, type StageCondition } from './node-stages.ts'
+import { NewsBoard } from './node-news.ts'
 import type { Node, NodeOwner, NodeReply } from './node.ts'
 import { OriginCircuitManager } from './origin-circuits.ts'
 import { Relay } from './relay.ts'
@@ -69,6 +72,8 @@ class TorNode implements Node {
   readonly #stages: NodeStages
   readonly #bootstrap: BootstrapStatus
   readonly #state: StateStore
+  readonly #news = new NewsBoard()
+  readonly #control: ControlPort | undefined
   readonly #warnings: string[] = []
   readonly #listeners: { readonly listener: string; readonly address: { host: string; port: number } }[] = []
   #options: TorOptions
@@ -83,11 +88,13 @@ class TorNode implements Node {
     this.#stages = new NodeStages(conditionsOf(options), (event) => this.#emit(event))
     this.#bootstrap = new BootstrapStatus(runtime.log, (event) => this.#emit(event))
     this.#state = new StateStore(runtime, torVersion)
+    this.#control = wantsControlPort(options) ? this.#makeControlPort() : undefined
   }
 
   start(): void {
     this.#stages.begin()
     this.#bootstrap.enter('starting')
+    this.#control?.start()
     const { options } = this
     if (!isRelay(options)) {
       this.#startParts(undefined)
@@ -128,6 +135,7 @@ class TorNode implements Node {
     // The view first: the client builds by what it says.
     this.#parts?.view.reconfigure(options)
     this.#parts?.client.reconfigure(options)
+    this.#control?.reconfigure(options)
     if (this.#parts?.relay?.reconfigure(options) === true) this.#republishSoon()
   }
 
@@ -135,6 +143,7 @@ class TorNode implements Node {
     if (!this.#stopped) {
       this.#stopped = true
       this.#republishTimer?.cancel()
+      this.#control?.stop()
       const parts = this.#parts
       if (parts !== undefined) {
         parts.authority?.stop()
@@ -183,15 +192,16 @@ class TorNode implements Node {
     const channels = new ChannelManager(runtime, {
       credentials: relay?.credentials,
       myAddresses: relay?.myAddresses ?? (() => []),
+      news: this.#news,
       ...(bindAddress === undefined ? {} : { localHost: bindAddress }),
       ...(httpsProxy === undefined ? {} : { httpsProxy }),
       ...(relay === undefined ? {} : { onCreate: (channel, cell) => relay.circuits.handleCreate(channel, cell) }),
       onLinkStep: (step) => this.#bootstrap.link(step),
     })
-    const circuits = new OriginCircuitManager({ runtime, channels, flow: () => flowParameters(view.netDir) })
+    const circuits = new OriginCircuitManager({ runtime, channels, news: this.#news, flow: () => flowParameters(view.netDir) })
     const cache = new DirCache(runtime, trustedIdentities(options))
     const dirPort = new DirPortTransport(runtime, bindAddress)
-    const beginDir = new BeginDirTransport(runtime, circuits)
+    const beginDir = new BeginDirTransport(runtime, circuits, (step) => this.#bootstrap.directoryRequest(step))
     const sources = new DirSources({
       runtime,
       options,
@@ -222,6 +232,18 @@ class TorNode implements Node {
       onListenError: (error) => this.#fail(error),
     })
     return { channels, circuits, view, cache, beginDir, dirClient: new DirClient(runtime, options, cache, sources), client, relay, authority, publisher }
+  }
+
+  #makeControlPort(): ControlPort {
+    return new ControlPort({
+      runtime: this.#runtime,
+      options: this.#options,
+      owner: this.#owner,
+      node: controlView(this, () => inspectNode(this.#inspected()), () => this.#parts),
+      news: this.#news,
+      onEvent: (event) => this.#emit(event),
+      onListenError: (error) => this.#fail(error),
+    })
   }
 
   #makeRelay(keys: RelayKeys, view: NetworkView): Relay {
@@ -363,6 +385,7 @@ class TorNode implements Node {
       if (event.listener === 'socks' && !isRelay(this.#options)) this.#stages.meet('listening')
     }
     if (event.kind === 'warning') this.#warnings.splice(0, Math.max(0, this.#warnings.push(event.message) - WARNINGS_KEPT))
+    this.#control?.handleNodeEvent(event)
     this.#owner.onEvent(event)
   }
 

@@ -9,7 +9,7 @@ import type { MonotonicMs } from '../core/base/time.ts'
 import { durationMs } from '../core/base/time.ts'
 import { fixedCell, relayBatch, type Cell, type RelayCellBatch } from '../core/cell/cell.ts'
 import { decodeDestroy } from '../core/cell/circuit-messages.ts'
-import { ChannelCommand, EndReason } from '../core/cell/commands.ts'
+import { ChannelCommand, DestroyReason, EndReason } from '../core/cell/commands.ts'
 import type { ResolvedAnswer } from '../core/cell/stream-messages.ts'
 import { ProtocolList } from '../core/netdoc/protocol-list.ts'
 import { OriginCircuit as CircuitMachine, type Hop, type OriginCircuitOutput } from '../core/proto/circuit/origin-circuit.ts'
@@ -22,6 +22,7 @@ import type { Channel, ChannelClosed, Channels, CircuitEndpoint } from './channe
 import { CIRCUIT_BUILD_TIMEOUT } from './limits.ts'
 import type { CircuitStream, HopTarget, OriginCircuit, OriginCircuitCallbacks, StreamClosed, StreamHandlers, StreamTarget } from './origin-circuit.ts'
 import { DeadStream, OriginStream, type StreamOwner } from './origin-stream.ts'
+import type { CircuitNews, NewsBoard, StreamNews } from './node-news.ts'
 import { inspectStreams } from './stream-inspection.ts'
 
 export interface OriginCircuitParts {
@@ -32,6 +33,7 @@ export interface OriginCircuitParts {
   readonly channels: Channels
   readonly flow: FlowParameters
   readonly callbacks: OriginCircuitCallbacks
+  readonly news: NewsBoard | undefined
   onGone(): void
 }
 
@@ -113,6 +115,7 @@ export class OriginCircuitDriver implements OriginCircuit, CircuitEndpoint, Stre
       onFailed: (error) => callbacks.onFailed(error, this.#machine.hopCount),
     }
     this.#armTimer()
+    this.#publish('LAUNCHED')
     runtime.trace?.emit({ event: 'circuit.begin', circuit: this.id, purpose: this.purpose, path: this.#path.map((hop) => hexEncodeUpper(hop.rsaIdentity)) })
   }
 
@@ -127,6 +130,8 @@ export class OriginCircuitDriver implements OriginCircuit, CircuitEndpoint, Stre
         const stream = new OriginStream(this, edge, machine, handlers)
         this.#streams.set(machine, stream)
         this.#traceStream('stream.begin', machine, { target: machine.target })
+        this.#publishStream('NEW', machine)
+        this.#publishStream('SENTCONNECT', machine)
         return stream
       })
     } catch (thrown) {
@@ -234,6 +239,8 @@ export class OriginCircuitDriver implements OriginCircuit, CircuitEndpoint, Stre
   streamClosed(stream: OriginStream, closed: StreamClosed): void {
     this.#streams.delete(stream.machine)
     this.#traceStream('stream.close', stream.machine, { reason: EndReason.nameOf(closed.reason), remote: closed.remote })
+    const reason = EndReason.nameOf(closed.reason)
+    this.#publishStream('CLOSED', stream.machine, closed.remote ? { reason: 'END', remoteReason: reason } : { reason })
   }
 
   // Inside.
@@ -264,6 +271,7 @@ export class OriginCircuitDriver implements OriginCircuit, CircuitEndpoint, Stre
         return
       case 'stream-connected':
         this.#traceStream('stream.connected', output.stream, { address: output.address })
+        this.#publishStream('SUCCEEDED', output.stream)
         this.#streams.get(output.stream)?.handlers.onConnected(output.address, output.ttlSec)
         return
       case 'stream-resolved':
@@ -338,6 +346,7 @@ export class OriginCircuitDriver implements OriginCircuit, CircuitEndpoint, Stre
     if (building === undefined) return
     building.left.shift()
     this.#parts.runtime.trace?.emit({ event: 'circuit.extended', circuit: this.id, hops: this.#machine.hopCount })
+    this.#publish('EXTENDED')
     if (building.left.length > 0) {
       this.#extendNext()
       return
@@ -346,6 +355,7 @@ export class OriginCircuitDriver implements OriginCircuit, CircuitEndpoint, Stre
     this.#buildTimer?.cancel()
     this.#wasOpen = true
     this.#parts.runtime.trace?.emit({ event: 'circuit.open', circuit: this.id, purpose: this.purpose })
+    this.#publish('BUILT')
     building.onDone()
   }
 
@@ -389,6 +399,8 @@ export class OriginCircuitDriver implements OriginCircuit, CircuitEndpoint, Stre
     const { runtime, onGone } = this.#parts
     onGone()
     runtime.trace?.emit({ event: 'circuit.closed', circuit: this.id, remote: closed.remote, reason: closed.reason, error: closed.error?.message })
+    const reason = controlReason(closed.reason)
+    this.#publish(this.#wasOpen ? 'CLOSED' : 'FAILED', closed.remote ? { reason: 'DESTROYED', remoteReason: reason } : { reason })
     const error = this.#closedByOwner ? undefined : (closed.error ?? new RelishError('unavailable', 'the circuit was closed'))
     const building = this.#building
     this.#building = undefined
@@ -412,9 +424,28 @@ export class OriginCircuitDriver implements OriginCircuit, CircuitEndpoint, Stre
     })
   }
 
+  #publish(status: CircuitNews['status'], reasons: Pick<CircuitNews, 'reason' | 'remoteReason'> = {}): void {
+    const { news } = this.#parts
+    if (news === undefined || !news.isFollowed) return
+    const path = this.#path.slice(0, this.#machine.hopCount).map((hop) => hexEncodeUpper(hop.rsaIdentity))
+    news.publish({ kind: 'circuit', status, id: this.id, purpose: this.purpose, path, createdAt: this.createdAt, ...reasons })
+  }
+
+  #publishStream(status: StreamNews['status'], stream: Stream, reasons: Pick<StreamNews, 'reason' | 'remoteReason'> = {}): void {
+    const { news } = this.#parts
+    if (news === undefined || !news.isFollowed) return
+    news.publish({ kind: 'stream', status, circuit: this.id, stream: stream.id, target: stream.target, ...reasons })
+  }
+
   #traceStream(event: string, stream: Stream, details: { readonly [name: string]: unknown }): void {
     this.#parts.runtime.trace?.emit({ event, circuit: this.id, stream: stream.id, ...details })
   }
+}
+
+/** Controllers know two reasons by other names (control-spec §4.1.1). */
+function controlReason(reason: DestroyReason): string {
+  if (reason === DestroyReason.PROTOCOL) return 'TORPROTOCOL'
+  return reason === DestroyReason.CHANNEL_CLOSED ? 'OR_CONN_CLOSED' : DestroyReason.nameOf(reason)
 }
 
 /** How the machine is to reach and greet a hop. Throws `bug` for a hop that cannot be at this place. */

@@ -11,12 +11,14 @@ import type { Channels } from './channel.ts'
 import { ORIGIN_CIRCUITS_MAX } from './limits.ts'
 import type { HopTarget, OriginCircuit, OriginCircuitCallbacks, OriginCircuits } from './origin-circuit.ts'
 import { OriginCircuitDriver } from './origin-circuit-driver.ts'
+import type { NewsBoard } from './node-news.ts'
 
 export interface OriginCircuitManagerOptions {
   readonly runtime: Runtime
   readonly channels: Channels
   /** Consensus parameters, as of now. */
   readonly flow?: () => FlowParameters
+  readonly news?: NewsBoard
 }
 
 export class OriginCircuitManager implements OriginCircuits {
@@ -30,7 +32,7 @@ export class OriginCircuitManager implements OriginCircuits {
   }
 
   build(path: readonly HopTarget[], options: { readonly purpose: string }, callbacks: OriginCircuitCallbacks): OriginCircuit {
-    const { runtime, channels, flow } = this.#options
+    const { runtime, channels, flow, news } = this.#options
     const id = this.#nextId++
     const circuit = new OriginCircuitDriver({
       id,
@@ -40,6 +42,7 @@ export class OriginCircuitManager implements OriginCircuits {
       channels,
       flow: flow?.() ?? {},
       callbacks,
+      news,
       onGone: () => this.#circuits.delete(id),
     })
     const refusal = this.#circuits.size >= ORIGIN_CIRCUITS_MAX ? new RelishError('limit', `this node has its limit of ${ORIGIN_CIRCUITS_MAX} circuits`) : undefined

@@ -47,7 +47,6 @@ export interface ControlActions {
   mapAddress(from: string, to: string): { readonly from: string; readonly to: string }
   /** The answer comes as an ADDRMAP event. */
   resolve(host: string, reverse: boolean): void
-  dropGuards(): void
   /** The node is to end when this connection does. */
   takeOwnership(own: boolean): void
   /** Events that SETEVENTS knows. */

@@ -22,16 +22,18 @@ export class ControlCommandDecoder {
   #searchFrom = 0
   #open: { readonly keyword: string; readonly args: string; readonly lines: string[]; bytes: number } | undefined
 
-  /** The commands that `chunk` completes. Throws `limit` or `protocol`: then the connection is beyond help. */
-  feed(chunk: Uint8Array): ControlCommand[] {
+  /**
+   * Gives each command that `chunk` completes. Throws `limit` or `protocol` for what follows them: then the connection is
+   * beyond help.
+   */
+  *feed(chunk: Uint8Array): Generator<ControlCommand, void, undefined> {
     this.#held = this.#held.length === 0 ? chunk.slice() : concatBytes([this.#held, chunk])
-    const commands: ControlCommand[] = []
     for (;;) {
       const end = this.#held.indexOf(10, this.#searchFrom)
       if (end < 0) {
         this.#searchFrom = this.#held.length
         if (this.#held.length > commandBytesMax) throw tooLong()
-        return commands
+        return
       }
       if (end > commandBytesMax) throw tooLong()
       // A bare line feed is taken too, as in C tor.
@@ -39,7 +41,7 @@ export class ControlCommandDecoder {
       this.#held = this.#held.subarray(end + 1)
       this.#searchFrom = 0
       const command = this.#takeLine(line)
-      if (command !== undefined) commands.push(command)
+      if (command !== undefined) yield command
     }
   }
 

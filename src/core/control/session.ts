@@ -50,19 +50,25 @@ export class ControlSession {
 
   handleData(chunk: Uint8Array): void {
     if (this.#state.name === 'closed') return
-    let commands: ControlCommand[]
-    try {
-      commands = this.#decoder.feed(chunk)
-    } catch (thrown) {
-      this.#closeAfter(oneLine(500, asRelishError(thrown).message))
-      return
+    const commands = this.#decoder.feed(chunk)
+    for (;;) {
+      let next: IteratorResult<ControlCommand, void>
+      try {
+        next = commands.next()
+      } catch (thrown) {
+        this.#closeAfter(oneLine(500, asRelishError(thrown).message))
+        return
+      }
+      if (next.done === true) return
+      // Each has its turn before the next is looked at: what is answered does not depend on where chunks end.
+      this.#waiting.push(next.value)
+      this.#next()
+      if (this.#isClosed()) return
+      if (this.#waiting.length > commandsWaitingMax) {
+        this.#closeAfter(oneLine(500, 'too many commands at once'))
+        return
+      }
     }
-    this.#waiting.push(...commands)
-    if (this.#waiting.length > commandsWaitingMax) {
-      this.#closeAfter(oneLine(500, 'too many commands at once'))
-      return
-    }
-    this.#next()
   }
 
   /** Sends an event that the controller has asked for. `text` begins with the event's name. */
@@ -368,13 +374,6 @@ const handlers: ReadonlyMap<string, Handler> = new Map<string, Handler>([
     'SAVECONF',
     ({ actions }) => {
       actions.saveConf()
-      return okReply
-    },
-  ],
-  [
-    'DROPGUARDS',
-    ({ actions }) => {
-      actions.dropGuards()
       return okReply
     },
   ],
