@@ -3,12 +3,13 @@
  * form (C tor's key files, blinded keys) need point arithmetic and go through `@noble/curves`.
  */
 
-import { createPrivateKey, createPublicKey, sign, verify, type KeyObject } from 'node:crypto'
+import { sign, verify, type KeyObject } from 'node:crypto'
 import { ed25519 } from '@noble/curves/ed25519.js'
 import { assert } from '../base/assert.ts'
 import { concatBytes } from '../base/encoding.ts'
 import type { Rng } from '../base/rng.ts'
 import { sha512 } from './hashes.ts'
+import { exportRawPublicKey, importRawPrivateKey, importRawPublicKey } from './raw-keys.ts'
 
 export interface Ed25519KeyPair {
   /** 32 bytes. */
@@ -20,9 +21,6 @@ export interface Ed25519KeyPair {
   /** Signs `message`: 64 bytes. */
   sign(message: Uint8Array): Uint8Array
 }
-
-const privateHeader = Uint8Array.from(Buffer.from('302e020100300506032b657004220420', 'hex'))
-const publicHeader = Uint8Array.from(Buffer.from('302a300506032b6570032100', 'hex'))
 
 const groupOrder = ed25519.Point.Fn.ORDER
 
@@ -44,8 +42,8 @@ function bigIntToLittleEndian(value: bigint): Uint8Array {
 
 export function ed25519FromSeed(seed: Uint8Array): Ed25519KeyPair {
   assert(seed.length === 32, 'an Ed25519 seed has 32 bytes')
-  const key = createPrivateKey({ key: Buffer.from(concatBytes([privateHeader, seed])), format: 'der', type: 'pkcs8' })
-  const publicKey = new Uint8Array(createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(12))
+  const key = importRawPrivateKey('Ed25519', seed)
+  const publicKey = exportRawPublicKey(key)
   const expandedSecret = new Uint8Array(sha512(seed))
   expandedSecret[0] = (expandedSecret[0] as number) & 248
   expandedSecret[31] = ((expandedSecret[31] as number) & 127) | 64
@@ -75,7 +73,7 @@ export function ed25519Verify(publicKey: Uint8Array, message: Uint8Array, signat
   if (publicKey.length !== 32 || signature.length !== 64) return false
   let key: KeyObject
   try {
-    key = createPublicKey({ key: Buffer.from(concatBytes([publicHeader, publicKey])), format: 'der', type: 'spki' })
+    key = importRawPublicKey('Ed25519', publicKey)
     return verify(null, message, key, signature)
   } catch {
     // OpenSSL refuses encodings that are not a point; for the caller that is one more bad signature.

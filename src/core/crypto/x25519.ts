@@ -1,10 +1,10 @@
 /** Curve25519 Diffie-Hellman (RFC 7748), over `node:crypto`. */
 
-import { createPrivateKey, createPublicKey, diffieHellman, type KeyObject } from 'node:crypto'
+import { diffieHellman, type KeyObject } from 'node:crypto'
 import { assert } from '../base/assert.ts'
-import { concatBytes } from '../base/encoding.ts'
 import { protocolError } from '../base/errors.ts'
 import type { Rng } from '../base/rng.ts'
+import { exportRawPublicKey, importRawPrivateKey, importRawPublicKey } from './raw-keys.ts'
 
 export interface X25519KeyPair {
   /** 32 bytes, clamped. */
@@ -13,22 +13,15 @@ export interface X25519KeyPair {
   readonly publicKey: Uint8Array
 }
 
-// DER headers of RFC 8410 in front of the raw key.
-const privateHeader = Uint8Array.from(Buffer.from('302e020100300506032b656e04220420', 'hex'))
-const publicHeader = Uint8Array.from(Buffer.from('302a300506032b656e032100', 'hex'))
-
-const importSecret = (raw: Uint8Array): KeyObject =>
-  createPrivateKey({ key: Buffer.from(concatBytes([privateHeader, raw])), format: 'der', type: 'pkcs8' })
-const importPublic = (raw: Uint8Array): KeyObject =>
-  createPublicKey({ key: Buffer.from(concatBytes([publicHeader, raw])), format: 'der', type: 'spki' })
+const importSecret = (raw: Uint8Array): KeyObject => importRawPrivateKey('X25519', raw)
+const importPublic = (raw: Uint8Array): KeyObject => importRawPublicKey('X25519', raw)
 
 export function x25519KeyPair(secret: Uint8Array): X25519KeyPair {
   assert(secret.length === 32, 'an X25519 secret has 32 bytes')
   const secretKey = secret.slice()
   secretKey[0] = (secretKey[0] as number) & 248
   secretKey[31] = ((secretKey[31] as number) & 127) | 64
-  const spki = createPublicKey(importSecret(secretKey)).export({ format: 'der', type: 'spki' })
-  return { secretKey, publicKey: new Uint8Array(spki.subarray(12)) }
+  return { secretKey, publicKey: exportRawPublicKey(importSecret(secretKey)) }
 }
 
 export const x25519Generate = (rng: Rng): X25519KeyPair => x25519KeyPair(rng.bytes(32))
