@@ -143,6 +143,16 @@ function parseSources(header: Section): ConsensusSource[] {
   return sources
 }
 
+/** The signed part of a consensus as received; without a signature, all of it from its first line on. */
+export function signedTextOf(text: string): string {
+  return signedText(text, documentStart(text))
+}
+
+/** Where the consensus begins, behind annotations. */
+function documentStart(text: string): number {
+  return text.startsWith('network-status-version') ? 0 : text.indexOf('\nnetwork-status-version') + 1
+}
+
 /** dir-spec §3.4.1, directory-signature: the signed part ends with the space after that keyword. */
 function signedText(text: string, start: number): string {
   const at = text.indexOf('\ndirectory-signature ', start)
@@ -258,7 +268,7 @@ export function emitConsensus(consensus: ConsensusUnverified): string {
 
 /** The unsigned text of a received consensus, for adding signatures to. */
 export function unsignedTextOf(consensus: ConsensusUnverified): string {
-  const start = consensus.text.startsWith('network-status-version') ? 0 : consensus.text.indexOf('\nnetwork-status-version') + 1
+  const start = documentStart(consensus.text)
   const end = consensus.text.indexOf('\ndirectory-signature ', start)
   return end < 0 ? consensus.text.slice(start) : consensus.text.slice(start, end + 1)
 }

@@ -24,6 +24,10 @@ export const maxAuthorities = 64
 export const maxConsensusSignatures = 4 * maxAuthorities
 /** Flags a vote may declare: C tor keeps them in a 64-bit mask. */
 export const maxKnownFlags = 64
+/** Comparisons of lines between two relays that two consensuses share. Beyond, all lines between count as changed. */
+export const maxDiffComparisons = 1_000_000
+/** Characters of a command in a consensus diff: C tor's buffer for one. */
+export const maxDiffCommandLength = 127
 /** A document of detached signatures. */
 export const maxDetachedSignaturesLength = 1024 * 1024
 /** A bandwidth file: about 500 characters for each of the relays of a consensus. */
