@@ -11,6 +11,7 @@ import { ChannelCommand, RelayCommand } from '../../src/core/cell/commands.ts'
 import { FrameDecoder } from '../../src/core/cell/frame-decoder.ts'
 import { FrameWriter } from '../../src/core/cell/frame-writer.ts'
 import { CELL_BODY_BYTES } from '../../src/core/cell/limits.ts'
+import * as hs from '../../src/core/cell/hs-messages.ts'
 import * as link from '../../src/core/cell/link-messages.ts'
 import { encodeRelayMessage, readRelayMessage } from '../../src/core/cell/relay-cell.ts'
 import * as stream from '../../src/core/cell/stream-messages.ts'
@@ -91,6 +92,17 @@ const messageCodecs: readonly Fuzzer[] = [
   codec('circuit-padding-negotiate', [circuit.encodeCircuitPaddingNegotiate({ command: 'start', machineType: 1, echoRequest: true, machineCounter: 9 })], circuit.decodeCircuitPaddingNegotiate, circuit.encodeCircuitPaddingNegotiate),
   codec('circuit-padding-negotiated', [circuit.encodeCircuitPaddingNegotiated({ command: 'stop', accepted: true, machineType: 1, machineCounter: 9 })], circuit.decodeCircuitPaddingNegotiated, circuit.encodeCircuitPaddingNegotiated),
   codec('circuit-extensions', [extensions.encodeCircuitExtensions([{ type: 1, field: new Uint8Array(0) }])], extensions.decodeCircuitExtensions, extensions.encodeCircuitExtensions, 'lenient'),
+]
+
+const extension = { type: 1, field: bytes(19) }
+const hsCodecs: readonly Fuzzer[] = [
+  codec('establish-intro', [hs.encodeEstablishIntro({ authKey: bytes(32), extensions: [extension], handshakeAuth: bytes(32), signature: bytes(64) })], hs.decodeEstablishIntro, hs.encodeEstablishIntro),
+  codec('intro-dos-parameters', [hs.encodeIntroDosParameters([{ type: 1, value: 25n }, { type: 2, value: 200n }])], hs.decodeIntroDosParameters, hs.encodeIntroDosParameters),
+  codec('intro-established', [hs.encodeIntroEstablished({ extensions: [extension] })], hs.decodeIntroEstablished, hs.encodeIntroEstablished),
+  codec('introduce', [hs.encodeIntroduce({ authKey: bytes(32), extensions: [], encrypted: bytes(200) })], hs.decodeIntroduce, hs.encodeIntroduce),
+  codec('introduce-ack', [hs.encodeIntroduceAck({ status: 0, extensions: [] })], hs.decodeIntroduceAck, hs.encodeIntroduceAck),
+  codec('establish-rendezvous', [bytes(20)], hs.decodeEstablishRendezvous, hs.encodeEstablishRendezvous),
+  codec('rendezvous1', [hs.encodeRendezvous1({ cookie: bytes(20), handshake: bytes(64) })], hs.decodeRendezvous1, hs.encodeRendezvous1),
 ]
 
 function netinfoExample(): Uint8Array {
@@ -207,4 +219,4 @@ function ntorFuzzers(): Fuzzer[] {
   ]
 }
 
-export const cellFuzzers: readonly Fuzzer[] = [...messageCodecs, frameFuzzer(3), frameFuzzer(4), relayMessageFuzzer, ...ntorFuzzers()]
+export const cellFuzzers: readonly Fuzzer[] = [...messageCodecs, ...hsCodecs, frameFuzzer(3), frameFuzzer(4), relayMessageFuzzer, ...ntorFuzzers()]
