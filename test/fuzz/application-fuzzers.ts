@@ -6,6 +6,7 @@ import { RelishError } from '../../src/core/base/errors.ts'
 import { randomBelow, type Rng } from '../../src/core/base/rng.ts'
 import type { ControlActions } from '../../src/core/control/actions.ts'
 import { parseKeyValues, parseSecret } from '../../src/core/control/arguments.ts'
+import { ControlReplyDecoder } from '../../src/core/control/reply-decoder.ts'
 import { ControlSession } from '../../src/core/control/session.ts'
 import { compressBody, decodeBody } from '../../src/core/dirhttp/compression.ts'
 import { RequestParser, ResponseParser } from '../../src/core/dirhttp/parser.ts'
@@ -138,6 +139,21 @@ export const applicationFuzzers: readonly Fuzzer[] = [
     deepStrictEqual(controlTalk(input, () => 1 + randomBelow(rng, 40)), whole)
     return whole
   }, { form: 'text', allowed: [], smokeCases: 500 }),
+  application('control-replies', () => [utf8Encode('250-version=0.4.9.11\r\n250+circuit-status=\r\n1 BUILT\r\n..dot\r\n.\r\n250 OK\r\n650 CIRC 1 BUILT\r\n')], (input, rng) => {
+    const all = (pieceLength: () => number): unknown => {
+      const found: unknown[] = []
+      const decoder = new ControlReplyDecoder()
+      // An error ends it; what came before counts all the same.
+      const outcome = outcomeOf(input, pieceLength, (chunk) => {
+        for (const reply of decoder.feed(chunk)) found.push(reply)
+        return undefined
+      })
+      return { found, outcome }
+    }
+    const whole = all(() => Math.max(1, input.length))
+    deepStrictEqual(all(() => 1 + randomBelow(rng, 40)), whole)
+    return whole
+  }, { form: 'text' }),
   application('control-arguments', () => [utf8Encode('key other=value quoted="a \\"b\\" \\101\\n"'), utf8Encode('"secret"'), utf8Encode('deadBEEF')], (input) => {
     const text = utf8Decode(input)
     const attempts = [() => parseKeyValues(text), () => parseSecret(text)]
