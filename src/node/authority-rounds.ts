@@ -84,6 +84,11 @@ export class VotingRounds {
     return this.#rounds().map((round) => round.period)
   }
 
+  /** When the consensus of the round on the schedule becomes valid. */
+  get scheduledAt(): WallMs | undefined {
+    return this.#scheduled?.over === false ? this.#scheduled.period.validAfter : undefined
+  }
+
   /** The round that ended in the last consensus. */
   get previous(): VotingPeriod | undefined {
     return this.#previous

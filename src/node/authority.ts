@@ -366,8 +366,10 @@ export class Authority {
 
   /** Votes of others for the next round may come before ours: their commits are judged by the phase of that round. */
   #prepareSharedRandom(): void {
-    const next = this.#rounds.periods().at(-1)
-    if (next !== undefined && this.#liveConsensus() !== undefined) this.#sharedRandom?.prepare(next.validAfter, this.#timing().interval)
+    const scheduled = this.#rounds.scheduledAt
+    // A first round off the schedule comes before the schedule's, and prepares for itself.
+    const prepares = this.#options.TestingV3AuthVoteWhenRelays === 0 || this.#liveConsensus() !== undefined
+    if (scheduled !== undefined && prepares) this.#sharedRandom?.prepare(scheduled, this.#timing().interval)
     this.#saveSharedRandom()
   }
 

@@ -126,8 +126,8 @@ export class SharedRandomState {
     if (phase !== this.#phase) {
       if (phase === 'commit') this.#startRun(validAfter, interval)
       this.#phase = phase
-    } else if (phase === 'commit' && this.#commits.size === 0) {
-      // Just started, in the middle of a commit phase.
+    } else if (phase === 'commit' && !this.#commits.has(this.#options.identityFingerprint)) {
+      // Just started, in the middle of a commit phase. SPEC-DIFF: C tor does not when it has commits of others already.
       this.#commitOurselves(validAfter)
     }
     this.#validAfter = validAfter

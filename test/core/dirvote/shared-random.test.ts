@@ -103,6 +103,14 @@ describe('the protocol among three authorities', () => {
     expect(state.addCommits(names[1] ?? '', [own])).toBe(true)
   })
 
+  test('an authority that hears of others before its own first round still commits', () => {
+    const [state] = make() as [SharedRandomState]
+    const { reveal: _, ...commit } = makeCommit(names[1] ?? '', at(1), new SeededRng('x'))
+    expect(state.addCommits(names[1] ?? '', [commit])).toBe(true)
+    state.prepare(at(1), interval)
+    expect(state.vote().commits.map((one) => one.identityFingerprint)).toEqual(names.slice(0, 2))
+  })
+
   test('a restart in the middle of a run goes on with what was saved', () => {
     const states = make()
     for (let slot = 0; slot < 15; slot++) runPeriod(states, slot)
