@@ -23,10 +23,11 @@ import { Client } from './client.ts'
 import { BeginDirTransport } from './dir-begindir-transport.ts'
 import { DirCache } from './dir-cache.ts'
 import { DirClient } from './dir-client.ts'
+import { ConsensusHistory } from './dir-consensus-history.ts'
 import { DescriptorPublisher } from './dir-publisher.ts'
 import { DirServerConnections } from './dir-server-connection.ts'
 import { DirServer } from './dir-server.ts'
-import { DirSources, trustedIdentities } from './dir-sources.ts'
+import { dirRoles, DirSources, trustedIdentities } from './dir-sources.ts'
 import { DirPortTransport } from './dir-transport.ts'
 import { flowParameters } from './flow-parameters.ts'
 import { NetworkView } from './network-view.ts'
@@ -285,6 +286,7 @@ class TorNode implements Node {
     const server = new DirServer({
       runtime: this.#runtime,
       cache,
+      ...(dirRoles(this.options).caches ? { history: new ConsensusHistory(this.#runtime, cache) } : {}),
       ...(authority === undefined ? {} : { authority: authority.documents }),
       own: () => {
         const documents = relay.documents()

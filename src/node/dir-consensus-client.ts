@@ -4,11 +4,14 @@
  */
 
 import { asRelishError, RelishError } from '../core/base/errors.ts'
-import { latin1Decode } from '../core/base/encoding.ts'
+import { hexEncodeUpper, latin1Decode } from '../core/base/encoding.ts'
 import { randomUnit } from '../core/base/rng.ts'
-import { durationMs, seconds, type DurationMs, type WallMs } from '../core/base/time.ts'
+import { durationMs, hours, seconds, type DurationMs, type WallMs } from '../core/base/time.ts'
 import { parseAuthorityCertificates, verifyAuthorityCertificate, type AuthorityCertificate } from '../core/netdoc/authority-certificate.ts'
 import { checkConsensusSignatures, parseConsensus, verifyConsensus, type Consensus, type ConsensusFlavour, type ConsensusUnverified } from '../core/netdoc/consensus.ts'
+import { applyConsensusDiff, digestAsSigned, isConsensusDiff } from '../core/netdoc/consensus-diff.ts'
+import type { HttpHeader } from '../core/dirhttp/message.ts'
+import { NetworkParameters } from '../core/netdir/parameters.ts'
 import type { Runtime, Timer } from '../runtime/index.ts'
 import type { DirCache } from './dir-cache.ts'
 import { DIR_EXCHANGE_TIMEOUT, FAILED_DIRECTORIES_MAX } from './dir-limits.ts'
@@ -27,6 +30,8 @@ interface Flavour {
   timer: Timer | undefined
   /** When the held consensus is to be replaced. */
   refreshAt: WallMs | undefined
+  /** A diff was of no use: the next request is for the whole consensus. */
+  wholeOnly: boolean
 }
 
 export class ConsensusClient {
@@ -55,6 +60,7 @@ export class ConsensusClient {
       request: undefined,
       timer: undefined,
       refreshAt: undefined,
+      wholeOnly: false,
     }))
     this.#certificateSchedule = new DownloadSchedule(paceFor(testing), rng)
     cache.listen({
@@ -119,15 +125,14 @@ export class ConsensusClient {
       return
     }
     const held = this.#cache.consensus(flavour.name)
-    const ifNewer = held === undefined ? [] : [{ name: 'If-Modified-Since', value: new Date(held.validAfter).toUTCString() }]
     const path = flavour.name === 'ns' ? 'consensus' : 'consensus-microdesc'
     const target = `/tor/status-vote/current/${path}/${this.#signerList()}`
     this.#trace(source, target)
-    flavour.request = source.transport.send(source.target, { method: 'GET', target, headers: ifNewer, timeout: DIR_EXCHANGE_TIMEOUT }, {
+    flavour.request = source.transport.send(source.target, { method: 'GET', target, headers: this.#headers(flavour, held), timeout: DIR_EXCHANGE_TIMEOUT }, {
       onResponse: (response) => {
         flavour.request = undefined
         source.succeeded()
-        this.#received(flavour, source, response)
+        this.#received(flavour, source, response, held)
       },
       onFailed: (error) => {
         flavour.request = undefined
@@ -143,14 +148,25 @@ export class ConsensusClient {
     return [...this.#cache.trusted].map((identity) => identity.slice(0, 6)).sort().join('+')
   }
 
-  #received(flavour: Flavour, source: DirSource, response: DirResponse): void {
+  /** What is held need not come again, and what has changed is enough (dir-spec §4.5.2). */
+  #headers(flavour: Flavour, held: Consensus | undefined): HttpHeader[] {
+    if (held === undefined) return []
+    const ifNewer = { name: 'If-Modified-Since', value: new Date(held.validAfter).toUTCString() }
+    // param-spec §5: directories have no diffs from consensuses that are older.
+    const oldest = this.#runtime.wallNow() - hours(new NetworkParameters(held.params).get('try-diff-for-consensus-newer-than'))
+    if (flavour.wholeOnly || held.validAfter < oldest) return [ifNewer]
+    return [ifNewer, { name: 'X-Or-Diff-From-Consensus', value: hexEncodeUpper(digestAsSigned(held.text)) }]
+  }
+
+  /** `base`: the consensus that was held when the request went out. */
+  #received(flavour: Flavour, source: DirSource, response: DirResponse, base: Consensus | undefined): void {
     if (response.status !== 200) {
       this.#log(`No ${flavour.name} consensus from ${source.target.name}: ${response.status} ${response.reason}`)
       this.#failed(flavour, source)
       return
     }
     try {
-      const parsed = parseConsensus(latin1Decode(response.body))
+      const parsed = parseConsensus(this.#wholeText(flavour, latin1Decode(response.body), base))
       if (parsed.flavour !== flavour.name) throw new RelishError('bad-document', `it is of flavour ${parsed.flavour}`)
       const held = this.#cache.consensus(flavour.name)
       if (held !== undefined && parsed.validAfter <= held.validAfter) throw new RelishError('unavailable', 'it is no newer than ours')
@@ -164,6 +180,18 @@ export class ConsensusClient {
     }
     flavour.avoid.clear()
     this.#check(flavour)
+  }
+
+  /** A consensus as it is, or what a diff makes of `base`. */
+  #wholeText(flavour: Flavour, text: string, base: Consensus | undefined): string {
+    flavour.wholeOnly = false
+    if (!isConsensusDiff(text)) return text
+    flavour.wholeOnly = true
+    if (base === undefined) throw new RelishError('bad-document', 'it is a diff from a consensus we do not have')
+    const whole = applyConsensusDiff(base.text, text)
+    flavour.wholeOnly = false
+    this.#runtime.trace?.emit({ event: 'directory.diff', flavour: flavour.name, diffBytes: text.length, consensusBytes: whole.length })
+    return whole
   }
 
   #failed(flavour: Flavour, source: DirSource): void {

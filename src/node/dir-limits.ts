@@ -22,6 +22,15 @@ export const DIR_UPLOAD_BYTES_MAX = 16 * 1024 * 1024
 /** Compressed answers kept for reuse. The oldest goes. */
 export const DIR_COMPRESSED_KEPT = 24
 
+/** Past consensuses of each flavour kept to make diffs from. The oldest goes. Votes every hour fill three days. */
+export const DIR_CONSENSUSES_KEPT = 96
+
+/** Consensus diffs kept in memory. The oldest goes, and is made again when asked for. */
+export const DIR_DIFFS_KEPT = 24
+
+/** Digests of past consensuses looked at in one request. Further ones are not looked at. */
+export const DIR_DIFF_BASES_MAX = 16
+
 /** Bytes handed to a stream at a time while it takes them. */
 export const DIR_WRITE_BYTES = 64 * 1024
 

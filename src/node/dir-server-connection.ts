@@ -4,11 +4,10 @@
  */
 
 import { asRelishError, type RelishError } from '../core/base/errors.ts'
-import { emitResponse, reasonFor, type HttpResponse } from '../core/dirhttp/message.ts'
+import { emitResponse, reasonFor, type HttpRequest, type HttpResponse } from '../core/dirhttp/message.ts'
 import { RequestParser } from '../core/dirhttp/parser.ts'
 import type { Runtime, SocketAddress, Timer } from '../runtime/index.ts'
 import { DIR_CONNECTIONS_MAX, DIR_REQUEST_TIMEOUT, DIR_RESPONSE_TIMEOUT, DIR_UPLOAD_BYTES_MAX, DIR_WRITE_BYTES } from './dir-limits.ts'
-import type { DirServer } from './dir-server.ts'
 
 /** What is needed of a stream; a `ByteStream` of the runtime is one. */
 export interface DirServerStream {
@@ -20,12 +19,17 @@ export interface DirServerStream {
   destroy(): void
 }
 
+/** Who answers: a `DirServer`. */
+export interface DirResponder {
+  handle(request: HttpRequest, from: SocketAddress | undefined): HttpResponse
+}
+
 export class DirServerConnections {
   readonly #runtime: Runtime
-  readonly #server: DirServer
+  readonly #server: DirResponder
   readonly #connections = new Set<DirServerConnection>()
 
-  constructor(runtime: Runtime, server: DirServer) {
+  constructor(runtime: Runtime, server: DirResponder) {
     this.#runtime = runtime
     this.#server = server
   }
@@ -48,7 +52,7 @@ export class DirServerConnections {
 
 class DirServerConnection {
   readonly #runtime: Runtime
-  readonly #server: DirServer
+  readonly #server: DirResponder
   readonly #stream: DirServerStream
   readonly #from: SocketAddress | undefined
   readonly #onOver: () => void
@@ -58,7 +62,7 @@ class DirServerConnection {
   #written = 0
   #timer: Timer | undefined
 
-  constructor(runtime: Runtime, server: DirServer, stream: DirServerStream, from: SocketAddress | undefined, onOver: () => void) {
+  constructor(runtime: Runtime, server: DirResponder, stream: DirServerStream, from: SocketAddress | undefined, onOver: () => void) {
     this.#runtime = runtime
     this.#server = server
     this.#stream = stream

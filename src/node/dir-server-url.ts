@@ -3,7 +3,14 @@
 import { DIR_NAMES_PER_REQUEST_MAX } from './dir-limits.ts'
 
 export type DirResource =
-  | { readonly kind: 'consensus'; readonly flavour: string; /** Prefixes of authority fingerprints, upper-case hex. */ readonly signers: readonly string[] }
+  | {
+      readonly kind: 'consensus'
+      readonly flavour: string
+      /** Prefixes of authority fingerprints, upper-case hex. */
+      readonly signers: readonly string[]
+      /** Only a diff from the consensus with this digest will do; upper-case hex. */
+      readonly diffFrom?: string
+    }
   | { readonly kind: 'pending-consensus'; readonly flavour: string }
   | { readonly kind: 'pending-signatures' }
   | { readonly kind: 'own-vote'; readonly period: 'next' | 'current' }
@@ -50,13 +57,14 @@ export function parseDirUrl(target: string): DirResource {
 
 /** dir-spec §3.11, §4.2, §4.3. */
 function parseStatusVote(parts: readonly string[]): DirResource {
-  const [period, what, rest] = parts
+  const [period, what, rest, ...further] = parts
   if (period !== 'next' && period !== 'current') return { kind: 'unknown' }
   if (what === undefined) return { kind: 'unknown' }
   if (what === 'consensus' || what.startsWith('consensus-')) {
     if (what === 'consensus-signatures') return period === 'next' ? { kind: 'pending-signatures' } : { kind: 'unknown' }
     const flavour = what === 'consensus' ? 'ns' : what.slice('consensus-'.length)
     if (period === 'next') return { kind: 'pending-consensus', flavour }
+    if (rest === 'diff') return parseConsensusDiff(flavour, further)
     const signers = rest === undefined ? [] : hexNames(rest, 2, 40)
     return signers === undefined ? { kind: 'malformed' } : { kind: 'consensus', flavour, signers }
   }
@@ -64,6 +72,14 @@ function parseStatusVote(parts: readonly string[]): DirResource {
   if (what === 'bandwidth') return { kind: 'bandwidth-file', period }
   if (what === 'd') return named(rest, 40, 40, (names) => ({ kind: 'vote-by-digest', period, names }))
   return named(what, 40, 40, (names) => ({ kind: 'vote-by-identity', period, names }))
+}
+
+/** dir-spec §4.5.2: `diff/DIGEST/FINGERPRINTS`, the last optional. */
+function parseConsensusDiff(flavour: string, parts: readonly string[]): DirResource {
+  const [digest, list] = parts
+  const [diffFrom] = hexNames(digest ?? '', 64, 64) ?? []
+  const signers = list === undefined || list === '' ? [] : hexNames(list, 2, 40)
+  return diffFrom === undefined || signers === undefined ? { kind: 'malformed' } : { kind: 'consensus', flavour, signers, diffFrom }
 }
 
 /** dir-spec §4.3 and §5.2: `all`, `authority`, `fp/…`, `d/…`. */

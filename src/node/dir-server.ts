@@ -13,12 +13,15 @@ import type { Consensus } from '../core/netdoc/consensus.ts'
 import type { Runtime, SocketAddress } from '../runtime/index.ts'
 import type { AuthorityDocuments } from './dir-authority-documents.ts'
 import type { DirCache } from './dir-cache.ts'
-import { DIR_COMPRESSED_KEPT } from './dir-limits.ts'
+import type { ConsensusHistory } from './dir-consensus-history.ts'
+import { DIR_COMPRESSED_KEPT, DIR_DIFF_BASES_MAX } from './dir-limits.ts'
 import { parseDirUrl, type DirResource } from './dir-server-url.ts'
 
 export interface DirServerOptions {
   readonly runtime: Runtime
   readonly cache: DirCache
+  /** What diffs are made from; without it, consensuses go out in full. */
+  readonly history?: ConsensusHistory
   /** On authorities. */
   readonly authority?: AuthorityDocuments
   /** The node's own documents, which it may not hold in its cache. */
@@ -27,7 +30,15 @@ export interface DirServerOptions {
 
 /** What a resource is: texts one behind the other, or a refusal. */
 type Answer =
-  | { readonly status: 200; readonly texts: readonly string[]; readonly lifetime: DurationMs; readonly modified?: WallMs }
+  | {
+      readonly status: 200
+      readonly texts: readonly string[]
+      readonly lifetime: DurationMs
+      readonly modified?: WallMs
+      /** What many ask for is kept compressed under this name. */
+      readonly keptAs?: string
+      readonly headers?: readonly HttpHeader[]
+    }
   | { readonly status: number; readonly reason: string }
 
 const refuse = (status: number, reason = reasonFor(status)): Answer => ({ status, reason })
@@ -41,6 +52,7 @@ const servedAfterExpiry = hours(24)
 export class DirServer {
   readonly #runtime: Runtime
   readonly #cache: DirCache
+  readonly #history: ConsensusHistory | undefined
   readonly #authority: AuthorityDocuments | undefined
   readonly #own: NonNullable<DirServerOptions['own']>
   /** Compressed bodies of large texts, which many ask for. */
@@ -49,6 +61,7 @@ export class DirServer {
   constructor(options: DirServerOptions) {
     this.#runtime = options.runtime
     this.#cache = options.cache
+    this.#history = options.history
     this.#authority = options.authority
     this.#own = options.own ?? (() => ({}))
   }
@@ -63,14 +76,13 @@ export class DirServer {
 
   #get(request: HttpRequest, from: SocketAddress | undefined): HttpResponse {
     const resource = parseDirUrl(request.target)
-    const answer = this.#answer(resource)
+    const answer = this.#answer(resource, request)
     if (!('texts' in answer)) return this.#plain(answer.status, answer.reason, from)
     if (answer.modified !== undefined && isNotNewer(answer.modified, headerOf(request, 'if-modified-since'))) {
       return this.#plain(304, reasonFor(304), from)
     }
     const coding = chooseCoding(headerOf(request, 'accept-encoding'), (request.target.split('?')[0] ?? '').endsWith('.z'))
-    const key = resource.kind === 'consensus' ? `${resource.flavour} ${answer.modified ?? 0} ${answer.texts[0]?.length ?? 0} ${coding}` : undefined
-    const body = this.#encoded(answer.texts, coding, key)
+    const body = this.#encoded(answer.texts, coding, answer.keptAs === undefined ? undefined : `${answer.keptAs} ${coding}`)
     const now = this.#runtime.wallNow()
     return {
       status: 200,
@@ -80,6 +92,7 @@ export class DirServer {
         { name: 'Content-Type', value: coding === 'identity' ? 'text/plain' : 'application/octet-stream' },
         { name: 'Content-Encoding', value: coding },
         { name: 'Expires', value: new Date(now + answer.lifetime).toUTCString() },
+        ...(answer.headers ?? []),
       ],
       body,
     }
@@ -101,10 +114,10 @@ export class DirServer {
     return this.#plain(result.status, result.reason.replace(/[\r\n\0]+/g, ' ').slice(0, 200), from)
   }
 
-  #answer(resource: DirResource): Answer {
+  #answer(resource: DirResource, request: HttpRequest): Answer {
     switch (resource.kind) {
       case 'consensus':
-        return this.#consensus(resource.flavour, resource.signers)
+        return this.#consensus(resource, headerOf(request, 'x-or-diff-from-consensus'))
       case 'pending-consensus':
         if (resource.flavour !== 'ns' && resource.flavour !== 'microdesc') return refuse(404)
         return found(this.#authority?.pendingConsensus(resource.flavour), lifetimes.vote)
@@ -150,16 +163,29 @@ export class DirServer {
     }
   }
 
-  #consensus(flavour: string, signers: readonly string[]): Answer {
+  #consensus(resource: Extract<DirResource, { kind: 'consensus' }>, diffFromHeader: string | undefined): Answer {
+    const { flavour, signers } = resource
     if (flavour !== 'ns' && flavour !== 'microdesc') return refuse(404)
     const consensus = this.#cache.consensus(flavour)
     const now = this.#runtime.wallNow()
     if (consensus === undefined) return refuse(404)
+    const bases = resource.diffFrom === undefined ? parseDiffBases(diffFromHeader) : [resource.diffFrom]
+    if (bases.some((digest) => this.#history?.isCurrent(flavour, digest) === true)) return refuse(304)
+    const diff = this.#history?.diffFrom(flavour, bases)
+    if (diff === undefined && resource.diffFrom !== undefined) return refuse(404, 'No such diff available')
     if (consensus.validUntil + servedAfterExpiry < now) return refuse(404, 'Consensus is too old')
     // dir-spec §4.4: more than half of the authorities that the client names must have signed.
     if (signers.length > 0 && countSigners(consensus, signers) <= signers.length / 2) return refuse(404, 'Consensus not signed by sufficient number of requested authorities')
     const left = Math.max(consensus.freshUntil - now, minutes(1)) as DurationMs
-    return { status: 200, texts: [consensus.text], lifetime: left, modified: consensus.validAfter }
+    const text = diff?.text ?? consensus.text
+    return {
+      status: 200,
+      texts: [text],
+      lifetime: left,
+      modified: consensus.validAfter,
+      keptAs: `${flavour} ${consensus.validAfter} ${consensus.text.length} ${diff?.from ?? ''}`,
+      headers: [{ name: 'Vary', value: 'X-Or-Diff-From-Consensus' }],
+    }
   }
 
   #certificates(resource: Extract<DirResource, { kind: 'certificates' | 'certificates-by' | 'certificates-by-pair' }>): Answer {
@@ -209,6 +235,18 @@ function found(text: string | undefined, lifetime: DurationMs): Answer {
 function several(texts: readonly (string | undefined)[], lifetime: DurationMs): Answer {
   const held = texts.filter((text) => text !== undefined)
   return held.length === 0 ? refuse(404) : { status: 200, texts: held, lifetime }
+}
+
+/**
+ * The digests of a client's consensuses, upper-case hex; what is none is ignored.
+ * SPEC-DIFF: dir-spec §4.5.2 separates them with commas, C tor with spaces.
+ */
+function parseDiffBases(header: string | undefined): string[] {
+  if (header === undefined) return []
+  return header
+    .split(/[\s,]+/, DIR_DIFF_BASES_MAX)
+    .filter((word) => /^[0-9A-Fa-f]{64}$/.test(word))
+    .map((word) => word.toUpperCase())
 }
 
 function countSigners(consensus: Consensus, prefixes: readonly string[]): number {
