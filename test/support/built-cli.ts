@@ -18,6 +18,7 @@ export interface BuiltCli {
   readonly path: string
   /** The node program, to be named in RELISH_TOR. */
   readonly torPath: string
+  readonly gencertPath: string
   /** Runs it to its end. */
   run(args: readonly string[], options?: { cwd?: string; env?: Record<string, string> }): Promise<Finished>
   /** Starts it; the caller ends it. */
@@ -31,7 +32,7 @@ export async function buildCli(): Promise<BuiltCli> {
   // Below the package, so that it finds the package's networks and templates.
   const folder = mkdtempSync(join(cache, 'relish-test-'))
   await build({
-    entryPoints: [join(root, 'src/cli/relish.ts'), join(root, 'src/cli/relish-tor.ts')],
+    entryPoints: [join(root, 'src/cli/relish.ts'), join(root, 'src/cli/relish-tor.ts'), join(root, 'src/cli/relish-gencert.ts')],
     outdir: folder,
     bundle: true,
     splitting: true,
@@ -46,6 +47,7 @@ export async function buildCli(): Promise<BuiltCli> {
   return {
     path,
     torPath: join(folder, 'relish-tor.js'),
+    gencertPath: join(folder, 'relish-gencert.js'),
     start,
     run: (args, options) =>
       new Promise((resolve, reject) => {
