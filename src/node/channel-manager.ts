@@ -174,6 +174,9 @@ export class ChannelManager implements Channels, ChannelOwner {
   handleClosed(channel: LinkChannel, closed: ChannelClosed): void {
     const { bytesRead, bytesWritten, linkProtocol } = channel.inspect()
     this.#closedTraffic = { read: this.#closedTraffic.read + bytesRead, written: this.#closedTraffic.written + bytesWritten }
+    if (closed.error?.kind === 'protocol') {
+      this.#runtime.log.write('info', 'protocol', `Closed the link to ${channel.peer.address.host}:${channel.peer.address.port}: ${closed.error.message}`)
+    }
     this.#publish(linkProtocol === undefined ? 'FAILED' : 'CLOSED', channel, closed.error === undefined ? 'DONE' : closed.error.kind === 'timeout' ? 'TIMEOUT' : 'IOERROR')
     this.#channels.delete(channel.id)
     const { rsaIdentity } = channel.peer

@@ -6,6 +6,7 @@ import { hours, type DurationMs, type WallMs } from '../core/base/time.ts'
 import { versionText } from '../core/base/version.ts'
 import type { RelayKeys } from '../core/cert/relay-keys.ts'
 import { isIpv6 } from '../core/ident/address.ts'
+import { formatEd25519Identity } from '../core/ident/fingerprint.ts'
 import { configuredExitPolicy } from '../core/netdoc/configured-exit-policy.ts'
 import { ExitPolicy } from '../core/netdoc/exit-policy.ts'
 import { signExtraInfo, type ExtraInfo } from '../core/netdoc/extra-info.ts'
@@ -86,6 +87,11 @@ export interface OwnDocuments {
   readonly extraInfo: ExtraInfo
 }
 
+/** The families this relay says it belongs to: those of FamilyId whose keys are there (prop321). */
+function familyKeysOf(wanted: TorOptions['FamilyId'], keys: RelayKeys): RelayKeys['familyKeys'] {
+  return wanted === '*' ? keys.familyKeys : keys.familyKeys.filter((key) => wanted.includes(formatEd25519Identity(key.publicKey)))
+}
+
 export function makeOwnDocuments(input: OwnDocumentsInput): OwnDocuments {
   const { options, keys, addresses, exitPolicy, published } = input
   const nickname = options.Nickname ?? 'Unnamed'
@@ -97,7 +103,7 @@ export function makeOwnDocuments(input: OwnDocumentsInput): OwnDocuments {
     onionKey: keys.tapOnionKey,
     ntorOnionKey: keys.ntorOnionKey,
     onionKeyLifetime,
-    familyKeys: keys.familyKeys,
+    familyKeys: familyKeysOf(options.FamilyId, keys),
   }
   const extraInfo = signExtraInfo({ nickname, published, statistics: [] }, signing)
   const ipv6Policy = exitPolicy.summary(6)

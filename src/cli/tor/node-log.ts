@@ -19,7 +19,7 @@ interface Sink {
 }
 
 export interface LogOptions {
-  readonly options: Pick<TorOptions, 'Log' | 'LogMessageDomains' | 'LogTimeGranularity' | 'TruncateLogFile'>
+  readonly options: Pick<TorOptions, 'Log' | 'LogMessageDomains' | 'ProtocolWarnings' | 'LogTimeGranularity' | 'TruncateLogFile'>
   readonly quietness: Quietness
   /** Standard output is gone. */
   readonly isDaemon: boolean
@@ -29,6 +29,7 @@ export interface LogOptions {
 export class NodeLog implements Log {
   #sinks: readonly Sink[] = []
   #domains = false
+  #warnsOfBreaches = false
   #granularityMs = 1000
   #wallNow: () => number = () => Date.now()
   readonly #followers = new Set<{ readonly levels: ReadonlySet<LogLevel>; readonly listener: (level: LogLevel, message: string) => void }>()
@@ -57,13 +58,15 @@ export class NodeLog implements Log {
     const usesDefault = options.Log.length === 0 && !settings.isDaemon
     this.#sinks = usesDefault ? defaultSinks(settings.quietness) : opened
     this.#domains = options.LogMessageDomains
+    this.#warnsOfBreaches = options.ProtocolWarnings
     this.#granularityMs = Math.max(1, options.LogTimeGranularity)
     this.#wallNow = settings.wallNow
     this.#decisions = new Map()
     closeSinks(old)
   }
 
-  enabled(level: LogLevel, domain: string): boolean {
+  enabled(asked: LogLevel, domain: string): boolean {
+    const level = this.#levelOf(asked, domain)
     const key = `${level}/${domain}`
     let answer = this.#decisions.get(key)
     if (answer === undefined) {
@@ -73,8 +76,9 @@ export class NodeLog implements Log {
     return answer
   }
 
-  write(level: LogLevel, domain: string, message: string): void {
-    if (!this.enabled(level, domain)) return
+  write(asked: LogLevel, domain: string, message: string): void {
+    if (!this.enabled(asked, domain)) return
+    const level = this.#levelOf(asked, domain)
     const text = `${this.#time()} [${levelName(level)}] ${this.#domains ? `{${domain.toUpperCase()}} ` : ''}${escapeControl(message)}\n`
     for (const sink of this.#sinks) if (logLineTakes(sink.line, level, domain)) writeTo(sink, text)
     for (const { levels, listener } of this.#followers) if (levels.has(level)) listener(level, message)
@@ -104,6 +108,11 @@ export class NodeLog implements Log {
     closeSinks(this.#sinks)
     this.#sinks = []
     this.#decisions = new Map()
+  }
+
+  /** What peers do wrong is told in the domain `protocol` at level info, or, with ProtocolWarnings, as a warning. */
+  #levelOf(level: LogLevel, domain: string): LogLevel {
+    return this.#warnsOfBreaches && domain === 'protocol' && level === 'info' ? 'warn' : level
   }
 
   /** Local time, as in C tor. */

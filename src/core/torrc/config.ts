@@ -154,7 +154,7 @@ function readOptions(assigned: ReadonlyMap<OptionName, readonly ConfigLine[]>, s
   for (const name of optionNames) {
     options[name] = readOption(name, optionTable[name] as OptionSpec<unknown>, assigned.get(name), defaultText(name, testing))
   }
-  options['HiddenServiceOptions'] = readServices(services)
+  options['HiddenServiceOptions'] = readHiddenServices(services)
   // The table computes the type, and this loop fills it from the same table.
   return options as unknown as TorOptions
 }
@@ -164,7 +164,8 @@ function readOption(name: string, spec: OptionSpec<unknown>, lines: readonly Con
   return standard === undefined ? spec.kind.unset : spec.kind.read([syntheticLine(name, standard)])
 }
 
-function readServices(lines: readonly ConfigLine[]): HiddenServiceOptions[] {
+/** One element for each HiddenServiceDir, with the lines that follow it. Throws `config`. */
+export function readHiddenServices(lines: readonly ConfigLine[]): HiddenServiceOptions[] {
   const groups: Map<string, ConfigLine[]>[] = []
   for (const line of lines) {
     if (line.keyword === 'HiddenServiceDir') groups.push(new Map())

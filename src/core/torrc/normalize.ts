@@ -1,21 +1,24 @@
 /** Options that follow from others: what C tor fills in or bends after reading, so that the rest of the program sees one truth. */
 
 import { durationMs } from '../base/time.ts'
+import { isIpv6 } from '../ident/address.ts'
 import type { TorOptions } from './option-table.ts'
+import type { PortSpec } from './port-spec.ts'
 
 const leastDirtinessMs = 10_000
 const mostDirtinessMs = 30 * 86_400_000
 
 export function normalizeOptions(read: TorOptions): TorOptions {
-  const options = { ...read }
+  const options = read
   const relayRate = options.RelayBandwidthRate > 0 ? options.RelayBandwidthRate : options.RelayBandwidthBurst
   const relayBurst = options.RelayBandwidthBurst > 0 ? options.RelayBandwidthBurst : options.RelayBandwidthRate
-  const ports = options.ClientOnly ? { ORPort: [], DirPort: [] } : {}
+  const usable = (port: PortSpec): boolean => !options.ClientOnly && (port.hostIsExplicit || !options.AddressDisableIPv6 || !isIpv6(port.host ?? ''))
   const paths = options.PathsNeededToBuildCircuits
   const votes = options.AuthoritativeDirectory && options.V3AuthoritativeDirectory
   return {
     ...options,
-    ...ports,
+    ORPort: options.ORPort.filter(usable),
+    DirPort: options.DirPort.filter(usable),
     RelayBandwidthRate: relayRate,
     RelayBandwidthBurst: relayBurst,
     // A relay's own limit above the general one means that the general one was left at its default.

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { RelishError } from '../../../src/core/base/errors.ts'
 import { parseConfigText } from '../../../src/core/torrc/config-line.ts'
-import { buildConfig, changeConfig, defaultOptions, describeConfigError, type TorConfig } from '../../../src/core/torrc/config.ts'
+import { buildConfig, changeConfig, defaultOptions, describeConfigError, readHiddenServices, type TorConfig } from '../../../src/core/torrc/config.ts'
 import { checkReload, diffConfig } from '../../../src/core/torrc/reload.ts'
 
 const authority = 'DirAuthority a1 orport=9001 v3ident=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA 127.0.0.1:9030 BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB\n'
@@ -122,13 +122,14 @@ describe('typed values', () => {
   })
 
   test('onion services are grouped by folder', () => {
-    const services = config('HiddenServiceDir /a\nHiddenServicePort 80 127.0.0.1:8080\nHiddenServicePort 443\nHiddenServiceDir /b\nHiddenServicePort 22 unix:/s').options.HiddenServiceOptions
+    const services = readHiddenServices(parseConfigText('HiddenServiceDir /a\nHiddenServicePort 80 127.0.0.1:8080\nHiddenServicePort 443\nHiddenServiceDir /b\nHiddenServicePort 22 unix:/s'))
     expect(services.map((service) => service.HiddenServiceDir)).toEqual(['/a', '/b'])
     expect(services[0]?.HiddenServicePort).toEqual([
       { virtualPort: 80, target: { kind: 'tcp', host: '127.0.0.1', port: 8080 } },
       { virtualPort: 443, target: { kind: 'tcp', host: '127.0.0.1', port: 443 } },
     ])
     expect(services[1]?.HiddenServicePort[0]?.target).toEqual({ kind: 'unix', path: '/s' })
+    expect(() => readHiddenServices(parseConfigText('HiddenServicePort 80'))).toThrow('without a HiddenServiceDir before it')
   })
 
   test('what follows from other options', () => {
@@ -164,7 +165,7 @@ describe('complaints name the place and what was expected', () => {
     ['TransPort 9040', 'torrc:1: TransPort is not supported by this program: there is no transparent proxy (only its default is accepted)'],
     ['TestingV3AuthInitialVotingInterval 10 seconds', 'torrc:1: TestingV3AuthInitialVotingInterval may only be changed in a test network (set TestingTorNetwork 1)'],
     ['TestingTorNetwork 1', 'torrc:1: TestingTorNetwork needs DirAuthority lines: a test network has authorities of its own'],
-    ['HiddenServicePort 80', 'torrc:1: HiddenServicePort without a HiddenServiceDir before it'],
+    ['HiddenServiceDir /hs', 'torrc:1: HiddenServiceDir is not supported by this program: this program does not run or visit onion services yet (only its default is accepted)'],
     ['HashedControlPassword secret', 'torrc:1: HashedControlPassword: expected 16: and 58 hexadecimal digits (make one with: relish-tor --hash-password PASSWORD)'],
     ['BridgeRelay 1', 'torrc:1: BridgeRelay needs an ORPort'],
     ['ConsensusParams a', 'torrc:1: ConsensusParams: expected NAME=NUMBER, not "a"'],

@@ -10,7 +10,7 @@ const option = optionsOf('control')
 export const controlOptions = {
   ControlPort: option(ports('control'), undefined, 'Where controllers connect: [ADDRESS:]PORT|auto|unix:PATH'),
   ControlSocket: option(allLines<readonly ControlSocketSpec[]>('LineList', [], parseControlSockets), undefined, 'Unix socket where controllers connect'),
-  ControlSocketsGroupWritable: option(bool, '0', 'Whether the group may write to control sockets'),
+  ControlSocketsGroupWritable: option(bool, '0', 'Whether the group may write to control sockets', { defaultOnly: 'sockets have the permissions that the umask leaves' }),
   ControlPortWriteToFile: option(filename, undefined, 'File that gets the address of the control port'),
   ControlPortFileGroupReadable: option(bool, '0', 'Whether the group may read that file'),
   CookieAuthentication: option(bool, '0', 'Controllers prove that they can read the cookie file'),

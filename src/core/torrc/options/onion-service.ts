@@ -9,7 +9,7 @@ import { parseHiddenServicePorts } from '../hidden-service-port.ts'
 const option = optionsOf('onion-service')
 
 export const onionServiceOptions = {
-  HiddenServiceDir: option(filename, undefined, 'Folder of one onion service, with its keys and name; begins the service'),
+  HiddenServiceDir: option(filename, undefined, 'Folder of one onion service, with its keys and name; begins the service', { defaultOnly: 'this program does not run or visit onion services yet' }),
   HiddenServiceDirGroupReadable: option(bool, '0', 'Whether the group may read that folder'),
   HiddenServicePort: option(allLines('LineList', [], parseHiddenServicePorts), undefined, 'VIRTPORT [TARGET]: where streams to a port of the service go'),
   HiddenServiceVersion: option(choice('3'), '3', 'Version of the service'),
@@ -28,9 +28,9 @@ export const onionServiceOptions = {
 }
 
 export const onionNodeOptions = {
-  HiddenServiceSingleHopMode: option(bool, '0', 'Services use one hop and are not anonymous', { fixed: true }),
-  HiddenServiceNonAnonymousMode: option(bool, '0', 'Confirms HiddenServiceSingleHopMode', { fixed: true }),
-  ClientOnionAuthDir: option(filename, undefined, 'Folder of keys for services that want client authorization'),
-  PublishHidServDescriptors: option(bool, '1', 'Publish descriptors of onion services'),
-  FetchHidServDescriptors: option(bool, '1', 'Fetch descriptors of onion services'),
+  HiddenServiceSingleHopMode: option(bool, '0', 'Services use one hop and are not anonymous', { fixed: true, defaultOnly: 'this program does not run or visit onion services yet' }),
+  HiddenServiceNonAnonymousMode: option(bool, '0', 'Confirms HiddenServiceSingleHopMode', { fixed: true, defaultOnly: 'this program does not run or visit onion services yet' }),
+  ClientOnionAuthDir: option(filename, undefined, 'Folder of keys for services that want client authorization', { defaultOnly: 'this program does not run or visit onion services yet' }),
+  PublishHidServDescriptors: option(bool, '1', 'Publish descriptors of onion services', { noEffect: 'this program does not run or visit onion services yet' }),
+  FetchHidServDescriptors: option(bool, '1', 'Fetch descriptors of onion services', { noEffect: 'this program does not run or visit onion services yet' }),
 }

@@ -7,14 +7,14 @@ const option = optionsOf('testing')
 
 export const testingOptions = {
   TestingTorNetwork: option(bool, '0', 'This is a test network: other defaults, and options that start with Testing', { fixed: true }),
-  TestingMinTimeToReportBandwidth: option(interval, '1 day', 'Uptime before observed bandwidth is published', { testingOnly: true, testing: '0 seconds' }),
-  TestingLinkCertLifetime: option(interval, '2 days', 'Lifetime of link certificates', { testingOnly: true }),
-  TestingAuthKeyLifetime: option(interval, '2 days', 'Lifetime of link authentication certificates', { testingOnly: true }),
-  TestingLinkKeySlop: option(interval, '3 hours', 'How early link certificates are replaced', { testingOnly: true }),
-  TestingAuthKeySlop: option(interval, '3 hours', 'How early link authentication certificates are replaced', { testingOnly: true }),
+  TestingMinTimeToReportBandwidth: option(interval, '1 day', 'Uptime before observed bandwidth is published', { testingOnly: true, testing: '0 seconds', noEffect: 'bandwidth is published as soon as it was observed' }),
+  TestingLinkCertLifetime: option(interval, '2 days', 'Lifetime of link certificates', { testingOnly: true, defaultOnly: 'link certificates live as long as they do by default' }),
+  TestingAuthKeyLifetime: option(interval, '2 days', 'Lifetime of link authentication certificates', { testingOnly: true, defaultOnly: 'link certificates live as long as they do by default' }),
+  TestingLinkKeySlop: option(interval, '3 hours', 'How early link certificates are replaced', { testingOnly: true, defaultOnly: 'link certificates live as long as they do by default' }),
+  TestingAuthKeySlop: option(interval, '3 hours', 'How early link authentication certificates are replaced', { testingOnly: true, defaultOnly: 'link certificates live as long as they do by default' }),
   TestingSigningKeySlop: option(interval, '1 day', 'How early signing keys are replaced', { testingOnly: true }),
-  TestingEnableConnBwEvent: option(bool, '0', 'CONN_BW events on the control port', { testingOnly: true, testing: '1' }),
-  TestingEnableCellStatsEvent: option(bool, '0', 'CELL_STATS events on the control port', { testingOnly: true, testing: '1' }),
+  TestingEnableConnBwEvent: option(bool, '0', 'CONN_BW events on the control port', { testingOnly: true, testing: '1', noEffect: 'there are no such events' }),
+  TestingEnableCellStatsEvent: option(bool, '0', 'CELL_STATS events on the control port', { testingOnly: true, testing: '1', noEffect: 'there are no such events' }),
   // From here on: not in C tor. They change no byte that others must parse.
   TestingEventsFd: option(integer, '-1', 'Inherited descriptor for events and commands as JSON lines; its end ends the node', { fixed: true, hidden: true }),
   TestingListenFd: option(allLines<readonly ListenFd[]>('LineList', [], parseListenFds), undefined, 'ADDRESS:PORT=FD: use an inherited listening socket for a port of ours', { fixed: true, hidden: true }),
