@@ -3,7 +3,7 @@
 import { hexEncode, hexEncodeUpper } from '../core/base/encoding.ts'
 import { versionText } from '../core/base/version.ts'
 import type { GuardTime } from '../core/guard/guard-sample.ts'
-import type { Consensus } from '../core/netdoc/consensus.ts'
+import type { ConsensusUnverified } from '../core/netdoc/consensus.ts'
 import type { TorOptions } from '../core/torrc/option-table.ts'
 import { isAuthority, isRelay } from '../core/torrc/validate.ts'
 import type { ConsensusInspection, NodeInspection } from '../runtime/events.ts'
@@ -62,7 +62,8 @@ function rolesOf(options: TorOptions, relay: Relay | undefined): NodeInspection[
   return roles
 }
 
-function inspectConsensus(consensus: Consensus): ConsensusInspection {
+/** Takes unverified ones too: whoever asks a node of another implementation relies on that node's own check. */
+export function inspectConsensus(consensus: ConsensusUnverified): ConsensusInspection {
   return {
     flavour: consensus.flavour,
     validAfter: consensus.validAfter,

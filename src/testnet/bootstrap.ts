@@ -74,15 +74,21 @@ export async function startUntilReady(network: RunningNetwork, names: readonly s
 
 /** Relays of a later phase are in no consensus until the next vote: it is held as soon as they have published. */
 async function announceNewcomers(network: RunningNetwork, names: readonly string[]): Promise<void> {
-  const relays = network.nodes().filter((node) => names.includes(node.name) && isRelay(node) && node.implementation === 'relish')
+  const relays = network.nodes().filter((node) => names.includes(node.name) && isRelay(node))
   if (relays.length === 0) return
+  // With C tor among the authorities the next vote comes by itself, and soon.
+  if (!canVoteNow(network)) return
   await waitWithProgress(network, names, () => relays.every((node) => network.status(node.name).stageAtMs.published !== undefined))
   await voteNow(network)
 }
 
-/** Has every relish authority vote now. */
+/** C tor votes at its fixed times only, and a vote takes all authorities. */
+const canVoteNow = (network: RunningNetwork): boolean => network.nodes().every((node) => node.role !== 'authority' || node.implementation === 'relish')
+
+/** Has every authority vote now. Throws `refused` where some of them cannot. */
 export async function voteNow(network: RunningNetwork): Promise<void> {
-  const authorities = network.nodes().filter((node) => node.role === 'authority' && node.implementation === 'relish')
+  if (!canVoteNow(network)) throw new RelishError('refused', 'some authorities are run by C tor, which votes at its fixed times only', { hint: 'wait for the next vote: relish status shows the consensus' })
+  const authorities = network.nodes().filter((node) => node.role === 'authority')
   const running = authorities.filter((node) => network.status(node.name).state.kind === 'running')
   await Promise.all(running.map((node) => network.command(node.name, { command: 'vote' })))
 }
@@ -97,8 +103,13 @@ async function waitWithProgress(network: RunningNetwork, names: readonly string[
   const assertAlive = (): void => {
     const dead = names.filter((name) => network.status(name).state.kind === 'died')
     if (dead.length > 0) throw explain(network, names, `${dead.join(', ')} ended while starting`)
+    const stopped = names.filter((name) => network.status(name).state.kind === 'stopped')
+    if (stopped.length > 0) throw explain(network, names, `${stopped.join(', ')} ${stopped.length === 1 ? 'was' : 'were'} stopped`)
   }
   for (;;) {
+    assertAlive()
+    // Readiness does not go away: a network that has long been up shows no progress any more.
+    if (condition()) return
     const lastProgress = Math.max(...network.nodes().map((node) => network.status(node.name).progressAtMs))
     const left = lastProgress + patienceMs - network.clock.now()
     if (left <= 0) throw explain(network, names, `no node has come further for ${network.network.options.progressSec} s`)

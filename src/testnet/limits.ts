@@ -38,3 +38,5 @@ export const checkTimeoutMs = 180_000
 export const socksTimeoutMs = 60_000
 /** Clients of the control socket at one time. */
 export const controlClientsMax = 64
+/** How long a program may take to say its version, or to judge a torrc. */
+export const programTimeoutMs = 30_000

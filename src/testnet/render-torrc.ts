@@ -17,6 +17,8 @@ export interface TorrcInputs {
   readonly logLevel: 'err' | 'warn' | 'notice' | 'info' | 'debug'
   /** Path of the network's resolv.conf; exits use the system's names without it. */
   readonly resolvConfFile: string | undefined
+  /** When the first vote should come (seconds since the epoch), where authorities of another implementation vote by the clock. */
+  readonly firstVoteSec?: number
 }
 
 /** The lines by which all nodes know the authorities (`DirAuthority`'s value, without the option's name). */
@@ -72,17 +74,30 @@ function variablesOf(inputs: TorrcInputs, placed: NodePlacement): TemplateVariab
     myFamily: placed.node.family === undefined || !isRelay(placed.node) ? undefined : family.map((node) => `$${must(inputs.fingerprints.get(node.name), 'every member of a family has its key before torrcs are written')}`).join(','),
     resolvConfFile: inputs.resolvConfFile,
     consensusParams: params.length === 0 ? undefined : params.map(([name, value]) => `${name}=${value}`).join(' '),
-    ...schedule(foreignAuthorities),
+    ...(foreignAuthorities ? clockedSchedule(inputs.firstVoteSec) : ownSchedule),
     voteWhenRelays: foreignAuthorities || placed.node.implementation !== 'relish' ? undefined : network.nodes.filter((node) => isRelay(node) && node.phase === firstPhase).length,
   }
 }
 
+/** With relish authorities alone the first vote does not wait for the clock, and later ones need not be often. */
+const ownSchedule: TemplateVariables = Object.freeze({
+  votingIntervalSec: 300, voteDelaySec: 20, distDelaySec: 20,
+  initialVotingIntervalSec: 30, initialVoteDelaySec: 5, initialDistDelaySec: 5,
+  intervalsValid: 4,
+})
+
 /**
- * Without C tor among the authorities the first vote does not wait, and later ones need not be often. With it, votes come
- * as often as C tor can; seconds of the delays must leave slow machines time to exchange them.
+ * With C tor among them, votes come by the clock, and as often as C tor can and slow machines manage: at least
+ * 2 s for votes and 2 s for signatures, together at most half of an interval (`dirauth_config.c`). The offset moves the
+ * first vote to where it is wanted: a consensus that misses relays stays with C tor for most of its lifetime.
  */
-function schedule(foreignAuthorities: boolean): TemplateVariables {
-  return foreignAuthorities
-    ? { votingIntervalSec: 20, voteDelaySec: 4, distDelaySec: 4, initialVotingIntervalSec: 20, initialVoteDelaySec: 4, initialDistDelaySec: 4, intervalsValid: 4 }
-    : { votingIntervalSec: 300, voteDelaySec: 20, distDelaySec: 20, initialVotingIntervalSec: 30, initialVoteDelaySec: 5, initialDistDelaySec: 5, intervalsValid: 4 }
+function clockedSchedule(firstVoteSec: number | undefined): TemplateVariables {
+  const interval = 10
+  const delay = 2
+  return {
+    votingIntervalSec: 20, voteDelaySec: 4, distDelaySec: 4,
+    initialVotingIntervalSec: interval, initialVoteDelaySec: delay, initialDistDelaySec: delay,
+    intervalsValid: 4,
+    votingOffsetSec: firstVoteSec === undefined ? undefined : (firstVoteSec + 2 * delay) % interval,
+  }
 }

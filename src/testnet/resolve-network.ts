@@ -20,6 +20,7 @@ export function resolveNetwork(file: NetworkFile, path: string, name: string, so
   const diagnostics: Diagnostic[] = []
   const nodes: ResolvedNode[] = []
   const taken = new Map<string, number>()
+  const foreignAuthorities = file.nodes.some((group) => group.role === 'authority' && [group, ...Object.values(group.each ?? {})].some((one) => (one.implementation ?? group.implementation ?? file.defaults?.implementation) === 'tor'))
   file.nodes.forEach((group, groupIndex) => {
     const names = nodeNames(group)
     for (const other of Object.keys(group.each ?? {})) {
@@ -34,7 +35,7 @@ export function resolveNetwork(file: NetworkFile, path: string, name: string, so
         continue
       }
       taken.set(nodeName.toLowerCase(), groupIndex)
-      nodes.push(resolveNode(nodeName, nodes.length, group, file.defaults ?? {}))
+      nodes.push(resolveNode(nodeName, nodes.length, group, file.defaults ?? {}, foreignAuthorities))
     }
   })
   if (nodes.length > nodesPerNetworkMax) diagnostics.push(source.complain(['nodes'], 'value', 'error', `${nodes.length} nodes are more than the ${nodesPerNetworkMax} one machine can give addresses to`, []))
@@ -68,17 +69,21 @@ function nodeNames(group: NodeGroup): string[] {
   return Array.from({ length: group.count }, (_, index) => `${start}${index + 1}`)
 }
 
-function resolveNode(name: string, index: number, group: NodeGroup, defaults: NodeSettings): ResolvedNode {
+function resolveNode(name: string, index: number, group: NodeGroup, defaults: NodeSettings, foreignAuthorities: boolean): ResolvedNode {
   const own = group.each?.[name] ?? {}
   const pick = <Key extends keyof NodeSettings>(key: Key): NodeSettings[Key] => own[key] ?? group[key] ?? defaults[key]
+  const implementation = pick('implementation') ?? 'relish'
+  // C tor asks for a first consensus ever more rarely, and keeps one that misses relays until it is nearly too old: its
+  // clients, and those of authorities that vote by the clock, start when there is one that lists everybody.
+  const usualPhase = group.role === 'client' && (implementation === 'tor' || foreignAuthorities) ? 2 : 1
   return {
     name,
     index,
     group: group.name ?? group.role,
     role: group.role,
-    implementation: pick('implementation') ?? 'relish',
+    implementation,
     tor: pick('tor'),
-    phase: pick('phase') ?? 1,
+    phase: pick('phase') ?? usualPhase,
     family: pick('family'),
     ipv6: pick('ipv6') ?? false,
     torrc: [defaults.torrc, group.torrc, own.torrc].flatMap(torrcLines),

@@ -3,11 +3,12 @@
  * circuits that only pass through it, it tells nothing, so a relay's inspection has none.
  */
 
-import { hexEncode } from '../core/base/encoding.ts'
+import { latin1Decode, utf8Encode } from '../core/base/encoding.ts'
 import { controlWords } from '../core/control/reply-decoder.ts'
 import { parseAddressPort } from '../core/ident/address.ts'
 import { parseConsensus } from '../core/netdoc/consensus.ts'
-import type { ChannelInspection, CircuitInspection, ConsensusInspection, NodeEvent, NodeInspection, StreamInspection } from '../runtime/events.ts'
+import type { ChannelInspection, CircuitInspection, NodeEvent, NodeInspection, StreamInspection } from '../runtime/events.ts'
+import { inspectConsensus } from '../node/node-inspection.ts'
 import type { SocketAddress } from '../runtime/index.ts'
 import type { TorControl } from './tor-control.ts'
 
@@ -40,7 +41,7 @@ export async function inspectTor(control: TorControl, known: KnownOfTor): Promis
     ...(waitingFor === undefined ? {} : { waitingFor }),
     ...(fingerprint === undefined ? {} : { fingerprint: fingerprint.toUpperCase() }),
     ...(ed25519 === undefined ? {} : { ed25519 }),
-    consensus: [ns, microdesc].flatMap((text) => (text === undefined ? [] : [inspectConsensusText(text)])),
+    consensus: [ns, microdesc].flatMap((text) => (text === undefined ? [] : [inspectConsensus(parseConsensus(documentText(text)))])),
     descriptors: { wanted: 0, held: 0 },
     guards: linesOf(guardText).flatMap((line) => {
       const [relay = '', state = ''] = line.split(' ')
@@ -52,19 +53,8 @@ export async function inspectTor(control: TorControl, known: KnownOfTor): Promis
   }
 }
 
-export function inspectConsensusText(text: string): ConsensusInspection {
-  const consensus = parseConsensus(text)
-  return {
-    flavour: consensus.flavour,
-    validAfter: consensus.validAfter,
-    freshUntil: consensus.freshUntil,
-    validUntil: consensus.validUntil,
-    digest: hexEncode(consensus.flavour === 'ns' ? consensus.sha1 : consensus.sha256),
-    method: consensus.consensusMethod,
-    relays: consensus.relays.map(({ nickname, fingerprint, address, orPort, flags }) => ({ nickname, fingerprint, address, orPort, flags: [...flags] })),
-    signers: consensus.signatures.map((signature) => signature.identityFingerprint),
-  }
-}
+/** A document out of a reply's data section, as the bytes were sent (latin1), with the newline at its end that the section took. */
+export const documentText = (data: string): string => `${latin1Decode(utf8Encode(data))}\n`
 
 /** `"127.0.0.1:9001" "unix:/path"`: those that are addresses. */
 export function parseListeners(text: string): SocketAddress[] {

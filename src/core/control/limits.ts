@@ -13,3 +13,5 @@ export const eventBacklogBytesFatal = 16 * 1024 * 1024
 export const controllersMax = 64
 /** Seconds of bandwidth that `bw-event-cache` tells. */
 export const bandwidthHistorySecMax = 300
+/** Bytes of one reply or event that a controller of ours takes: a consensus of 8,000 relays fits. */
+export const replyBytesMax = 16 * 1024 * 1024

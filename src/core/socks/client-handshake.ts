@@ -120,7 +120,9 @@ export class SocksClientHandshake {
     if (version !== undefined && version !== 5) throw protocolError('not a SOCKS 5 reply')
     if (status === undefined || addressType === undefined || nameLength === undefined) return undefined
     const start = addressType === 3 ? 5 : 4
-    const length = addressType === 1 ? 4 : addressType === 4 ? 16 : addressType === 3 ? nameLength : undefined
+    // SPEC-DIFF: C tor's refusal of RESOLVE has ATYP 0, which RFC 1928 §6 does not know, with the length of an IPv4 address.
+    const isAddressless = addressType === 0 && status !== SocksStatus.SUCCEEDED
+    const length = addressType === 1 || isAddressless ? 4 : addressType === 4 ? 16 : addressType === 3 ? nameLength : undefined
     if (length === undefined) throw protocolError('unknown address type in a SOCKS 5 reply')
     if (buffer.length < start + length + 2) return undefined
     const field = buffer.subarray(start, start + length)

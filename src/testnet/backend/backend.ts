@@ -10,7 +10,7 @@
 
 import type { NodeCommand, NodeEvent, NodeInspection, NodeStage } from '../../runtime/events.ts'
 import type { Network as RuntimeNetwork, SocketAddress } from '../../runtime/index.ts'
-import type { ResolvedNetwork, ResolvedNode } from '../network-types.ts'
+import type { Implementation, ResolvedNetwork, ResolvedNode } from '../network-types.ts'
 import type { NetworkPlacement, NodePlacement } from '../placement.ts'
 
 export type World = 'processes' | 'inline' | 'simulated'
@@ -70,6 +70,9 @@ export interface NameServer {
 export interface ExtraNode {
   readonly name: string
   readonly role: 'client'
+  /** Our own unless given; others are possible in the process world only. */
+  readonly implementation?: Implementation
+  readonly tor?: string | undefined
   readonly torrc: readonly string[]
 }
 

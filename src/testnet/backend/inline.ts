@@ -16,6 +16,7 @@ import type { NetworkPlacement, NodePlacement } from '../placement.ts'
 import { prepareKeys } from '../prepare-keys.ts'
 import { renderNodeTorrc } from '../render-torrc.ts'
 import { lockRunDirectory, type RunDirectory } from '../run-directory.ts'
+import { refuseForeign } from './foreign-nodes.ts'
 import { InProcessNetwork } from './in-process.ts'
 import { checkMachine, placeNode } from './place-network.ts'
 
@@ -29,6 +30,7 @@ export interface InlineNetworkOptions {
 /** Locks the run directory, claims addresses and ports, makes keys and torrcs. Starts nothing. */
 export async function prepareInlineNetwork(options: InlineNetworkOptions): Promise<InProcessNetwork> {
   const { network, directory } = options
+  refuseForeign(network, 'inline')
   await checkMachine(network)
   const lock = await lockRunDirectory(directory)
   const held: { release(): unknown }[] = [lock]

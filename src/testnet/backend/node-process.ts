@@ -13,8 +13,9 @@ import type { NodeCommand, NodeEvent } from '../../runtime/events.ts'
 import type { ReservedPort } from '../addresses.ts'
 import { readJsonLines, writeJsonLine } from '../json-lines.ts'
 import { commandTimeoutMs, lastWordsKept, stopGraceMs } from '../limits.ts'
+import type { NodeChild, NodeChildCallbacks } from './node-child.ts'
 
-export interface NodeProcessOptions {
+export interface NodeProcessOptions extends NodeChildCallbacks {
   readonly name: string
   /** Program and its first arguments, as in `['node', 'dist/relish-tor.js']`. */
   readonly program: readonly [string, ...string[]]
@@ -24,9 +25,6 @@ export interface NodeProcessOptions {
   readonly listeners: readonly ReservedPort[]
   /** Environment variables; this process's own if absent. */
   readonly environment: NodeJS.ProcessEnv | undefined
-  readonly onEvent: (event: NodeEvent) => void
-  /** Called once. `reason` is undefined if it was asked to stop. */
-  readonly onExit: (reason: string | undefined) => void
 }
 
 interface PendingCommand {
@@ -35,7 +33,7 @@ interface PendingCommand {
   readonly timer: NodeJS.Timeout
 }
 
-export class NodeProcess {
+export class NodeProcess implements NodeChild {
   readonly pid: number | undefined
   readonly #options: NodeProcessOptions
   readonly #child: ChildProcess

@@ -18,11 +18,15 @@ import type { NetworkPlacement, NodePlacement } from '../placement.ts'
 import { prepareKeys, type PreparedKeys } from '../prepare-keys.ts'
 import { renderNodeTorrc, type TorrcInputs } from '../render-torrc.ts'
 import { lockRunDirectory, type RunDirectory, type RunLock } from '../run-directory.ts'
+import { verifyTorrc } from '../tor-program.ts'
 import type { ExtraNode, NodeEventRecord, NodeStatus, RunningNetwork, WorldClock } from './backend.ts'
 import { EventHub } from './event-hub.ts'
+import { checkPrograms, isForeign, programOf } from './foreign-nodes.ts'
+import type { NodeChild, NodeChildCallbacks } from './node-child.ts'
 import { NodeProcess } from './node-process.ts'
 import { NodeWatch } from './node-watch.ts'
 import { checkMachine, placeNode, portsOf, reserveAgain, samePorts } from './place-network.ts'
+import { TorProcess } from './tor-process.ts'
 
 export interface ProcessNetworkOptions {
   readonly network: ResolvedNetwork
@@ -43,14 +47,14 @@ interface Member {
   readonly watch: NodeWatch
   /** Bound sockets that no process has taken over yet. */
   reserved: readonly ReservedPort[]
-  process: NodeProcess | undefined
+  process: NodeChild | undefined
   readonly extra: boolean
 }
 
 /** Locks the run directory, claims addresses and ports, makes keys and writes torrcs. Starts nothing. */
 export async function prepareProcessNetwork(options: ProcessNetworkOptions): Promise<ProcessNetwork> {
   const { network, directory } = options
-  refuseForeign(network)
+  await checkPrograms(network)
   await checkMachine(network)
   const lock = await lockRunDirectory(directory)
   try {
@@ -75,6 +79,7 @@ export async function prepareProcessNetwork(options: ProcessNetworkOptions): Pro
     writeFileSync(directory.resolvConf, `nameserver ${nameServer.address.host}:${nameServer.address.port}\n`)
     const made = new ProcessNetwork(options, lock, block, placement, nameServer, keys)
     for (const { placement: node, reserved } of placed) made.add(node, reserved, false)
+    await made.verifyForeign(network.nodes)
     directory.writeRecord({
       version: 1,
       network,
@@ -86,11 +91,6 @@ export async function prepareProcessNetwork(options: ProcessNetworkOptions): Pro
     await lock.release()
     throw error
   }
-}
-
-function refuseForeign(network: ResolvedNetwork): void {
-  const foreign = network.nodes.find((node) => node.implementation !== 'relish')
-  if (foreign !== undefined) throw new RelishError('unavailable', `${foreign.name} is to be run by C tor, which this version does not start yet`)
 }
 
 export class ProcessNetwork implements RunningNetwork {
@@ -108,6 +108,7 @@ export class ProcessNetwork implements RunningNetwork {
   readonly #members = new Map<string, Member>()
   readonly #hub: EventHub
   readonly #host: HostRuntime
+  readonly #firstVoteSec: number
   #nextIndex: number
   #closing: Promise<void> | undefined
 
@@ -132,6 +133,7 @@ export class ProcessNetwork implements RunningNetwork {
       after,
       wallNow: () => Date.now(),
     }
+    this.#firstVoteSec = Math.ceil(Date.now() / 1000 + secondsToPublish(options.network.nodes.length))
     this.#hub = new EventHub(after)
     this.#host = createHostRuntime({
       dataDirectory: join(options.directory.path, 'observer'),
@@ -150,6 +152,11 @@ export class ProcessNetwork implements RunningNetwork {
     this.#members.set(name, { node: placement.node, placement, watch: new NodeWatch(name, () => this.clock.now()), reserved, process: undefined, extra })
   }
 
+  /** Has C tor judge the torrcs of those nodes that it is to run. Throws `config` with its words. */
+  async verifyForeign(nodes: readonly ResolvedNode[]): Promise<void> {
+    await Promise.all(nodes.filter(isForeign).map((node) => verifyTorrc(programOf(node), this.directory.torrc(node.name), node.name)))
+  }
+
   #torrcInputs(): TorrcInputs {
     return {
       placement: this.placement,
@@ -157,6 +164,7 @@ export class ProcessNetwork implements RunningNetwork {
       fingerprints: this.#keys.fingerprints,
       logLevel: this.#options.logLevel ?? 'notice',
       resolvConfFile: this.directory.resolvConf,
+      firstVoteSec: this.#firstVoteSec,
     }
   }
 
@@ -167,6 +175,11 @@ export class ProcessNetwork implements RunningNetwork {
         if (member.reserved.length === 0) member.reserved = await reserveAgain(member.placement)
       }),
     )
+    // C tor binds its ports itself.
+    for (const member of members.filter((one) => isForeign(one.node))) {
+      for (const port of member.reserved) port.release()
+      member.reserved = []
+    }
     // In one turn: no connection can arrive at a socket of ours between its node's start and our closing it.
     for (const member of members) this.#launch(member)
     for (const member of members) {
@@ -178,13 +191,7 @@ export class ProcessNetwork implements RunningNetwork {
 
   #launch(member: Member): void {
     const { name } = member.node
-    const child: NodeProcess = new NodeProcess({
-      name,
-      program: this.#options.nodeProgram ?? defaultNodeProgram(),
-      torrc: this.directory.torrc(name),
-      errorFile: this.directory.nodeErrors(name),
-      listeners: member.reserved,
-      environment: this.#options.environment,
+    const callbacks: NodeChildCallbacks = {
       onEvent: (event) => {
         member.watch.handle(event)
         this.#emit({ atMs: this.clock.now(), node: name, event })
@@ -194,7 +201,11 @@ export class ProcessNetwork implements RunningNetwork {
         member.watch.ended(reason === undefined ? { kind: 'stopped' } : { kind: 'died', reason })
         this.#emit({ atMs: this.clock.now(), node: name, event: { kind: 'stopped', reason: reason ?? 'asked to' } })
       },
-    })
+    }
+    const files = { torrc: this.directory.torrc(name), errorFile: this.directory.nodeErrors(name) }
+    const child: NodeChild = isForeign(member.node)
+      ? new TorProcess({ ...files, ...callbacks, placement: member.placement, program: programOf(member.node), authorities: this.#keys.authorities.size })
+      : new NodeProcess({ ...files, ...callbacks, name, program: this.#options.nodeProgram ?? defaultNodeProgram(), listeners: member.reserved, environment: this.#options.environment })
     member.process = child
     member.watch.started(child.pid)
   }
@@ -223,8 +234,8 @@ export class ProcessNetwork implements RunningNetwork {
       index: this.#nextIndex++,
       group: 'extra',
       role: extra.role,
-      implementation: 'relish',
-      tor: undefined,
+      implementation: extra.implementation ?? 'relish',
+      tor: extra.tor,
       phase: 1,
       family: undefined,
       ipv6: false,
@@ -232,6 +243,7 @@ export class ProcessNetwork implements RunningNetwork {
     }
     const { placement, reserved } = await placeNode(node, this.network, this.#block, this.directory, {})
     this.add(placement, reserved, true)
+    await this.verifyForeign([node])
     await this.start([extra.name])
     return placement
   }
@@ -297,12 +309,15 @@ export class ProcessNetwork implements RunningNetwork {
     return member
   }
 
-  #running(name: string): NodeProcess {
+  #running(name: string): NodeChild {
     const child = this.#member(name).process
     if (child === undefined) throw new RelishError('unavailable', `${name} does not run`)
     return child
   }
 }
+
+/** How long relays may take from the writing of torrcs to the last upload of a descriptor, with two cores for all of them. */
+const secondsToPublish = (nodes: number): number => 4 + nodes / 4
 
 function defaultNodeProgram(): readonly [string, ...string[]] {
   const program = join(programFolder(), 'relish-tor.js')

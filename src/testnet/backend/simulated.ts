@@ -13,6 +13,7 @@ import type { NetworkPlacement, NodePlacement } from '../placement.ts'
 import { prepareKeys } from '../prepare-keys.ts'
 import { renderNodeTorrc, type TorrcInputs } from '../render-torrc.ts'
 import type { NameServer } from './backend.ts'
+import { refuseForeign } from './foreign-nodes.ts'
 import { InProcessNetwork, type InProcessWorld } from './in-process.ts'
 import { VirtualTime } from './virtual-time.ts'
 
@@ -53,6 +54,7 @@ export class SimulatedNetwork extends InProcessNetwork {
 
   /** Makes machines, keys and torrcs. Starts nothing. */
   static async prepare(options: SimulatedNetworkOptions): Promise<SimulatedNetwork> {
+    refuseForeign(options.network, 'simulated')
     const questions: { name: string; type: string; from: string }[] = []
     const bugs: { node: string; error: RelishError }[] = []
     const onBug = new Map<string, (error: RelishError) => void>()

@@ -1,0 +1,169 @@
+/**
+ * One node as a C tor process. Its descriptor 3 is a control connection that C tor takes as authenticated and as its
+ * owner (`__OwningControllerFD`): events and answers come over it from the first moment on, and when this process ends
+ * in any way, the operating system closes it and C tor ends too.
+ */
+
+import { spawn, type ChildProcess } from 'node:child_process'
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
+import { base64Decode, hexEncode } from '../../core/base/encoding.ts'
+import { RelishError } from '../../core/base/errors.ts'
+import type { NodeCommand, NodeInspection } from '../../runtime/events.ts'
+import { lastWarningsKept, stopGraceMs } from '../limits.ts'
+import type { NodePlacement } from '../placement.ts'
+import { TorControl } from '../tor-control.ts'
+import { consensusKeys, documentText, inspectTor } from '../tor-inspection.ts'
+import { TorWatch } from '../tor-watch.ts'
+import type { NodeChild, NodeChildCallbacks } from './node-child.ts'
+import { lastWords } from './node-process.ts'
+
+export interface TorProcessOptions extends NodeChildCallbacks {
+  readonly placement: NodePlacement
+  readonly program: string
+  readonly torrc: string
+  /** What it prints before it opens its log goes here. */
+  readonly errorFile: string
+  readonly authorities: number
+}
+
+const signalNames = Object.freeze({ HUP: 'RELOAD', SHUTDOWN: 'SHUTDOWN', HALT: 'HALT', NEWNYM: 'NEWNYM', DUMP: 'DUMP' })
+
+export class TorProcess implements NodeChild {
+  readonly pid: number | undefined
+  readonly #options: TorProcessOptions
+  readonly #child: ChildProcess
+  readonly #control: TorControl
+  readonly #watch: TorWatch
+  readonly #warnings: string[] = []
+  readonly #listeners: NodeInspection['listeners'][number][] = []
+  readonly #exited: Promise<void>
+  #asked = false
+  #running = true
+
+  constructor(options: TorProcessOptions) {
+    this.#options = options
+    const { name } = options.placement.node
+    const output = openSync(options.errorFile, 'w', 0o600)
+    try {
+      this.#child = spawn(options.program, ['-f', options.torrc, '--__OwningControllerFD', '3'], { stdio: ['ignore', output, output, 'pipe'], detached: true })
+    } finally {
+      closeSync(output)
+    }
+    this.pid = this.#child.pid
+    this.#control = new TorControl({ name, stream: this.#child.stdio[3] as Duplex, onEvent: (event, words, data) => this.#watch.handleEvent(event, words, data) })
+    this.#watch = new TorWatch(this.#control, {
+      role: options.placement.node.role,
+      authorities: options.authorities,
+      emit: (event) => {
+        if (!this.#running) return
+        if (event.kind === 'listening') this.#listeners.push({ listener: event.listener, address: event.address })
+        if (event.kind === 'warning') {
+          this.#warnings.push(`${event.level}: ${event.message}`)
+          if (this.#warnings.length > lastWarningsKept) this.#warnings.shift()
+        }
+        options.onEvent(event)
+      },
+    })
+    // If that fails, the process has ended, and says so itself.
+    this.#watch.begin().catch(() => undefined)
+    this.#exited = new Promise((resolve) => {
+      const finish = (reason: string): void => {
+        if (!this.#running) return
+        this.#running = false
+        this.#control.close()
+        options.onExit(this.#asked ? undefined : this.#withLastWords(reason))
+        resolve()
+      }
+      this.#child.once('error', (error) => finish(`could not be started: ${error.message}`))
+      this.#child.once('exit', (code, signal) => finish(signal === null ? `exit status ${code}` : `signal ${signal}`))
+    })
+  }
+
+  async command(command: NodeCommand): Promise<unknown> {
+    const { name } = this.#options.placement.node
+    switch (command.command) {
+      case 'inspect':
+        return this.#inspect()
+      case 'vote':
+        throw new RelishError('refused', `${name} is run by C tor, which votes at its fixed times only`)
+      case 'signal':
+        await this.#control.command(`SIGNAL ${signalNames[command.signal]}`)
+        return undefined
+      case 'build-circuit': {
+        const [line] = await this.#control.command(`EXTENDCIRCUIT 0 ${command.path.map((hop) => `$${hop}`).join(',')}`)
+        return Number(/^EXTENDED (\d+)/.exec(line?.text ?? '')?.[1])
+      }
+      case 'document':
+        return this.#document(command.name)
+    }
+  }
+
+  signal(signal: 'SIGHUP' | 'SIGUSR1' | 'SIGUSR2'): void {
+    if (this.#running) this.#child.kill(signal)
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#running) return
+    this.#asked = true
+    this.#child.kill('SIGTERM')
+    const killer = setTimeout(() => this.#child.kill('SIGKILL'), stopGraceMs)
+    await this.#exited
+    clearTimeout(killer)
+  }
+
+  async kill(): Promise<void> {
+    if (!this.#running) return
+    this.#asked = true
+    this.#child.kill('SIGKILL')
+    await this.#exited
+  }
+
+  #inspect(): Promise<NodeInspection> {
+    const { node, dataDirectory } = this.#options.placement
+    const file = join(dataDirectory, 'fingerprint-ed25519')
+    const identity = existsSync(file) ? readFileSync(file, 'latin1').trim().split(' ')[1] : undefined
+    const { version } = this.#watch
+    return inspectTor(this.#control, {
+      nickname: node.name,
+      version: `Tor ${version}`,
+      roles: node.role === 'client' ? ['client'] : node.role === 'authority' ? ['authority', 'relay'] : node.role === 'exit' ? ['relay', 'exit'] : ['relay'],
+      ...this.#watch.state,
+      ed25519: identity === undefined ? undefined : hexEncode(base64Decode(identity)),
+      listeners: [...this.#listeners],
+      warnings: [...this.#warnings],
+    })
+  }
+
+  /** What C tor's control port gives; certificates it keeps in a file. */
+  async #document(document: string): Promise<string> {
+    const { node, dataDirectory } = this.#options.placement
+    switch (document) {
+      case 'consensus':
+        return this.#documentOf(consensusKeys.ns)
+      case 'consensus-microdesc':
+        return this.#documentOf(consensusKeys.microdesc)
+      case 'descriptor':
+        return this.#documentOf('dir/server/authority')
+      case 'certificates': {
+        const file = join(dataDirectory, 'cached-certs')
+        if (existsSync(file)) return readFileSync(file, 'latin1')
+        break
+      }
+    }
+    throw new RelishError('unavailable', `${node.name} is run by C tor, which has no ${document} for its controller`)
+  }
+
+  async #documentOf(key: string): Promise<string> {
+    const text = await this.#control.ask(key)
+    if (text === undefined) throw new RelishError('unavailable', `${this.#options.placement.node.name} has no answer to GETINFO ${key}`)
+    return documentText(text)
+  }
+
+  #withLastWords(reason: string): string {
+    const log = lastWords(join(this.#options.placement.dataDirectory, 'node.log')).filter((line) => /\[(warn|err)\]/.test(line))
+    const words = [...lastWords(this.#options.errorFile).filter((line) => /\[(warn|err)\]/.test(line)), ...log].slice(-5)
+    return words.length === 0 ? reason : `${reason}; its last words:\n${words.map((line) => `    ${line}`).join('\n')}`
+  }
+}
