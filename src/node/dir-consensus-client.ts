@@ -191,6 +191,7 @@ export class ConsensusClient {
     const whole = applyConsensusDiff(base.text, text)
     flavour.wholeOnly = false
     this.#runtime.trace?.emit({ event: 'directory.diff', flavour: flavour.name, diffBytes: text.length, consensusBytes: whole.length })
+    this.#log(`A diff of ${text.length} bytes made a ${flavour.name} consensus of ${whole.length} bytes`)
     return whole
   }
 

@@ -1,7 +1,7 @@
 /**
  * Content encodings of directory bodies (dir-spec §4, "compression methods"): which to ask for, which to answer with, and
- * both directions, with a bound on what a body may grow to. Encodings that Node.js 20 cannot do (`x-zstd`, `x-tor-lzma`)
- * have their place in `bodyCodecs` and are not offered while it is empty.
+ * both directions, with a bound on what a body may grow to. `x-zstd` and `x-tor-lzma` have their place in `bodyCodecs` and
+ * are not offered: docs/INTEROP.md says why.
  */
 
 import { deflateSync, gunzipSync, gzipSync, inflateSync, constants } from 'node:zlib'
