@@ -226,7 +226,8 @@ export class HostNetwork implements Network {
   #listenOn(address: SocketAddress, handlers: { onListening(a: SocketAddress): void; onError(e: RelishError): void }, onSocket: (socket: Socket) => void): Listener {
     const server = this.#server(onSocket, addressText(address), handlers)
     const fd = this.#inherited.get(addressText(address))
-    const where = fd === undefined ? { host: address.host, port: address.port, backlog: hostLimits.listenBacklog } : { fd }
+    // All of IPv6 is not all of IPv4 too: a node that wants both has two listeners.
+    const where = fd === undefined ? { host: address.host, port: address.port, backlog: hostLimits.listenBacklog, ipv6Only: address.host.includes(':') } : { fd }
     server.listen(where, () => {
       const bound = server.address()
       if (bound === null || typeof bound === 'string') return

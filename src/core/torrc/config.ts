@@ -130,7 +130,10 @@ class Assignment {
   }
 
   #checkSupport(testing: boolean): void {
-    for (const [name, lines] of this.#assigned) checkSupport(name, optionTable[name] as OptionSpec<unknown>, lines, defaultText(name, testing))
+    for (const [name, lines] of this.#assigned) {
+      const warning = checkSupport(name, optionTable[name] as OptionSpec<unknown>, lines, defaultText(name, testing))
+      if (warning !== undefined) this.#warnings.push(warning)
+    }
     for (const line of this.#services) {
       const name = line.keyword as HiddenServiceOptionName
       const spec = hiddenServiceOptionTable[name] as OptionSpec<unknown>
@@ -139,12 +142,13 @@ class Assignment {
   }
 }
 
-/** An option whose meaning we do not implement may be written down only with the value that asks for nothing. */
-function checkSupport(name: string, spec: OptionSpec<unknown>, lines: readonly ConfigLine[], standard: string | undefined): void {
-  if (spec.support.kind !== 'default-only') return
+/** An option whose meaning we do not implement may be written down only with the value that asks for nothing. Answers with a warning. */
+function checkSupport(name: string, spec: OptionSpec<unknown>, lines: readonly ConfigLine[], standard: string | undefined): string | undefined {
+  if (spec.support.kind !== 'default-only' && spec.support.kind !== 'warned') return undefined
   const value = spec.kind.read(lines)
   const same = standard === undefined ? spec.kind.unset : spec.kind.read([syntheticLine(name, standard)])
-  if (JSON.stringify(value) === JSON.stringify(same)) return
+  if (JSON.stringify(value) === JSON.stringify(same)) return undefined
+  if (spec.support.kind === 'warned') return `${name} has no effect: ${spec.support.why}`
   const position = must(lines.at(-1), 'an assigned option has a line').position
   throw configError(`${name} is not supported by this program: ${spec.support.why}`, position, `only its default${standard === undefined ? '' : ` (${standard})`} is accepted`)
 }

@@ -28,6 +28,8 @@ export type OptionSupport =
   | { readonly kind: 'used' }
   /** Accepted in any value, since what it asks for holds anyway or does not exist here. */
   | { readonly kind: 'no-effect'; readonly why: string }
+  /** Accepted in any value, as C tor does where it was built without the feature; other values than the default are warned about. */
+  | { readonly kind: 'warned'; readonly why: string }
   /** Accepted only in its default value: anything else would be a promise we do not keep. */
   | { readonly kind: 'default-only'; readonly why: string }
 
@@ -58,6 +60,7 @@ export interface OptionTraits {
   readonly testingOnly?: boolean
   readonly hidden?: boolean
   readonly noEffect?: string
+  readonly warned?: string
   readonly defaultOnly?: string
 }
 
@@ -78,6 +81,7 @@ export function optionsOf(scope: OptionScope) {
 
 function supportOf(traits: OptionTraits): OptionSupport {
   if (traits.noEffect !== undefined) return { kind: 'no-effect', why: traits.noEffect }
+  if (traits.warned !== undefined) return { kind: 'warned', why: traits.warned }
   if (traits.defaultOnly !== undefined) return { kind: 'default-only', why: traits.defaultOnly }
   return { kind: 'used' }
 }

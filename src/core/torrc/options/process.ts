@@ -29,7 +29,7 @@ export const processOptions = {
   AvoidDiskWrites: option(bool, '0', 'Write to disk less often', { noEffect: 'little is written in any case' }),
   DisableAllSwap: option(bool, '0', 'Keep all memory out of swap', { fixed: true, defaultOnly: 'Node.js cannot lock memory' }),
   DisableDebuggerAttachment: option(bool, '1', 'Keep other processes from attaching a debugger', { fixed: true, noEffect: 'attaching a debugger is never prevented; test networks are there to be looked at' }),
-  Sandbox: option(bool, '0', 'Restrict the process with seccomp', { fixed: true, defaultOnly: 'there is no seccomp sandbox' }),
+  Sandbox: option(bool, '0', 'Restrict the process with seccomp', { fixed: true, warned: 'there is no seccomp sandbox' }),
   NoExec: option(bool, '0', 'Never start another program', { fixed: true, noEffect: 'a node never starts another program' }),
   KeepBindCapabilities: option(autobool, 'auto', 'Keep the right to bind low ports after a change of user', { fixed: true, noEffect: 'the user is never changed' }),
   HardwareAccel: option(bool, '0', 'Use a cryptographic engine of OpenSSL', { fixed: true, noEffect: 'OpenSSL uses the processor instructions anyway' }),
