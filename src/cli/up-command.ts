@@ -11,7 +11,7 @@ import type { NetworkStatus } from '../testnet/session.ts'
 import { LocalSession } from '../testnet/session.ts'
 import { loadNetworkText } from '../testnet/load-network.ts'
 import { RunDirectory } from '../testnet/run-directory.ts'
-import { tryConnect, type RunChoice } from './find-run.ts'
+import { tryConnect, withSession, type RunChoice } from './find-run.ts'
 import { examples, parseLevel, withDirectory, withJson, type LogLevelName } from './options.ts'
 import { secondsText, terminalOutput, type Output } from './output.ts'
 import { makeProgressView } from './progress-view.ts'
@@ -86,10 +86,7 @@ export function addUpCommands(program: Command): void {
   examples(
     withDirectory(program.command('wait').description('wait until every node of a running network is ready').argument('[network]', 'name of the network')).action(
       async (network: string | undefined, options: { dir?: string }) => {
-        const { session, directory } = await tryConnect({ ...(network === undefined ? {} : { network }), ...options })
-        if (session === undefined) throw new RelishError('unavailable', `nothing runs in ${directory.path}`, { hint: 'relish start' })
-        await session.wait([])
-        session.close()
+        await withSession({ ...(network === undefined ? {} : { network }), ...options }, (session) => session.wait([]))
       },
     ),
     ['relish wait', 'relish wait --dir /tmp/mine'],
@@ -222,7 +219,7 @@ async function showStart(session: RemoteSession, output: Output): Promise<void> 
       () => Promise.resolve(view.finish()),
     )
   } finally {
-    if (!up) await session.down().catch(() => undefined)
+    if (!up) await endRun(session).catch(() => undefined)
   }
 }
 
@@ -310,14 +307,30 @@ async function supervise(options: { dir: string; source: string; logLevel?: LogL
   } finally {
     clearInterval(keepAlive)
   }
+  // Whatever a check of the user's own has left open, the run is over.
+  process.exit()
+}
+
+/** Ends a run and waits until its process is gone as well. */
+async function endRun(session: RemoteSession): Promise<void> {
+  const { pid } = await session.status()
+  await session.down()
+  session.close()
+  while (isAlive(pid)) await new Promise((resolve) => setTimeout(resolve, 5))
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
 }
 
 async function down(choice: RunChoice, clean: boolean): Promise<void> {
   const { session, directory } = await tryConnect(choice)
-  if (session !== undefined) {
-    await session.down()
-    session.close()
-  }
+  if (session !== undefined) await endRun(session)
   if (clean) {
     const { rmSync } = await import('node:fs')
     const { lockRunDirectory } = await import('../testnet/run-directory.ts')

@@ -27,7 +27,10 @@ export function addVerifyCommand(program: Command): void {
       const output = terminalOutput(options.json === true)
       const choice = { ...(network === undefined ? {} : { network }), ...(options.dir === undefined ? {} : { dir: options.dir }) }
       await withSession(choice, async (session) => {
-        await session.wait([])
+        // What was stopped or killed on purpose is not waited for: checks say what that does to the rest.
+        const { nodes } = await session.status()
+        const stopped = nodes.filter((node) => node.state.kind === 'stopped' || node.state.kind === 'died')
+        await session.wait(stopped.length === 0 ? [] : nodes.filter((node) => !stopped.includes(node)).map((node) => node.name))
         const results = await session.verify(checkNames(options.only), checkProgress(output))
         const failed = failedOf(results).length > 0
         if (options.json === true) {

@@ -84,6 +84,7 @@ const ownSchedule: TemplateVariables = Object.freeze({
   votingIntervalSec: 300, voteDelaySec: 20, distDelaySec: 20,
   initialVotingIntervalSec: 30, initialVoteDelaySec: 5, initialDistDelaySec: 5,
   intervalsValid: 4,
+  votingOffsetSec: undefined,
 })
 
 /**
