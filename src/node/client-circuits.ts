@@ -392,7 +392,7 @@ export class ClientCircuits {
   #launch(path: ChosenPath, kind: ClientCircuit['kind'], needs: ClientCircuit['needs'], onDone: ((result: { readonly id: number } | RelishError) => void) | undefined): ClientCircuit {
     const { runtime, view, circuits, bootstrap } = this.#parts
     const hops = path.relays.map((relay) => view.hopTarget(relay))
-    const origin = circuits.build(hops, { purpose: kind === 'exit' ? 'general' : kind }, {
+    const origin = circuits.build(hops, { purpose: kind === 'exit' ? 'general' : kind, congestionControl: kind !== 'internal' }, {
       onOpen: () => {
         this.#built(circuit)
         onDone?.({ id: origin.id })

@@ -10,6 +10,8 @@ import { torVersion } from '../core/base/version.ts'
 import { loadOrCreateRelayKeys, type RelayKeys } from '../core/cert/relay-keys.ts'
 import { parseAddressPort } from '../core/ident/address.ts'
 import type { Consensus } from '../core/netdoc/consensus.ts'
+import type { FlowParameters } from '../core/proto/flow/circuit-flow.ts'
+import { ClockHealth } from '../core/proto/flow/round-trip.ts'
 import type { TorOptions } from '../core/torrc/option-table.ts'
 import { isAuthority, isRelay } from '../core/torrc/validate.ts'
 import type { NodeCommand, NodeEvent } from '../runtime/events.ts'
@@ -187,7 +189,9 @@ class TorNode implements Node {
     const runtime = this.#runtime
     const fingerprint = keys === undefined ? undefined : hexEncodeUpper(keys.rsaFingerprint)
     const view = new NetworkView(runtime, options, this.#state, { version: torVersion, ownFingerprint: fingerprint })
-    const relay = keys === undefined ? undefined : this.#makeRelay(keys, view)
+    const clock = new ClockHealth()
+    const flow = (): FlowParameters => flowParameters(view.netDir, this.#options, clock)
+    const relay = keys === undefined ? undefined : this.#makeRelay(keys, view, flow)
     const bindAddress = options.OutboundBindAddressOR.ipv4 ?? options.OutboundBindAddress.ipv4
     const httpsProxy = proxyAddress(options.HTTPSProxy)
     const channels = new ChannelManager(runtime, {
@@ -199,7 +203,7 @@ class TorNode implements Node {
       ...(relay === undefined ? {} : { onCreate: (channel, cell) => relay.circuits.handleCreate(channel, cell) }),
       onLinkStep: (step) => this.#bootstrap.link(step),
     })
-    const circuits = new OriginCircuitManager({ runtime, channels, news: this.#news, flow: () => flowParameters(view.netDir) })
+    const circuits = new OriginCircuitManager({ runtime, channels, news: this.#news, flow })
     const cache = new DirCache(runtime, trustedIdentities(options))
     const dirPort = new DirPortTransport(runtime, bindAddress)
     const beginDir = new BeginDirTransport(runtime, circuits, (step) => this.#bootstrap.directoryRequest(step))
@@ -247,12 +251,13 @@ class TorNode implements Node {
     })
   }
 
-  #makeRelay(keys: RelayKeys, view: NetworkView): Relay {
+  #makeRelay(keys: RelayKeys, view: NetworkView, flow: () => FlowParameters): Relay {
     return new Relay({
       runtime: this.#runtime,
       options: this.#options,
       keys,
       view,
+      flow,
       onEvent: (event) => this.#emit(event),
       onListening: () => this.#onRelayListening(),
       onListenError: (error) => this.#fail(error),

@@ -148,7 +148,7 @@ export class ExitService implements StreamService {
   }
 
   #end(host: StreamHost, stream: Stream, reason: EndReason): void {
-    host.run(() => host.edge.end(stream, { reason }))
+    host.run(() => host.edge.end(host.now(), stream, { reason }))
   }
 }
 

@@ -6,7 +6,7 @@
 import { hexEncodeUpper } from '../core/base/encoding.ts'
 import { asRelishError, RelishError } from '../core/base/errors.ts'
 import type { MonotonicMs } from '../core/base/time.ts'
-import { durationMs } from '../core/base/time.ts'
+import { between, durationMs } from '../core/base/time.ts'
 import { fixedCell, relayBatch, type Cell, type RelayCellBatch } from '../core/cell/cell.ts'
 import { decodeDestroy } from '../core/cell/circuit-messages.ts'
 import { ChannelCommand, DestroyReason, EndReason } from '../core/cell/commands.ts'
@@ -14,6 +14,7 @@ import type { ResolvedAnswer } from '../core/cell/stream-messages.ts'
 import { ProtocolList } from '../core/netdoc/protocol-list.ts'
 import { OriginCircuit as CircuitMachine, type Hop, type OriginCircuitOutput } from '../core/proto/circuit/origin-circuit.ts'
 import type { FlowParameters } from '../core/proto/flow/circuit-flow.ts'
+import type { CircuitKind } from '../core/proto/flow/congestion-parameters.ts'
 import type { Stream } from '../core/proto/stream/stream.ts'
 import type { CircuitInspection } from '../runtime/events.ts'
 import type { Runtime, Timer } from '../runtime/index.ts'
@@ -29,6 +30,7 @@ export interface OriginCircuitParts {
   readonly id: number
   readonly path: readonly HopTarget[]
   readonly purpose: string
+  readonly congestionControl: boolean
   readonly runtime: Runtime
   readonly channels: Channels
   readonly flow: FlowParameters
@@ -60,6 +62,8 @@ export class OriginCircuitDriver implements OriginCircuit, CircuitEndpoint, Stre
   #circuitId = 0
   #dialing: { cancel(): void } | undefined
   #buildTimer: Timer | undefined
+  #paceTimer: Timer | undefined
+  #paceDue: MonotonicMs | undefined
   #wasOpen = false
   #closed = false
   /** The owner asked for it, so nobody is told of a failure. */
@@ -250,12 +254,27 @@ export class OriginCircuitDriver implements OriginCircuit, CircuitEndpoint, Stre
     if (this.#pumping) return
     this.#pumping = true
     try {
-      for (let outputs = this.#machine.takeOutputs(); outputs.length > 0; outputs = this.#machine.takeOutputs()) {
+      for (let outputs = this.#machine.takeOutputs(this.now()); outputs.length > 0; outputs = this.#machine.takeOutputs(this.now())) {
         for (const output of outputs) this.#handle(output)
       }
     } finally {
       this.#pumping = false
     }
+    this.#armPaceTimer()
+  }
+
+  /** A stream that is sent to at a rate has something to send again. */
+  #armPaceTimer(): void {
+    const due = this.#machine.nextTimeout()
+    if (due === this.#paceDue) return
+    this.#paceDue = due
+    this.#paceTimer?.cancel()
+    this.#paceTimer = undefined
+    if (due === undefined || this.#closed) return
+    this.#paceTimer = this.#parts.runtime.setTimer(durationMs(Math.max(0, between(this.now(), due))), () => {
+      this.#paceDue = undefined
+      this.run(() => this.#machine.handleTimeout(this.now()))
+    })
   }
 
   #handle(output: OriginCircuitOutput): void {
@@ -334,11 +353,18 @@ export class OriginCircuitDriver implements OriginCircuit, CircuitEndpoint, Stre
     const next = this.#building?.left[0]
     if (next === undefined) return
     try {
-      const hop = machineHop(next, this.#machine.hopCount)
+      const hop = machineHop(next, this.#machine.hopCount, this.#congestionKind)
       this.run(() => this.#machine.extend(hop))
     } catch (thrown) {
       this.#fail(asRelishError(thrown))
     }
+  }
+
+  /** What to ask the next hop for congestion control as: only the last hop of a circuit that was built for it (prop324 §10.1). C tor sorts by length alike. */
+  get #congestionKind(): CircuitKind | undefined {
+    const isLast = this.#machine.hopCount === this.#path.length - 1
+    if (!this.#parts.congestionControl || !isLast || this.#path.length < 2) return undefined
+    return this.#path.length === 2 ? 'sbws' : 'exit'
   }
 
   #extended(): void {
@@ -394,6 +420,7 @@ export class OriginCircuitDriver implements OriginCircuit, CircuitEndpoint, Stre
     this.#closed = true
     this.#dialing?.cancel()
     this.#buildTimer?.cancel()
+    this.#paceTimer?.cancel()
     this.#channel?.detach(this.#circuitId)
     this.#channel = undefined
     const { runtime, onGone } = this.#parts
@@ -449,7 +476,7 @@ function controlReason(reason: DestroyReason): string {
 }
 
 /** How the machine is to reach and greet a hop. Throws `bug` for a hop that cannot be at this place. */
-function machineHop(hop: HopTarget, index: number): Hop {
+function machineHop(hop: HopTarget, index: number, congestion: CircuitKind | undefined): Hop {
   const { rsaIdentity, ed25519Identity, ntorOnionKey, addresses } = hop
   const target = ed25519Identity === undefined ? { rsaIdentity, addresses } : { rsaIdentity, ed25519Identity, addresses }
   if (ntorOnionKey === undefined) {
@@ -457,7 +484,11 @@ function machineHop(hop: HopTarget, index: number): Hop {
     if (index > 0) throw new RelishError('bug', 'a hop beyond the first needs an onion key')
     return { target, keys: { kind: 'fast' } }
   }
-  const speaksV3 = hop.protocols !== undefined && ProtocolList.parse(hop.protocols).supports('Relay', 4)
-  if (ed25519Identity !== undefined && speaksV3) return { target, keys: { kind: 'ntor-v3', ed25519Identity, onionKey: ntorOnionKey } }
+  const protocols = hop.protocols === undefined ? undefined : ProtocolList.parse(hop.protocols)
+  if (ed25519Identity !== undefined && protocols?.supports('Relay', 4) === true) {
+    const keys = { kind: 'ntor-v3', ed25519Identity, onionKey: ntorOnionKey } as const
+    // prop324 §10.1.
+    return congestion !== undefined && protocols.supports('FlowCtrl', 2) ? { target, keys, congestion } : { target, keys }
+  }
   return { target, keys: { kind: 'ntor', rsaIdentity, onionKey: ntorOnionKey } }
 }

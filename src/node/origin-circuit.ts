@@ -94,6 +94,13 @@ export interface OriginCircuit {
   onClosed: ((error: RelishError | undefined) => void) | undefined
 }
 
+export interface CircuitOptions {
+  /** For traces, inspection and controllers. */
+  readonly purpose: string
+  /** Streams will leave from its last hop, so that this is asked for congestion control if it and the consensus allow (prop324 §10.1). */
+  readonly congestionControl?: boolean
+}
+
 export interface OriginCircuitCallbacks {
   onOpen(circuit: OriginCircuit): void
   /** The hop that failed counts from 0: guards need to know whether it was theirs. */
@@ -101,7 +108,7 @@ export interface OriginCircuitCallbacks {
 }
 
 export interface OriginCircuits {
-  build(path: readonly HopTarget[], options: { readonly purpose: string }, callbacks: OriginCircuitCallbacks): OriginCircuit
+  build(path: readonly HopTarget[], options: CircuitOptions, callbacks: OriginCircuitCallbacks): OriginCircuit
   /** Open and building circuits, in the order they were begun. */
   list(): readonly OriginCircuit[]
   inspect(): readonly CircuitInspection[]

@@ -9,7 +9,7 @@ import type { CircuitInspection } from '../runtime/events.ts'
 import type { Runtime } from '../runtime/index.ts'
 import type { Channels } from './channel.ts'
 import { ORIGIN_CIRCUITS_MAX } from './limits.ts'
-import type { HopTarget, OriginCircuit, OriginCircuitCallbacks, OriginCircuits } from './origin-circuit.ts'
+import type { CircuitOptions, HopTarget, OriginCircuit, OriginCircuitCallbacks, OriginCircuits } from './origin-circuit.ts'
 import { OriginCircuitDriver } from './origin-circuit-driver.ts'
 import type { NewsBoard } from './node-news.ts'
 
@@ -31,13 +31,14 @@ export class OriginCircuitManager implements OriginCircuits {
     this.#options = options
   }
 
-  build(path: readonly HopTarget[], options: { readonly purpose: string }, callbacks: OriginCircuitCallbacks): OriginCircuit {
+  build(path: readonly HopTarget[], options: CircuitOptions, callbacks: OriginCircuitCallbacks): OriginCircuit {
     const { runtime, channels, flow, news } = this.#options
     const id = this.#nextId++
     const circuit = new OriginCircuitDriver({
       id,
       path,
       purpose: options.purpose,
+      congestionControl: options.congestionControl === true,
       runtime,
       channels,
       flow: flow?.() ?? {},

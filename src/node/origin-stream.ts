@@ -53,7 +53,7 @@ export class OriginStream implements CircuitStream {
 
   destroy(reason: number = EndReason.MISC): void {
     if (this.#closed) return
-    this.#owner.run(() => this.#edge.end(this.machine, { reason }))
+    this.#owner.run(() => this.#edge.end(this.#owner.now(), this.machine, { reason }))
     this.#owner.later(() => this.close({ reason, remote: false }))
   }
 

@@ -1,14 +1,17 @@
 /**
  * One circuit that passes through this relay or ends here: connects its machine with the channels on both sides, finds
- * the channel when it is extended, and hands streams that end here to a service. The protocol is in
+ * the channel when it is extended, and hands streams and messages that end here to their services. The protocol is in
  * `core/proto/circuit/relay-circuit.ts`.
+ *
+ * Two circuits that a rendezvous has joined are partners: each is the other's next hop, without a link in between.
  */
 
+import { assert } from '../core/base/assert.ts'
 import { hexEncodeUpper } from '../core/base/encoding.ts'
 import type { RelishError } from '../core/base/errors.ts'
 import type { Rng } from '../core/base/rng.ts'
 import type { MonotonicMs } from '../core/base/time.ts'
-import { durationMs } from '../core/base/time.ts'
+import { between, durationMs } from '../core/base/time.ts'
 import { fixedCell, relayBatch, type Cell, type RelayCellBatch } from '../core/cell/cell.ts'
 import { decodeDestroy } from '../core/cell/circuit-messages.ts'
 import { ChannelCommand, DestroyReason, EndReason, RelayCommand } from '../core/cell/commands.ts'
@@ -16,12 +19,12 @@ import type { RelayMessage } from '../core/cell/relay-cell.ts'
 import { answerCircuitPadding } from '../core/proto/circuit/circuit-padding.ts'
 import type { ExtendRequest, Neighbour } from '../core/proto/circuit/extend-request.ts'
 import { RelayCircuit, type RelayCircuitOutput, type Side } from '../core/proto/circuit/relay-circuit.ts'
-import type { FlowParameters } from '../core/proto/flow/circuit-flow.ts'
+import type { AgreedCongestion, FlowParameters } from '../core/proto/flow/circuit-flow.ts'
 import type { RelayLayer } from '../core/proto/relaycrypt/layer.ts'
 import type { Edge, StreamRequest } from '../core/proto/stream/edge.ts'
 import type { Stream } from '../core/proto/stream/stream.ts'
 import type { CircuitInspection, CircuitSideInspection } from '../runtime/events.ts'
-import type { Runtime } from '../runtime/index.ts'
+import type { Runtime, Timer } from '../runtime/index.ts'
 import type { Channel, ChannelClosed, ChannelPeer, Channels, CircuitEndpoint } from './channel.ts'
 import { inspectStreams } from './stream-inspection.ts'
 
@@ -50,6 +53,13 @@ export interface StreamService {
   open(host: StreamHost, stream: Stream, request: StreamRequest): StreamSink | undefined
 }
 
+/** What a relay does with messages that are about neither streams, nor flow, nor hops: those of onion services. */
+export interface CircuitMessageService {
+  handle(circuit: RelayCircuitDriver, message: RelayMessage): void
+  /** The circuit is gone. */
+  forget(circuit: RelayCircuitDriver): void
+}
+
 export interface RelayCircuitParts {
   readonly id: number
   readonly runtime: Runtime
@@ -58,10 +68,14 @@ export interface RelayCircuitParts {
   readonly circuitId: number
   readonly layer: RelayLayer
   readonly fast: boolean
+  /** KH, 20 bytes. */
+  readonly nonce: Uint8Array
   readonly self: Neighbour
   readonly extendAllowPrivateAddresses: boolean
   readonly streams: StreamService
+  readonly messages?: CircuitMessageService | undefined
   readonly flow: FlowParameters
+  readonly agreed: AgreedCongestion | undefined
   readonly rng: Rng
   onGone(): void
 }
@@ -79,7 +93,11 @@ export class RelayCircuitDriver implements StreamHost {
   readonly #sinks = new Map<Stream, StreamSink>()
   #previous: Attachment | undefined
   #next: Attachment | undefined
+  /** Instead of a next hop: the other half of a rendezvous. */
+  #partner: RelayCircuitDriver | undefined
   #search: { cancel(): void } | undefined
+  #paceTimer: Timer | undefined
+  #paceDue: MonotonicMs | undefined
   #pumping = false
   #blocked = false
 
@@ -94,6 +112,7 @@ export class RelayCircuitDriver implements StreamHost {
       previous: parts.previous.peer,
       extendAllowPrivateAddresses: parts.extendAllowPrivateAddresses,
       flow: parts.flow,
+      agreed: parts.agreed,
       rng: parts.rng,
     })
   }
@@ -106,24 +125,60 @@ export class RelayCircuitDriver implements StreamHost {
     runtime.trace?.emit({ event: 'circuit.created', circuit: id, channel: previous.id, circuitId, fast })
   }
 
-  close(reason: DestroyReason): void {
-    this.run(() => this.#machine.close(reason))
+  close(reason: DestroyReason, error?: RelishError): void {
+    this.run(() => this.#machine.close(reason, error))
   }
 
   inspect(): CircuitInspection {
     const { id } = this.#parts
     const { state, edge } = this.#machine
+    const partner = this.#partner
+    const next = partner === undefined ? this.#next : partner.#previous
     return {
       id,
       role: 'relay',
       state: state === 'closed' ? 'closing' : state === 'extending' ? 'building' : 'open',
       ...(this.#previous === undefined ? {} : { previous: inspectSide(this.#previous) }),
-      ...(this.#next === undefined ? {} : { next: inspectSide(this.#next) }),
+      ...(next === undefined ? {} : { next: inspectSide(next) }),
       streams: inspectStreams(edge.streams()),
       ageMs: this.now() - this.#createdAt,
       queuedCells: queuedCells(this.#previous) + queuedCells(this.#next),
       packageWindow: edge.flow.packageWindow,
     }
+  }
+
+  // For messages that end here.
+
+  /** It has not been extended or joined. */
+  get endsHere(): boolean {
+    return this.#machine.state === 'end'
+  }
+
+  /** It comes straight from a client. */
+  get fromClient(): boolean {
+    return !this.#parts.previous.peer.authenticated
+  }
+
+  get circuitNonce(): Uint8Array {
+    return this.#parts.nonce
+  }
+
+  /** Sends a message to the client. */
+  sendMessage(command: RelayCommand, data: Uint8Array): void {
+    this.run(() => this.#machine.sendMessage(command, data))
+  }
+
+  /** Joins two circuits that end here. Should either have gone in the meantime, so does the other. */
+  joinWith(other: RelayCircuitDriver): void {
+    if (!this.endsHere || !other.endsHere) {
+      this.close(DestroyReason.DESTROYED)
+      other.close(DestroyReason.DESTROYED)
+      return
+    }
+    this.#partner = other
+    other.#partner = this
+    this.#machine.join()
+    other.#machine.join()
   }
 
   // For streams that end here.
@@ -186,6 +241,17 @@ export class RelayCircuitDriver implements StreamHost {
     this.run(() => this.#machine.handleLinkClosed(side))
   }
 
+  #handlePartnerCells(payloads: Uint8Array): void {
+    // RELAY_EARLY ends here: the other half has used its own to be built.
+    this.#machine.handleBackward(ChannelCommand.RELAY, payloads)
+    this.#pump()
+  }
+
+  #handlePartnerGone(reason: DestroyReason): void {
+    this.#partner = undefined
+    this.run(() => this.#machine.handleDestroy('next', reason))
+  }
+
   #handleWritable(side: Side): void {
     if (side !== 'previous') return
     this.#blocked = false
@@ -198,12 +264,27 @@ export class RelayCircuitDriver implements StreamHost {
     if (this.#pumping) return
     this.#pumping = true
     try {
-      for (let outputs = this.#machine.takeOutputs(); outputs.length > 0; outputs = this.#machine.takeOutputs()) {
+      for (let outputs = this.#machine.takeOutputs(this.now()); outputs.length > 0; outputs = this.#machine.takeOutputs(this.now())) {
         for (const output of outputs) this.#handle(output)
       }
     } finally {
       this.#pumping = false
     }
+    this.#armPaceTimer()
+  }
+
+  /** A stream that is sent to at a rate has something to send again. */
+  #armPaceTimer(): void {
+    const due = this.#machine.nextTimeout()
+    if (due === this.#paceDue) return
+    this.#paceDue = due
+    this.#paceTimer?.cancel()
+    this.#paceTimer = undefined
+    if (due === undefined || this.#machine.state === 'closed') return
+    this.#paceTimer = this.#parts.runtime.setTimer(durationMs(Math.max(0, between(this.now(), due))), () => {
+      this.#paceDue = undefined
+      this.run(() => this.#machine.handleTimeout(this.now()))
+    })
   }
 
   #handle(output: RelayCircuitOutput): void {
@@ -242,21 +323,31 @@ export class RelayCircuitDriver implements StreamHost {
       case 'message':
         this.#answerMessage(output.message)
         return
+      case 'passing':
+        this.#machine.passOn(output.command, output.payloads)
+        return
     }
   }
 
   #answerMessage(message: RelayMessage): void {
-    // tor-spec §6.1: commands that are not known are ignored.
-    if (message.command !== RelayCommand.PADDING_NEGOTIATE) return
+    if (message.command !== RelayCommand.PADDING_NEGOTIATE) {
+      // tor-spec §6.1: commands that are not known are ignored.
+      this.#parts.messages?.handle(this, message)
+      return
+    }
     const answer = answerCircuitPadding(message.data)
     if (answer !== undefined) this.#machine.sendMessage(RelayCommand.PADDING_NEGOTIATED, answer)
   }
 
   #sendRelay(side: Side, command: ChannelCommand, payloads: Uint8Array): void {
+    if (side === 'next' && this.#partner !== undefined) {
+      this.#partner.#handlePartnerCells(payloads)
+      return
+    }
     const attachment = side === 'previous' ? this.#previous : this.#next
     if (attachment === undefined) return
     const mayGoOn = attachment.channel.sendRelayBatch(relayBatch(attachment.circuitId, payloads, command))
-    // Cells that pass through wait at the channel, within its limit; streams that end here can be made to wait.
+    // Cells that pass through, or come from a partner, wait at the channel, within its limit; streams that end here can be made to wait.
     if (!mayGoOn && side === 'previous' && !this.#blocked) {
       this.#blocked = true
       this.edge.setBlocked(this.now(), true)
@@ -264,6 +355,13 @@ export class RelayCircuitDriver implements StreamHost {
   }
 
   #sendCell(side: Side, command: ChannelCommand, body: Uint8Array): void {
+    const partner = this.#partner
+    if (side === 'next' && partner !== undefined) {
+      assert(command === ChannelCommand.DESTROY, 'a circuit that is joined is not extended')
+      this.#partner = undefined
+      partner.#handlePartnerGone(decodeDestroy(body).reason)
+      return
+    }
     const attachment = side === 'previous' ? this.#previous : this.#next
     if (attachment === undefined) return
     if (command === ChannelCommand.DESTROY) {
@@ -331,7 +429,9 @@ export class RelayCircuitDriver implements StreamHost {
   }
 
   #handleClosed(reason: DestroyReason, error: RelishError | undefined): void {
-    const { runtime, onGone } = this.#parts
+    const { runtime, messages, onGone } = this.#parts
+    messages?.forget(this)
+    this.#paceTimer?.cancel()
     this.#releaseNext()
     this.#previous?.channel.detach(this.#previous.circuitId)
     this.#previous = undefined

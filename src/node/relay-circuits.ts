@@ -8,12 +8,12 @@ import { fixedCell, type Cell } from '../core/cell/cell.ts'
 import { encodeDestroy } from '../core/cell/circuit-messages.ts'
 import { ChannelCommand, DestroyReason } from '../core/cell/commands.ts'
 import { answerCreate, type HandshakeKeys } from '../core/proto/circuit/server-handshake.ts'
-import type { FlowParameters } from '../core/proto/flow/circuit-flow.ts'
+import type { AgreedCongestion, FlowParameters } from '../core/proto/flow/circuit-flow.ts'
 import type { CircuitInspection } from '../runtime/events.ts'
 import type { Runtime } from '../runtime/index.ts'
 import type { Channel, Channels } from './channel.ts'
 import { RELAY_CIRCUITS_MAX } from './limits.ts'
-import { RelayCircuitDriver, type StreamService } from './relay-circuit-driver.ts'
+import { RelayCircuitDriver, type CircuitMessageService, type StreamService } from './relay-circuit-driver.ts'
 
 export interface RelayCircuitsOptions {
   readonly runtime: Runtime
@@ -23,6 +23,8 @@ export interface RelayCircuitsOptions {
   readonly keys: () => HandshakeKeys
   /** What is done with streams that end here. */
   readonly streams: StreamService
+  /** What is done with messages of onion services that end here; undefined: nothing. */
+  readonly messages?: CircuitMessageService
   /** `ExtendAllowPrivateAddresses`. */
   readonly extendAllowPrivateAddresses: () => boolean
   /** Consensus parameters, as of now. */
@@ -54,9 +56,10 @@ export class RelayCircuits {
     const { runtime, keys, onReached } = this.#options
     const id = this.#nextId++
     const rng = runtime.rng('relay-circuits').derive(`circuit ${id}`)
+    const flow = this.#options.flow?.() ?? {}
     let answer
     try {
-      answer = answerCreate(cell.command, cell.body, keys(), rng)
+      answer = answerCreate(cell.command, cell.body, keys(), flow.congestion?.sendmeIncrement, rng)
     } catch (thrown) {
       const error = asRelishError(thrown)
       if (error.kind !== 'protocol') throw error
@@ -72,10 +75,13 @@ export class RelayCircuits {
       circuitId: cell.circuitId,
       layer: answer.layer,
       fast: answer.fast,
+      nonce: answer.nonce,
       self: keys(),
       extendAllowPrivateAddresses: this.#options.extendAllowPrivateAddresses(),
       streams: this.#options.streams,
-      flow: this.#options.flow?.() ?? {},
+      messages: this.#options.messages,
+      flow,
+      agreed: agreedCongestion(flow, answer.sendmeIncrement),
       rng,
       onGone: () => this.#circuits.delete(id),
     })
@@ -93,6 +99,12 @@ export class RelayCircuits {
     this.#stopped = true
     for (const circuit of [...this.#circuits.values()]) circuit.close(DestroyReason.HIBERNATING)
   }
+}
+
+/** What a circuit was granted when it was made. */
+function agreedCongestion(flow: FlowParameters, sendmeIncrement: number | undefined): AgreedCongestion | undefined {
+  if (flow.congestion === undefined || sendmeIncrement === undefined) return undefined
+  return { parameters: flow.congestion, kind: flow.endingKind ?? 'exit', sendmeIncrement }
 }
 
 function refuse(channel: Channel, cell: Cell, reason: DestroyReason): void {

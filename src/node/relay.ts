@@ -12,6 +12,7 @@ import { formatAddressPort } from '../core/ident/address.ts'
 import { NetworkParameters } from '../core/netdir/parameters.ts'
 import type { ExitPolicy } from '../core/netdoc/exit-policy.ts'
 import { chooseMiddle } from '../core/path/choose-path.ts'
+import type { FlowParameters } from '../core/proto/flow/circuit-flow.ts'
 import type { TorOptions } from '../core/torrc/option-table.ts'
 import type { PortSpec } from '../core/torrc/port-spec.ts'
 import type { NodeEvent } from '../runtime/events.ts'
@@ -19,7 +20,6 @@ import type { Listener, Runtime } from '../runtime/index.ts'
 import type { ChannelManager } from './channel-manager.ts'
 import type { DirServerConnections } from './dir-server-connection.ts'
 import { ExitService } from './exit-service.ts'
-import { flowParameters } from './flow-parameters.ts'
 import { handshakeKeysOf } from './handshake-keys.ts'
 import type { NetworkView } from './network-view.ts'
 import { OnionKeyRotation } from './onion-key-rotation.ts'
@@ -33,6 +33,8 @@ export interface RelayParts {
   readonly options: TorOptions
   readonly keys: RelayKeys
   readonly view: NetworkView
+  /** Consensus parameters of circuits, as of now. */
+  readonly flow: () => FlowParameters
   readonly onEvent: (event: NodeEvent) => void
   /** All OR and directory ports are bound, so that addresses can be stated. */
   readonly onListening: () => void
@@ -79,7 +81,7 @@ export class Relay {
       keys: () => handshakeKeys,
       streams: this.#exitService(),
       extendAllowPrivateAddresses: () => this.#options.ExtendAllowPrivateAddresses,
-      flow: () => flowParameters(parts.view.netDir),
+      flow: parts.flow,
       onReached: () => this.#selfTest.noteReached(),
     })
     this.#rotation = new OnionKeyRotation({

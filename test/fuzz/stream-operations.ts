@@ -116,7 +116,7 @@ class Model {
     end.over = true
     end.torn = true
     if (end.other !== undefined) end.other.torn = true
-    end.side.edge.end(end.stream, { reason: EndReason.MISC })
+    end.side.edge.end(this.pair.now, end.stream, { reason: EndReason.MISC })
   }
 
   /** Takes what came out of both sides, and holds it against what was written. */

@@ -3,6 +3,7 @@
  * a C tor relay that authenticates and a C tor client that does not. Needs `tor` on the path.
  */
 
+import { CELL_BODY_BYTES } from '../../src/core/cell/limits.ts'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -162,9 +163,9 @@ class TestCircuit {
         changed()
       },
       handleRelayBatch: (batch) => {
-        const cells = this.layers.decrypt(batch.payloads)
-        if (cells === undefined) throw new Error('a cell that is nobody’s')
-        for (const cell of cells) this.received.push(readRelayMessage(cell.body))
+        const runs = this.layers.decrypt(batch.payloads)
+        if (runs === undefined) throw new Error('a cell that is nobody’s')
+        for (const { bodies } of runs) for (let at = 0; at < bodies.length; at += CELL_BODY_BYTES) this.received.push(readRelayMessage(bodies, at))
         changed()
       },
       handleChannelClosed: changed,

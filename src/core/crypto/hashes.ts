@@ -57,6 +57,12 @@ export class RunningDigest {
     return this.#hash instanceof Sha1Stream ? this.#hash.digest() : new Uint8Array(this.#hash.copy().digest())
   }
 
+  /** Writes the first `length` bytes of that digest to `target` at `at`. */
+  peekInto(target: Uint8Array, at: number, length: number): void {
+    if (this.#hash instanceof Sha1Stream) this.#hash.digestInto(target, at, length)
+    else target.set(this.#hash.copy().digest().subarray(0, length), at)
+  }
+
   /** An independent copy of the state, to go back to when a guess proves wrong. */
   copy(): RunningDigest {
     return new RunningDigest(this.#hash.copy())

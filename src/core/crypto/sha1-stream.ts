@@ -63,6 +63,13 @@ export class Sha1Stream {
 
   /** The digest of everything fed so far: 20 bytes. */
   digest(): Uint8Array {
+    const out = new Uint8Array(DIGEST_BYTES)
+    this.digestInto(out, 0, DIGEST_BYTES)
+    return out
+  }
+
+  /** Writes the first `length` bytes of the digest to `target` at `at`. */
+  digestInto(target: Uint8Array, at: number, length: number): void {
     const held = this.#length % BLOCK_BYTES
     const end = DATA_AT + (held < BLOCK_BYTES - 8 ? BLOCK_BYTES : 2 * BLOCK_BYTES)
     bytes.set(this.#partial, DATA_AT)
@@ -72,9 +79,7 @@ export class Sha1Stream {
     writeBigEndian(bytes, end - 4, (this.#length << 3) >>> 0)
     words.set(this.#state)
     engine.compress(DATA_AT, end)
-    const out = new Uint8Array(DIGEST_BYTES)
-    for (let i = 0; i < 5; i++) writeBigEndian(out, 4 * i, words[i] as number)
-    return out
+    for (let i = 0; i < length; i++) target[at + i] = (words[i >>> 2] as number) >>> (24 - 8 * (i & 3))
   }
 
   copy(): Sha1Stream {

@@ -12,6 +12,7 @@ import { decodeCircuitResponse, encodeCircuitRequest } from '../handshake/circui
 import { createFastClientFinish, createFastClientStart, type CreateFastState } from '../handshake/create-fast.ts'
 import { ntorClientFinish, ntorClientStart, type NtorClientState } from '../handshake/ntor.ts'
 import { circuitExtendVerification, ntorV3ClientFinish, ntorV3ClientStart, type NtorV3ClientState } from '../handshake/ntor-v3.ts'
+import type { AgreedCongestion } from '../flow/circuit-flow.ts'
 import type { ClientLayer } from '../relaycrypt/layer.ts'
 import { TOR1_KEY_BYTES, Tor1ClientLayer } from '../relaycrypt/tor1.ts'
 
@@ -25,14 +26,25 @@ export type HopKeys =
 type State =
   | { readonly kind: 'fast'; readonly state: CreateFastState }
   | { readonly kind: 'ntor'; readonly state: NtorClientState }
-  | { readonly kind: 'ntor-v3'; readonly state: NtorV3ClientState }
+  | { readonly kind: 'ntor-v3'; readonly state: NtorV3ClientState; readonly asked: AskedCongestion | undefined }
+
+/** Congestion control that a hop is asked for. */
+export type AskedCongestion = Pick<AgreedCongestion, 'kind' | 'parameters'>
+
+/** What comes of a handshake. */
+export interface NewHop {
+  readonly layer: ClientLayer
+  /** Undefined: the windows of the circuit are fixed. */
+  readonly agreed: AgreedCongestion | undefined
+}
 
 export class ClientHandshake {
   readonly #state: State
   /** Handshake data of CREATE2 and EXTEND2, or the body of CREATE_FAST. */
   readonly message: Uint8Array
 
-  constructor(keys: HopKeys, rng: Rng) {
+  /** `asked`: for ntor-v3 only. */
+  constructor(keys: HopKeys, asked: AskedCongestion | undefined, rng: Rng) {
     switch (keys.kind) {
       case 'fast': {
         const { state, message } = createFastClientStart(rng)
@@ -47,8 +59,8 @@ export class ClientHandshake {
         return
       }
       case 'ntor-v3': {
-        const { state, handshake } = ntorV3ClientStart(keys, encodeCircuitRequest({ congestionControl: false }), circuitExtendVerification, rng)
-        this.#state = { kind: 'ntor-v3', state }
+        const { state, handshake } = ntorV3ClientStart(keys, encodeCircuitRequest({ congestionControl: asked !== undefined }), circuitExtendVerification, rng)
+        this.#state = { kind: 'ntor-v3', state, asked }
         this.message = handshake
       }
     }
@@ -63,21 +75,27 @@ export class ClientHandshake {
     return this.#state.kind === 'ntor' ? HandshakeType.NTOR : HandshakeType.NTOR_V3
   }
 
-  /** The layer of the new hop. `reply`: the handshake data of CREATED2 or EXTENDED2, or the body of CREATED_FAST. Throws `protocol`. */
-  finish(reply: Uint8Array): ClientLayer {
+  /** `reply`: the handshake data of CREATED2 or EXTENDED2, or the body of CREATED_FAST. Throws `protocol`. */
+  finish(reply: Uint8Array): NewHop {
     const held = this.#state
     switch (held.kind) {
       case 'fast':
-        return new Tor1ClientLayer(createFastClientFinish(held.state, decodeCreatedFast(reply), TOR1_KEY_BYTES))
+        return { layer: new Tor1ClientLayer(createFastClientFinish(held.state, decodeCreatedFast(reply), TOR1_KEY_BYTES)), agreed: undefined }
       case 'ntor':
-        return new Tor1ClientLayer(ntorClientFinish(held.state, reply, TOR1_KEY_BYTES))
+        return { layer: new Tor1ClientLayer(ntorClientFinish(held.state, reply, TOR1_KEY_BYTES)), agreed: undefined }
       case 'ntor-v3': {
         const { message, keys } = ntorV3ClientFinish(held.state, reply, TOR1_KEY_BYTES)
-        // prop324 §10.5: what was not asked for must not be granted.
-        if (decodeCircuitResponse(message).sendmeIncrement !== undefined) throw protocolError('congestion control was granted and not asked for')
-        return new Tor1ClientLayer(keys)
+        const { sendmeIncrement } = decodeCircuitResponse(message)
+        return { layer: new Tor1ClientLayer(keys), agreed: sendmeIncrement === undefined ? undefined : agree(held.asked, sendmeIncrement) }
       }
     }
   }
 }
 
+/** prop324 §10.5: what a relay grants must have been asked for, and be in range. Throws `protocol`. */
+function agree(asked: AskedCongestion | undefined, sendmeIncrement: number): AgreedCongestion {
+  if (asked === undefined) throw protocolError('congestion control was granted and not asked for')
+  // SPEC-DIFF: prop324 §10.5 lets it differ by a factor of two from what the consensus says; C tor lets it by one.
+  if (sendmeIncrement === 0 || Math.abs(sendmeIncrement - asked.parameters.sendmeIncrement) > 1) throw protocolError(`SENDMEs are to come every ${sendmeIncrement} cells`)
+  return { ...asked, sendmeIncrement }
+}

@@ -8,14 +8,14 @@
 import { must } from '../../base/assert.ts'
 import { asRelishError, protocolError, RelishError } from '../../base/errors.ts'
 import { randomBelow, type Rng } from '../../base/rng.ts'
-import type { MonotonicMs } from '../../base/time.ts'
+import { monotonicMs, type MonotonicMs } from '../../base/time.ts'
 import { decodeCreated2, decodeDestroy, encodeCreate2, encodeDestroy, encodeExtend2 } from '../../cell/circuit-messages.ts'
 import { ChannelCommand, DestroyReason, RelayCommand } from '../../cell/commands.ts'
 import { CELL_BODY_BYTES } from '../../cell/limits.ts'
 import { encodeRelayMessage, type RelayMessage } from '../../cell/relay-cell.ts'
 import { linkSpecifiersOf, type LinkTarget } from '../../ident/link-specifier.ts'
 import { CircuitFlow, type FlowParameters } from '../flow/circuit-flow.ts'
-import { StreamWindow } from '../flow/stream-flow.ts'
+import type { CircuitKind } from '../flow/congestion-parameters.ts'
 import { OnionLayers } from '../relaycrypt/onion.ts'
 import { Edge, type EdgeOutput, type EdgePort } from '../stream/edge.ts'
 import { ClientHandshake, type HopKeys } from './client-handshake.ts'
@@ -25,6 +25,8 @@ import { HOPS_MAX, RELAY_EARLY_CELLS_MAX } from './limits.ts'
 export interface Hop {
   readonly target: LinkTarget
   readonly keys: HopKeys
+  /** Ask the hop for congestion control, for a circuit of this kind; with ntor-v3 only. */
+  readonly congestion?: CircuitKind
 }
 
 export type OriginCircuitOutput =
@@ -82,7 +84,8 @@ export class OriginCircuit {
   }
 
   /** Drained after every call. */
-  takeOutputs(): readonly OriginCircuitOutput[] {
+  takeOutputs(now: MonotonicMs): readonly OriginCircuitOutput[] {
+    for (const edge of this.#edges) edge.releaseHeld(now)
     const outputs = this.#outputs
     if (outputs.length > 0) this.#outputs = []
     return outputs
@@ -95,7 +98,9 @@ export class OriginCircuit {
     if (this.#closed) return
     if (this.#pending !== undefined) throw new RelishError('bug', 'the circuit is being extended already')
     if (this.hopCount >= HOPS_MAX) throw new RelishError('limit', `a circuit has at most ${HOPS_MAX} hops`)
-    const handshake = new ClientHandshake(hop.keys, this.#options.rng)
+    const parameters = this.#options.flow?.congestion
+    const asked = hop.congestion === undefined || parameters === undefined ? undefined : { kind: hop.congestion, parameters }
+    const handshake = new ClientHandshake(hop.keys, asked, this.#options.rng)
     this.#pending = handshake
     if (this.hopCount === 0) {
       if (handshake.isFast) this.#outputs.push({ kind: 'send-cell', command: ChannelCommand.CREATE_FAST, body: handshake.message })
@@ -127,6 +132,16 @@ export class OriginCircuit {
     this.#end({ reason: DestroyReason.NONE, remote: false, error, tellPeer: true })
   }
 
+  /** When `handleTimeout` is due. */
+  nextTimeout(): MonotonicMs | undefined {
+    const due = this.#edges.flatMap((edge) => edge.nextTimeout() ?? [])
+    return due.length === 0 ? undefined : monotonicMs(Math.min(...due))
+  }
+
+  handleTimeout(now: MonotonicMs): void {
+    for (const edge of this.#edges) if (!this.#closed) edge.handleTimeout(now)
+  }
+
   // From the link.
 
   handleCreated(now: MonotonicMs, command: ChannelCommand, body: Uint8Array): void {
@@ -145,15 +160,9 @@ export class OriginCircuit {
     this.#guarded(() => {
       // tor-spec §5.6.
       if (command === ChannelCommand.RELAY_EARLY) throw protocolError('RELAY_EARLY towards the client')
-      const cells = this.#layers.decrypt(payloads)
-      if (cells === undefined) throw protocolError('a relay cell that no hop has sent')
-      for (let from = 0; from < cells.length && !this.#closed; ) {
-        const { hop } = must(cells[from], 'the index is below the length')
-        let to = from + 1
-        while (to < cells.length && cells[to]?.hop === hop) to++
-        this.edge(hop).handleCells(now, cells, from, to)
-        from = to
-      }
+      const runs = this.#layers.decrypt(payloads)
+      if (runs === undefined) throw protocolError('a relay cell that no hop has sent')
+      for (const run of runs) if (!this.#closed) this.edge(run.hop).handleCells(now, run)
     })
   }
 
@@ -168,7 +177,7 @@ export class OriginCircuit {
   // Inside.
 
   #addHop(now: MonotonicMs, handshake: ClientHandshake, reply: Uint8Array): void {
-    const layer = handshake.finish(reply)
+    const { layer, agreed } = handshake.finish(reply)
     const hop = this.hopCount
     this.#pending = undefined
     this.#layers.add(layer)
@@ -184,8 +193,7 @@ export class OriginCircuit {
     const circuit = this
     const edge = new Edge(port, {
       role: 'origin',
-      flow: new CircuitFlow(flow),
-      newStreamFlow: () => new StreamWindow(),
+      flow: new CircuitFlow({ ...flow, agreed }),
       rng,
     })
     edge.setBlocked(now, this.#blocked)
@@ -219,7 +227,7 @@ export class OriginCircuit {
     }
   }
 
-  #send(hop: number, payloads: Uint8Array): readonly Uint8Array[] {
+  #send(hop: number, payloads: Uint8Array): Uint8Array {
     const sealed = this.#layers.encrypt(hop, payloads)
     let rest = sealed.payloads
     // tor-spec §5.6: the first cells that go beyond the first hop are RELAY_EARLY, to hide how long the path is.
@@ -242,8 +250,8 @@ export class OriginCircuit {
       handle()
     } catch (thrown) {
       const error = asRelishError(thrown)
-      if (error.kind !== 'protocol') throw error
-      this.#end({ reason: DestroyReason.PROTOCOL, remote: false, error, tellPeer: true })
+      if (error.kind !== 'protocol' && error.kind !== 'limit') throw error
+      this.#end({ reason: error.kind === 'limit' ? DestroyReason.RESOURCELIMIT : DestroyReason.PROTOCOL, remote: false, error, tellPeer: true })
     }
   }
 

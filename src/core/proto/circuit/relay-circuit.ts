@@ -3,9 +3,10 @@
  * ours are handled, the others go on. Cells from the other side get our layer. tor-spec §5.4–§5.6.
  *
  * The machine knows two neighbours, `previous` (towards the client) and `next`, and no links: the driver moves what it
- * puts out. Whole batches pass through in one call each.
+ * puts out. At a rendezvous point `next` is another circuit's end at this relay. Whole batches pass through in one call each.
  */
 
+import { assert } from '../../base/assert.ts'
 import { asRelishError, protocolError, type RelishError } from '../../base/errors.ts'
 import type { Rng } from '../../base/rng.ts'
 import type { MonotonicMs } from '../../base/time.ts'
@@ -13,8 +14,7 @@ import { decodeCreated2, encodeCreate2, encodeCreated2, encodeDestroy } from '..
 import { ChannelCommand, DestroyReason, RelayCommand } from '../../cell/commands.ts'
 import { CELL_BODY_BYTES } from '../../cell/limits.ts'
 import { encodeRelayMessage, type RelayMessage } from '../../cell/relay-cell.ts'
-import { CircuitFlow, type FlowParameters } from '../flow/circuit-flow.ts'
-import { StreamWindow } from '../flow/stream-flow.ts'
+import { CircuitFlow, type AgreedCongestion, type FlowParameters } from '../flow/circuit-flow.ts'
 import type { RelayLayer } from '../relaycrypt/layer.ts'
 import { Edge, type EdgeOutput, type EdgePort } from '../stream/edge.ts'
 import { checkExtend, type ExtendRequest, type Neighbour } from './extend-request.ts'
@@ -32,6 +32,8 @@ export type RelayCircuitOutput =
   | { readonly kind: 'next-released' }
   /** A message that no part of a circuit handles: onion services, padding. */
   | { readonly kind: 'message'; readonly message: RelayMessage }
+  /** Cells that came together with messages before the circuit was joined with another: give them to `passOn` once those are dealt with. */
+  | { readonly kind: 'passing'; readonly command: ChannelCommand; readonly payloads: Uint8Array }
   /** The last output: forget the circuit. DESTROY has been put out where it is due. */
   | { readonly kind: 'closed'; readonly reason: DestroyReason; readonly error: RelishError | undefined }
 
@@ -52,6 +54,8 @@ export interface RelayCircuitOptions {
   /** Option `ExtendAllowPrivateAddresses`. */
   readonly extendAllowPrivateAddresses: boolean
   readonly flow?: FlowParameters
+  /** Of the handshake that made the circuit; absent: no congestion control. */
+  readonly agreed?: AgreedCongestion | undefined
   readonly rng: Rng
 }
 
@@ -71,8 +75,7 @@ export class RelayCircuit implements EdgePort {
     this.#options = options
     this.edge = new Edge(this, {
       role: 'responder',
-      flow: new CircuitFlow({ ...options.flow, acceptVersion0: options.fast }),
-      newStreamFlow: () => new StreamWindow(),
+      flow: new CircuitFlow({ ...options.flow, acceptVersion0: options.fast, agreed: options.agreed }),
       rng: options.rng,
     })
   }
@@ -82,7 +85,8 @@ export class RelayCircuit implements EdgePort {
   }
 
   /** Drained after every call. */
-  takeOutputs(): readonly RelayCircuitOutput[] {
+  takeOutputs(now: MonotonicMs): readonly RelayCircuitOutput[] {
+    this.edge.releaseHeld(now)
     const outputs = this.#outputs
     if (outputs.length > 0) this.#outputs = []
     return outputs
@@ -95,13 +99,20 @@ export class RelayCircuit implements EdgePort {
     if (this.#state === 'closed') return
     this.#guarded(() => {
       if (command === ChannelCommand.RELAY_EARLY) this.#countRelayEarly(payloads.length / CELL_BODY_BYTES)
-      const { recognized, passing } = this.#options.layer.decryptForward(payloads)
-      if (passing !== undefined) this.#passOn(command, passing)
-      if (recognized.length > 0) {
+      const { recognized, passing, recognizedAt } = this.#options.layer.decryptForward(payloads)
+      const joinsFirst = this.#state === 'end' && recognizedAt?.[0] === 0
+      if (passing !== undefined && !joinsFirst) this.#passOn(command, passing)
+      if (recognized !== undefined) {
         this.#currentCommand = command
-        this.edge.handleCells(now, recognized, 0, recognized.length)
+        this.edge.handleCells(now, recognized)
       }
+      if (passing !== undefined && joinsFirst) this.#outputs.push({ kind: 'passing', command, payloads: passing })
     })
+  }
+
+  /** Cells of an output `passing`. */
+  passOn(command: ChannelCommand, payloads: Uint8Array): void {
+    if (this.#state !== 'closed') this.#guarded(() => this.#passOn(command, payloads))
   }
 
   /** Relay cells from the next hop. */
@@ -144,12 +155,27 @@ export class RelayCircuit implements EdgePort {
 
   // From the driver.
 
+  /** When `handleTimeout` is due. */
+  nextTimeout(): MonotonicMs | undefined {
+    return this.edge.nextTimeout()
+  }
+
+  handleTimeout(now: MonotonicMs): void {
+    if (this.isOpen) this.edge.handleTimeout(now)
+  }
+
   /** A link to the relay that EXTEND2 names is there; CREATE2 goes out on it. */
   extendReady(): void {
     const extension = this.#extension
     if (this.#state !== 'extending' || extension === undefined || this.#createSent) return
     this.#createSent = true
     this.#outputs.push({ kind: 'send-cell', side: 'next', command: ChannelCommand.CREATE2, body: encodeCreate2(extension) })
+  }
+
+  /** The circuit goes on from here to another one that ends at this relay (rend-spec-v3 §4.2): that is its `next` side now. */
+  join(): void {
+    assert(this.#state === 'end', 'only a circuit that ends here is joined')
+    this.#state = 'joined'
   }
 
   /** Tears the circuit down on both sides. */
@@ -168,7 +194,7 @@ export class RelayCircuit implements EdgePort {
     return this.#state !== 'closed'
   }
 
-  send(payloads: Uint8Array): readonly Uint8Array[] {
+  send(payloads: Uint8Array): Uint8Array {
     const sealed = this.#options.layer.originateBackward(payloads)
     this.#outputs.push({ kind: 'send-relay', side: 'previous', command: ChannelCommand.RELAY, payloads: sealed.payloads })
     return sealed.tags

@@ -31,29 +31,44 @@ export interface CreateAnswer {
   readonly layer: RelayLayer
   /** Made with CREATE_FAST: this relay is the first hop, and SENDMEs of version 0 are taken. */
   readonly fast: boolean
+  /** KH, 20 bytes: known to both ends and nobody else, it ties a message to this circuit (tor-spec §5.2, rend-spec-v3 §3.1.1). */
+  readonly nonce: Uint8Array
+  /** Cells that a SENDME acknowledges, when the client asked for congestion control and is granted it. */
+  readonly sendmeIncrement: number | undefined
 }
 
-/** Answers CREATE_FAST or CREATE2. Throws `protocol`: DESTROY with reason PROTOCOL is the answer then. */
-export function answerCreate(command: ChannelCommand, body: Uint8Array, keys: HandshakeKeys, rng: Rng): CreateAnswer {
+/** tor-spec §5.2.2: KH comes behind the keys. */
+const NONCE_BYTES = 20
+const CREATE2_KEY_BYTES = TOR1_KEY_BYTES + NONCE_BYTES
+
+/** Answers CREATE_FAST or CREATE2. `mayGrant`: what to grant a client that asks for congestion control; undefined: nothing. Throws `protocol`: DESTROY with reason PROTOCOL is the answer then. */
+export function answerCreate(command: ChannelCommand, body: Uint8Array, keys: HandshakeKeys, mayGrant: number | undefined, rng: Rng): CreateAnswer {
   if (command === ChannelCommand.CREATE_FAST) {
     const answer = createFastServer(decodeCreateFast(body), TOR1_KEY_BYTES, rng)
-    return { command: ChannelCommand.CREATED_FAST, body: encodeCreatedFast(answer.reply), layer: new Tor1RelayLayer(answer.keys), fast: true }
+    return { command: ChannelCommand.CREATED_FAST, body: encodeCreatedFast(answer.reply), layer: new Tor1RelayLayer(answer.keys), fast: true, sendmeIncrement: undefined, nonce: answer.reply.derivativeKeyData }
   }
   if (command !== ChannelCommand.CREATE2) throw protocolError(`${ChannelCommand.nameOf(command)} makes no circuit`)
-  const { reply, keys: keyMaterial } = answerCreate2(body, keys, rng)
-  return { command: ChannelCommand.CREATED2, body: encodeCreated2({ handshake: reply }), layer: new Tor1RelayLayer(keyMaterial), fast: false }
+  const { reply, keys: keyMaterial, sendmeIncrement } = answerCreate2(body, keys, mayGrant, rng)
+  const layer = new Tor1RelayLayer(keyMaterial.subarray(0, TOR1_KEY_BYTES))
+  return { command: ChannelCommand.CREATED2, body: encodeCreated2({ handshake: reply }), layer, fast: false, sendmeIncrement, nonce: keyMaterial.subarray(TOR1_KEY_BYTES) }
 }
 
-function answerCreate2(body: Uint8Array, keys: HandshakeKeys, rng: Rng): { reply: Uint8Array; keys: Uint8Array } {
+interface Create2Answer {
+  readonly reply: Uint8Array
+  readonly keys: Uint8Array
+  readonly sendmeIncrement: number | undefined
+}
+
+function answerCreate2(body: Uint8Array, keys: HandshakeKeys, mayGrant: number | undefined, rng: Rng): Create2Answer {
   const { handshakeType, handshake } = decodeCreate2(body)
   switch (handshakeType) {
     case HandshakeType.NTOR:
-      return ntorServer(handshake, keys, TOR1_KEY_BYTES, rng)
+      return { ...ntorServer(handshake, keys, CREATE2_KEY_BYTES, rng), sendmeIncrement: undefined }
     case HandshakeType.NTOR_V3: {
       const { state, message } = ntorV3ServerOpen(handshake, keys, circuitExtendVerification)
-      // Decoded so that a malformed request is refused; nothing of it is granted.
-      decodeCircuitRequest(message)
-      return ntorV3ServerReply(state, encodeCircuitResponse({ sendmeIncrement: undefined }), TOR1_KEY_BYTES, rng)
+      // prop324 §10.3: the client takes our increment for its own.
+      const sendmeIncrement = decodeCircuitRequest(message).congestionControl ? mayGrant : undefined
+      return { ...ntorV3ServerReply(state, encodeCircuitResponse({ sendmeIncrement }), CREATE2_KEY_BYTES, rng), sendmeIncrement }
     }
     default:
       throw protocolError(`handshake of type ${HandshakeType.nameOf(handshakeType)}`)

@@ -7,14 +7,18 @@
  * `stream-flow.ts`. tor-spec §7.3, §7.3.1.
  */
 
-import { must } from '../../base/assert.ts'
 import { protocolError } from '../../base/errors.ts'
 import { BoundedQueue } from '../../base/bounded-queue.ts'
 import type { MonotonicMs } from '../../base/time.ts'
 import { decodeSendme, encodeSendme } from '../../cell/circuit-messages.ts'
 import { constantTimeEqual } from '../../crypto/hashes.ts'
 import { FixedWindow, type CongestionControl } from './congestion-control.ts'
+import type { CircuitKind, CongestionParameters } from './congestion-parameters.ts'
 import { CIRCUIT_WINDOW_START, PENDING_SENDME_TAGS_MAX } from './limits.ts'
+import { ClockHealth } from './round-trip.ts'
+import { StreamWindow, type StreamFlow } from './stream-flow.ts'
+import { Vegas } from './vegas.ts'
+import { XonXoff, type StreamEnd } from './xon-xoff.ts'
 
 /** Consensus parameters of flow control (param-spec §1); C tor's defaults where absent. */
 export interface FlowParameters {
@@ -24,6 +28,20 @@ export interface FlowParameters {
   readonly sendmeAcceptMinVersion?: number
   /** `sendme_emit_min_version`: 1. */
   readonly sendmeEmitMinVersion?: number
+  /** Absent: congestion control is neither asked for nor granted (`cc_alg` 0). */
+  readonly congestion?: CongestionParameters
+  /** What a circuit that ends at this relay is taken for: bandwidth scanners have exits of their own. */
+  readonly endingKind?: CircuitKind
+  /** Shared by all circuits of a node. */
+  readonly clock?: ClockHealth
+}
+
+/** What both ends of a circuit have agreed on (prop324 §10.2). */
+export interface AgreedCongestion {
+  readonly parameters: CongestionParameters
+  readonly kind: CircuitKind
+  /** Of the relay's answer. */
+  readonly sendmeIncrement: number
 }
 
 export interface CircuitFlowOptions extends FlowParameters {
@@ -32,21 +50,36 @@ export interface CircuitFlowOptions extends FlowParameters {
    * SPEC-DIFF: C tor 0.4.9 does this for directory fetches of old clients; tor-spec §7.3.1 does not mention it.
    */
   readonly acceptVersion0?: boolean
+  /** Absent: windows are fixed. */
+  readonly agreed?: AgreedCongestion | undefined
 }
 
 export class CircuitFlow {
   readonly congestion: CongestionControl
   readonly #acceptMinVersion: number
   readonly #emitVersion: number
+  readonly #agreed: AgreedCongestion | undefined
+  readonly #clock: ClockHealth
   /** Always begins at 1000: `circwindow` is about what is sent (C tor does the same). */
   #deliverWindow: number = CIRCUIT_WINDOW_START
   #sentSinceTag = 0
   readonly #expectedTags = new BoundedQueue<Uint8Array>('tags of DATA cells that await a SENDME', PENDING_SENDME_TAGS_MAX)
 
   constructor(options: CircuitFlowOptions = {}) {
-    this.congestion = new FixedWindow(options.circuitWindow)
+    const { agreed, clock = new ClockHealth() } = options
+    this.#agreed = agreed
+    this.#clock = clock
+    this.congestion = agreed === undefined ? new FixedWindow(options.circuitWindow) : new Vegas(agreed.parameters, agreed.kind, agreed.sendmeIncrement, clock)
     this.#acceptMinVersion = options.acceptVersion0 === true ? 0 : (options.sendmeAcceptMinVersion ?? 0)
     this.#emitVersion = options.sendmeEmitMinVersion ?? 1
+  }
+
+  /** Flow control for a new stream: all circuits with congestion control use XON and XOFF (prop324 §4). `role`: of this end of the circuit. */
+  newStreamFlow(role: 'origin' | 'responder'): StreamFlow {
+    const agreed = this.#agreed
+    if (agreed === undefined) return new StreamWindow()
+    const end: StreamEnd = agreed.kind === 'onion' ? 'onion' : role === 'origin' ? 'client-of-exit' : 'exit'
+    return new XonXoff(agreed.parameters.streams, end, this.#clock)
   }
 
   /** DATA cells that may be sent now. */
@@ -54,14 +87,12 @@ export class CircuitFlow {
     return this.congestion.available
   }
 
-  /** DATA cells were sent, one for each tag. Of each increment the last tag is what its SENDME must carry. */
-  handleSent(now: MonotonicMs, tags: readonly Uint8Array[]): void {
+  /** `cells` DATA cells were sent; `tags` has one for each, side by side. Of each increment the last tag is what its SENDME must carry. */
+  handleSent(now: MonotonicMs, tags: Uint8Array, cells: number): void {
     const { sendmeIncrement } = this.congestion
-    this.congestion.handleSent(now, tags.length)
-    for (let last = sendmeIncrement - this.#sentSinceTag - 1; last < tags.length; last += sendmeIncrement) {
-      this.#expectedTags.push(must(tags[last], 'the index is below the length'))
-    }
-    this.#sentSinceTag = (this.#sentSinceTag + tags.length) % sendmeIncrement
+    this.congestion.handleSent(now, cells)
+    for (let last = sendmeIncrement - this.#sentSinceTag - 1; last < cells; last += sendmeIncrement) this.#expectedTags.push(tagAt(tags, last, cells))
+    this.#sentSinceTag = (this.#sentSinceTag + cells) % sendmeIncrement
   }
 
   /** DATA cells that may be received up to and with the one that triggers our next SENDME. */
@@ -71,16 +102,17 @@ export class CircuitFlow {
   }
 
   /**
-   * `count` DATA cells came, at most `cellsToSendme`; the last has `lastTag`. Answers the body of the SENDME that is now due, if one is; the
-   * window counts it as sent. It is due whether or not the bytes have left to the application, so that one slow stream
-   * does not stop the others: what a stream may hold back is bounded by its own window.
+   * `count` DATA cells came, at most `cellsToSendme`; `last` is the place of the last of them among the `cells` whose tags
+   * these are. Answers the body of the SENDME that is now due, if one is; the window counts it as sent. It is due whether
+   * or not the bytes have left to the application, so that one slow stream does not stop the others: what a stream may
+   * hold back is for its own flow control to bound.
    */
-  handleReceived(count: number, lastTag: Uint8Array): Uint8Array | undefined {
+  handleReceived(count: number, tags: Uint8Array, last: number, cells: number): Uint8Array | undefined {
     this.#deliverWindow -= count
     // tor-spec §7.3: a deliver window below zero tears the circuit down. With SENDMEs sent at once it cannot get there.
     if (this.#deliverWindow > CIRCUIT_WINDOW_START - this.congestion.sendmeIncrement) return undefined
     this.#deliverWindow += this.congestion.sendmeIncrement
-    return encodeSendme(this.#emitVersion === 0 ? { version: 0 } : { version: 1, tag: lastTag })
+    return encodeSendme(this.#emitVersion === 0 ? { version: 0 } : { version: 1, tag: tagAt(tags, last, cells) })
   }
 
   /** A circuit-level SENDME came. Throws `protocol`: the circuit is to be closed. */
@@ -93,4 +125,10 @@ export class CircuitFlow {
     if (sendme.version === 1 && !constantTimeEqual(sendme.tag, expected)) throw protocolError('a SENDME with the wrong tag')
     this.congestion.handleSendme(now, blocked)
   }
+}
+
+/** The tag at `index` among those of `count` cells. */
+function tagAt(tags: Uint8Array, index: number, count: number): Uint8Array {
+  const bytes = tags.length / count
+  return tags.slice(index * bytes, (index + 1) * bytes)
 }

@@ -1,8 +1,8 @@
 /**
  * How many DATA cells one end of a circuit may have under way: the algorithm behind a circuit's package window.
  *
- * Here is the interface, and Tor's original algorithm of fixed windows (tor-spec §7.3). It is not about what the peer
- * may send us, nor about proving that cells arrived: both are in `circuit-flow.ts`.
+ * Here is the interface, and Tor's original algorithm of fixed windows (tor-spec §7.3); `vegas.ts` has the other. It is
+ * not about what the peer may send us, nor about proving that cells arrived: both are in `circuit-flow.ts`.
  */
 
 import type { MonotonicMs } from '../../base/time.ts'
@@ -15,6 +15,8 @@ export interface CongestionControl {
   readonly sendmeIncrement: number
   /** DATA cells that may be sent now; never negative. */
   readonly available: number
+  /** The longest round trip seen; 0 where none is measured. */
+  readonly roundTripMaxMs: number
   /** `count` DATA cells leave; at most `available`. */
   handleSent(now: MonotonicMs, count: number): void
   /** A valid SENDME came. `blocked`: our own link has not taken what we sent. Throws `protocol` when the peer claims more than we sent. */
@@ -25,6 +27,7 @@ export interface CongestionControl {
 export class FixedWindow implements CongestionControl {
   readonly algorithm = 'fixed'
   readonly sendmeIncrement = CIRCUIT_WINDOW_INCREMENT
+  readonly roundTripMaxMs = 0
   #window: number
 
   /** `start`: the consensus parameter `circwindow`, from 100 to 1000. */

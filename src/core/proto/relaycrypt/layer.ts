@@ -7,28 +7,33 @@
  * fits the same shape: it too turns bodies into bodies and yields a tag for each cell that begins or ends here.
  */
 
-/** A cell that ends here: deciphered and authentic. */
-export interface RecognizedCell {
-  /** Its place in the batch that was deciphered, from 0. */
-  readonly index: number
-  /** 509 bytes, a view. */
-  readonly body: Uint8Array
-  /** What a SENDME triggered by this cell has to carry (tor-spec §7.3.1). */
-  readonly tag: Uint8Array
+import { CELL_BODY_BYTES } from '../../cell/limits.ts'
+
+/** Cells that end here, in order: deciphered and authentic. The receiver owns the arrays. */
+export interface RecognizedCells {
+  /** 509 bytes a cell, side by side. */
+  readonly bodies: Uint8Array
+  /** For each cell what a SENDME that it triggers has to carry (tor-spec §7.3.1), side by side. */
+  readonly tags: Uint8Array
 }
 
-export interface RelayDecrypted {
-  /** Cells for this relay, in order. */
-  readonly recognized: readonly RecognizedCell[]
-  /** Cells to pass on, in order; undefined when there are none. */
+/** How many cells these are. */
+export const cellCount = (cells: RecognizedCells): number => cells.bodies.length / CELL_BODY_BYTES
+
+export interface Decrypted {
+  /** Cells for this end of the layer; undefined when there are none. */
+  readonly recognized: RecognizedCells | undefined
+  /** The others, in order, with this layer taken off; undefined when there are none. */
   readonly passing: Uint8Array | undefined
+  /** Where in the batch the recognized cells were; undefined when it was all or none of them. */
+  readonly recognizedAt: readonly number[] | undefined
 }
 
 /** Cells that began here, ready to send. */
 export interface Originated {
   readonly payloads: Uint8Array
-  /** One for each cell: what the SENDME that acknowledges it must carry. */
-  readonly tags: readonly Uint8Array[]
+  /** For each cell what the SENDME that acknowledges it must carry, side by side. */
+  readonly tags: Uint8Array
 }
 
 /** The relay's end of its layer. */
@@ -36,19 +41,11 @@ export interface RelayLayer {
   /** Length of tags: 20 for tor1. */
   readonly tagBytes: number
   /** Deciphers cells that come from the client's side (tor-spec §5.5.2.2). */
-  decryptForward(payloads: Uint8Array): RelayDecrypted
+  decryptForward(payloads: Uint8Array): Decrypted
   /** Adds our layer to cells that go to the client's side (tor-spec §5.5.3.1). */
   encryptBackward(payloads: Uint8Array): Uint8Array
   /** Seals unciphered bodies that we send to the client. Changes `payloads` (it fills in the digests). */
   originateBackward(payloads: Uint8Array): Originated
-}
-
-export interface ClientDecrypted {
-  /** Cells that this hop sent, in order. */
-  readonly recognized: readonly RecognizedCell[]
-  /** The others, with this layer taken off; their places in the batch are in `indexes`. Undefined when there are none. */
-  readonly passing: Uint8Array | undefined
-  readonly indexes: readonly number[]
 }
 
 /** The client's end of one hop's layer. */
@@ -58,6 +55,6 @@ export interface ClientLayer {
   originateForward(payloads: Uint8Array): Originated
   /** Adds this layer to cells for a later hop. */
   encryptForward(payloads: Uint8Array): Uint8Array
-  /** Takes this layer off; `indexes` are the cells' places in the batch that came from the link. */
-  decryptBackward(payloads: Uint8Array, indexes: readonly number[]): ClientDecrypted
+  /** Takes this layer off. */
+  decryptBackward(payloads: Uint8Array): Decrypted
 }

@@ -5,10 +5,10 @@
 
 import { assert, must } from '../../base/assert.ts'
 import { CELL_BODY_BYTES } from '../../cell/limits.ts'
-import type { ClientLayer, Originated, RecognizedCell } from './layer.ts'
+import { cellCount, type ClientLayer, type Originated, type RecognizedCells } from './layer.ts'
 
-/** A cell from the circuit, and the hop that sent it. */
-export interface ReceivedCell extends RecognizedCell {
+/** Cells from the circuit that follow each other and come from one hop. */
+export interface ReceivedCells extends RecognizedCells {
   readonly hop: number
 }
 
@@ -38,27 +38,56 @@ export class OnionLayers {
   }
 
   /**
-   * The cells of a batch from the link, in order. Undefined when some cell is nobody's: the circuit's state is lost then,
-   * and it must be closed.
+   * The cells of a batch from the link, in order, as runs of one hop. Undefined when some cell is nobody's: the circuit's
+   * state is lost then, and it must be closed.
    */
-  decrypt(payloads: Uint8Array): readonly ReceivedCell[] | undefined {
+  decrypt(payloads: Uint8Array): readonly ReceivedCells[] | undefined {
     assert(payloads.length % CELL_BODY_BYTES === 0, 'a batch holds whole cells')
-    const count = payloads.length / CELL_BODY_BYTES
-    const received: ReceivedCell[] = []
+    const runs = new RunBuilder()
     let left: Uint8Array = payloads
-    let indexes: readonly number[] = Array.from({ length: count }, (_, index) => index)
-    let hopsSeen = 0
-    for (const [hop, layer] of this.#layers.entries()) {
-      const step = layer.decryptBackward(left, indexes)
-      for (const cell of step.recognized) received.push({ ...cell, hop })
-      if (step.recognized.length > 0) hopsSeen++
-      if (step.passing === undefined) {
-        if (hopsSeen > 1) received.sort((a, b) => a.index - b.index)
-        return received
+    for (let hop = 0; hop < this.#layers.length; hop++) {
+      const step = (this.#layers[hop] as ClientLayer).decryptBackward(left)
+      if (step.recognized !== undefined) {
+        // Most often the whole batch is of one hop.
+        if (left.length === payloads.length && step.passing === undefined) return [{ ...step.recognized, hop }]
+        runs.add(hop, step.recognized, step.recognizedAt, payloads.length / CELL_BODY_BYTES)
       }
+      if (step.passing === undefined) return runs.finish()
       left = step.passing
-      indexes = step.indexes
     }
-    return count === 0 ? received : undefined
+    return payloads.length === 0 ? [] : undefined
+  }
+}
+
+/** Puts the cells of several hops back into the order in which they came. */
+class RunBuilder {
+  readonly #hops = new Map<number, RecognizedCells>()
+  /** The hop that sent each cell of the batch; undefined as long as that is not known. */
+  #senders: (number | undefined)[] = []
+
+  /** `places`: among the cells whose sender was not known so far; undefined: it was all of them. */
+  add(hop: number, cells: RecognizedCells, places: readonly number[] | undefined, count: number): void {
+    this.#hops.set(hop, cells)
+    if (this.#senders.length === 0) this.#senders = Array.from({ length: count }, () => undefined)
+    let unknown = 0
+    this.#senders = this.#senders.map((sender) => (sender !== undefined ? sender : places === undefined || places.includes(unknown++) ? hop : undefined))
+  }
+
+  finish(): readonly ReceivedCells[] {
+    const runs: ReceivedCells[] = []
+    const taken = new Map<number, number>()
+    for (let from = 0; from < this.#senders.length; ) {
+      const hop = must(this.#senders[from], 'every cell has a sender')
+      let to = from + 1
+      while (this.#senders[to] === hop) to++
+      const cells = must(this.#hops.get(hop), 'the hop has sent cells')
+      const tagBytes = cells.tags.length / cellCount(cells)
+      const first = taken.get(hop) ?? 0
+      const end = first + to - from
+      taken.set(hop, end)
+      runs.push({ hop, bodies: cells.bodies.subarray(first * CELL_BODY_BYTES, end * CELL_BODY_BYTES), tags: cells.tags.subarray(first * tagBytes, end * tagBytes) })
+      from = to
+    }
+    return runs
   }
 }

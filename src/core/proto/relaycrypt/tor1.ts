@@ -8,10 +8,11 @@
  */
 
 import { assert } from '../../base/assert.ts'
+import { concatBytes } from '../../base/encoding.ts'
 import { CELL_BODY_BYTES } from '../../cell/limits.ts'
 import { AesCtrStream } from '../../crypto/aes.ts'
 import { RunningDigest } from '../../crypto/hashes.ts'
-import type { ClientDecrypted, ClientLayer, Originated, RecognizedCell, RelayDecrypted, RelayLayer } from './layer.ts'
+import type { ClientLayer, Decrypted, Originated, RelayLayer } from './layer.ts'
 
 const RECOGNIZED_AT = 1
 const DIGEST_AT = 5
@@ -67,72 +68,76 @@ class Tor1Direction {
 
   /** Fills in the digests of unciphered bodies, then ciphers. */
   originate(payloads: Uint8Array): Originated {
-    const tags: Uint8Array[] = []
-    for (let at = 0; at < payloads.length; at += CELL_BODY_BYTES) {
+    const tags = new Uint8Array((payloads.length / CELL_BODY_BYTES) * TAG_BYTES)
+    for (let at = 0, tagAt = 0; at < payloads.length; at += CELL_BODY_BYTES, tagAt += TAG_BYTES) {
       // The digest is taken with its field zero (tor-spec §6.1), which is how bodies are written.
-      const digest = this.#digest.update(payloads.subarray(at, at + CELL_BODY_BYTES)).peek()
-      for (let i = 0; i < DIGEST_BYTES; i++) payloads[at + DIGEST_AT + i] = digest[i] as number
-      tags.push(digest.subarray(0, TAG_BYTES))
+      this.#digest.update(payloads.subarray(at, at + CELL_BODY_BYTES)).peekInto(tags, tagAt, TAG_BYTES)
+      for (let i = 0; i < DIGEST_BYTES; i++) payloads[at + DIGEST_AT + i] = tags[tagAt + i] as number
     }
     return { payloads: this.#cipher.apply(payloads), tags }
   }
 
-  /** The tag of the deciphered body at `at`, if it ends here. The body's digest field is then zero. */
-  recognize(payloads: Uint8Array, at: number): Uint8Array | undefined {
-    // tor-spec §6.1: the digest needs a look only where the "recognized" field is zero.
-    if (payloads[at + RECOGNIZED_AT] !== 0 || payloads[at + RECOGNIZED_AT + 1] !== 0) return undefined
+  /** Whether the deciphered body at `at`, which may be, ends here. Its digest field is zero then, and its tag written to `tags` at `tagAt`. */
+  recognize(payloads: Uint8Array, at: number, tags: Uint8Array, tagAt: number): boolean {
     const field = at + DIGEST_AT
-    const [a, b, c, d] = [payloads[field], payloads[field + 1], payloads[field + 2], payloads[field + 3]]
+    const a = payloads[field] as number
+    const b = payloads[field + 1] as number
+    const c = payloads[field + 2] as number
+    const d = payloads[field + 3] as number
     payloads.fill(0, field, field + DIGEST_BYTES)
     const candidate = this.#candidate.become(this.#digest).update(payloads.subarray(at, at + CELL_BODY_BYTES))
-    const digest = candidate.peek()
-    if (digest[0] === a && digest[1] === b && digest[2] === c && digest[3] === d) {
+    candidate.peekInto(tags, tagAt, TAG_BYTES)
+    if (tags[tagAt] === a && tags[tagAt + 1] === b && tags[tagAt + 2] === c && tags[tagAt + 3] === d) {
       this.#candidate = this.#digest
       this.#digest = candidate
-      return digest.subarray(0, TAG_BYTES)
+      return true
     }
     // tor-spec §6.1: no match, so the running digest stays as it was and the cell goes on.
-    payloads[field] = a as number
-    payloads[field + 1] = b as number
-    payloads[field + 2] = c as number
-    payloads[field + 3] = d as number
-    return undefined
+    payloads[field] = a
+    payloads[field + 1] = b
+    payloads[field + 2] = c
+    payloads[field + 3] = d
+    return false
   }
 
   /** Splits deciphered bodies, which it may change and hand on, into those that end here and the rest. */
-  split(payloads: Uint8Array): { recognized: readonly RecognizedCell[]; passing: Uint8Array | undefined } {
-    let recognized: RecognizedCell[] | undefined
+  split(payloads: Uint8Array): Decrypted {
     const count = payloads.length / CELL_BODY_BYTES
+    let tags: Uint8Array | undefined
+    let recognized = 0
+    let recognizedAt: number[] | undefined
     for (let index = 0; index < count; index++) {
       const at = index * CELL_BODY_BYTES
-      const tag = this.recognize(payloads, at)
-      if (tag === undefined) continue
-      recognized ??= []
-      recognized.push({ index, body: payloads.subarray(at, at + CELL_BODY_BYTES), tag })
+      // tor-spec §6.1: the digest needs a look only where the "recognized" field is zero.
+      if (mayBeRecognized(payloads, at)) {
+        tags ??= new Uint8Array((count - index) * TAG_BYTES)
+        if (this.recognize(payloads, at, tags, recognized * TAG_BYTES)) {
+          // Most often all cells of a batch end here, or none.
+          if (recognized !== index) recognizedAt ??= firstNumbers(recognized)
+          recognizedAt?.push(index)
+          recognized++
+        }
+      }
     }
-    if (recognized === undefined) return { recognized: none, passing: payloads }
-    if (recognized.length === count) return { recognized, passing: undefined }
-    return { recognized, passing: withoutCells(payloads, recognized) }
+    if (tags === undefined || recognized === 0) return { recognized: undefined, passing: payloads, recognizedAt: undefined }
+    tags = tags.subarray(0, recognized * TAG_BYTES)
+    if (recognized === count) return { recognized: { bodies: payloads, tags }, passing: undefined, recognizedAt: undefined }
+    const places = recognizedAt ?? firstNumbers(recognized)
+    return { recognized: { bodies: pick(payloads, (index) => places.includes(index)), tags }, passing: pick(payloads, (index) => !places.includes(index)), recognizedAt: places }
   }
 }
 
-const none: readonly RecognizedCell[] = Object.freeze([])
+/** Whether the "recognized" field of the deciphered body at `at` is zero. */
+const mayBeRecognized = (payloads: Uint8Array, at: number): boolean => payloads[at + RECOGNIZED_AT] === 0 && payloads[at + RECOGNIZED_AT + 1] === 0
 
-/** The cells of a batch that are not in `taken`, which is in order. */
-function withoutCells(payloads: Uint8Array, taken: readonly RecognizedCell[]): Uint8Array {
-  const rest = new Uint8Array(payloads.length - taken.length * CELL_BODY_BYTES)
-  let written = 0
-  let from = 0
-  for (const { index } of taken) {
-    const run = payloads.subarray(from, index * CELL_BODY_BYTES)
-    rest.set(run, written)
-    written += run.length
-    from = (index + 1) * CELL_BODY_BYTES
-  }
-  rest.set(payloads.subarray(from), written)
-  return rest
+const firstNumbers = (count: number): number[] => Array.from({ length: count }, (_, index) => index)
+
+/** The cells of a batch that `wanted` tells of, in order. */
+function pick(payloads: Uint8Array, wanted: (index: number) => boolean): Uint8Array {
+  const cells: Uint8Array[] = []
+  for (let at = 0; at < payloads.length; at += CELL_BODY_BYTES) if (wanted(at / CELL_BODY_BYTES)) cells.push(payloads.subarray(at, at + CELL_BODY_BYTES))
+  return concatBytes(cells)
 }
-
 /** The relay's end of a layer made from `keys`: 72 bytes. */
 export class Tor1RelayLayer implements RelayLayer {
   readonly tagBytes = TAG_BYTES
@@ -142,7 +147,7 @@ export class Tor1RelayLayer implements RelayLayer {
     this.#layer = new Tor1Layer(keys)
   }
 
-  decryptForward(payloads: Uint8Array): RelayDecrypted {
+  decryptForward(payloads: Uint8Array): Decrypted {
     const { forward } = this.#layer
     return forward.split(forward.apply(payloads))
   }
@@ -179,14 +184,7 @@ export class Tor1ClientLayer implements ClientLayer {
     return this.#out.apply(payloads)
   }
 
-  decryptBackward(payloads: Uint8Array, indexes: readonly number[]): ClientDecrypted {
-    const { recognized, passing } = this.#in.split(this.#in.apply(payloads))
-    if (recognized.length === 0) return { recognized, passing, indexes }
-    const ended = new Set(recognized.map((cell) => cell.index))
-    return {
-      recognized: recognized.map((cell) => ({ ...cell, index: indexes[cell.index] as number })),
-      passing,
-      indexes: indexes.filter((_, place) => !ended.has(place)),
-    }
+  decryptBackward(payloads: Uint8Array): Decrypted {
+    return this.#in.split(this.#in.apply(payloads))
   }
 }

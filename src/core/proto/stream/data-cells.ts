@@ -8,23 +8,23 @@ import { randomBelow, type Rng } from '../../base/rng.ts'
 import { RelayCommand } from '../../cell/commands.ts'
 import { CELL_BODY_BYTES, RELAY_DATA_BYTES_MAX, RELAY_HEADER_BYTES } from '../../cell/limits.ts'
 import { relayDataLength } from '../../cell/relay-cell.ts'
-import type { RecognizedCell } from '../relaycrypt/layer.ts'
 import type { ByteQueue } from './byte-queue.ts'
 
 /** Random bytes in a cell that is shortened for their sake, behind four zeros (tor-spec §6.1). */
 const SHORTENED_BY_BYTES = 16
 const ZERO_PADDING_BYTES = 4
-/** Cells between two that hold random bytes: at least half an increment of the window, at most a whole one. */
-const RANDOMNESS_EVERY_CELLS_MAX = 100
 
 /** Packs the streams of one circuit end. */
 export class DataPackager {
   readonly #rng: Rng
+  readonly #everyCells: number
   /** Full cells that may go before one must be shortened. */
   #untilRandomness: number
 
-  constructor(rng: Rng) {
+  /** `sendmeIncrement`: cells between two that hold random bytes are half as many at least, and no more than that. */
+  constructor(rng: Rng, sendmeIncrement: number) {
     this.#rng = rng
+    this.#everyCells = sendmeIncrement
     this.#untilRandomness = this.#draw()
   }
 
@@ -58,42 +58,32 @@ export class DataPackager {
   }
 
   #draw(): number {
-    return RANDOMNESS_EVERY_CELLS_MAX / 2 + randomBelow(this.#rng, RANDOMNESS_EVERY_CELLS_MAX / 2)
+    const least = Math.floor(this.#everyCells / 2)
+    return least + randomBelow(this.#rng, this.#everyCells - least)
   }
 }
 
-/** How many cells from `from` on, before `to`, are DATA of one stream: at least 1, given that the first is. */
-export function dataRunLength(cells: readonly RecognizedCell[], from: number, to: number): number {
-  const start = cellAt(cells, from).body
-  const high = start[3]
-  const low = start[4]
-  let end = from + 1
-  for (; end < to; end++) {
-    const { body } = cellAt(cells, end)
-    if (body[0] !== RelayCommand.DATA || body[3] !== high || body[4] !== low) break
-  }
-  return end - from
+/** How many of the bodies from index `from` on are DATA of one stream: at least 1, given that the first is. */
+export function dataRunLength(bodies: Uint8Array, from: number): number {
+  const start = from * CELL_BODY_BYTES
+  let at = start + CELL_BODY_BYTES
+  while (at < bodies.length && bodies[at] === RelayCommand.DATA && bodies[at + 3] === bodies[start + 3] && bodies[at + 4] === bodies[start + 4]) at += CELL_BODY_BYTES
+  return (at - start) / CELL_BODY_BYTES
 }
 
-/** The data of `count` DATA cells from index `from` on, joined in an array of its own. Throws `protocol` for a length that does not fit. */
-export function joinData(cells: readonly RecognizedCell[], from: number, count: number): Uint8Array {
-  let total = 0
-  for (let i = from; i < from + count; i++) total += dataLength(cellAt(cells, i).body)
-  const out = new Uint8Array(total)
-  let filled = 0
-  for (let i = from; i < from + count; i++) {
-    const { body } = cellAt(cells, i)
-    const length = dataLength(body)
-    out.set(body.subarray(RELAY_HEADER_BYTES, RELAY_HEADER_BYTES + length), filled)
+/**
+ * The data of `count` DATA cells from index `from` on, moved together within `bodies`, whose part for these cells is given
+ * up for it. Throws `protocol` for a length that does not fit.
+ */
+export function joinData(bodies: Uint8Array, from: number, count: number): Uint8Array {
+  const begin = from * CELL_BODY_BYTES
+  let filled = begin
+  for (let at = begin; at < begin + count * CELL_BODY_BYTES; at += CELL_BODY_BYTES) {
+    const length = relayDataLength(bodies, at)
+    if (length > RELAY_DATA_BYTES_MAX) throw protocolError(`relay cell claims ${length} bytes of data`)
+    const data = at + RELAY_HEADER_BYTES
+    bodies.copyWithin(filled, data, data + length)
     filled += length
   }
-  return out
-}
-
-const cellAt = (cells: readonly RecognizedCell[], index: number): RecognizedCell => cells[index] as RecognizedCell
-
-function dataLength(body: Uint8Array): number {
-  const length = relayDataLength(body, 0)
-  if (length > RELAY_DATA_BYTES_MAX) throw protocolError(`relay cell claims ${length} bytes of data`)
-  return length
+  return bodies.subarray(begin, filled)
 }

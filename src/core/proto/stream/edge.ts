@@ -8,8 +8,9 @@
 
 import { protocolError, RelishError } from '../../base/errors.ts'
 import { randomBelow, type Rng } from '../../base/rng.ts'
-import type { MonotonicMs } from '../../base/time.ts'
+import { durationMs, later, type MonotonicMs } from '../../base/time.ts'
 import { EndReason, RelayCommand } from '../../cell/commands.ts'
+import { CELL_BODY_BYTES } from '../../cell/limits.ts'
 import { encodeRelayMessage, readRelayMessage, type RelayMessage } from '../../cell/relay-cell.ts'
 import {
   decodeBegin,
@@ -28,10 +29,11 @@ import {
   type ResolvedAnswer,
 } from '../../cell/stream-messages.ts'
 import type { CircuitFlow } from '../flow/circuit-flow.ts'
-import type { FlowMessage, StreamFlow } from '../flow/stream-flow.ts'
-import type { RecognizedCell } from '../relaycrypt/layer.ts'
+import { HALF_STREAM_LIFETIME_MS } from '../flow/limits.ts'
+import type { FlowMessage } from '../flow/stream-flow.ts'
+import { cellCount, type RecognizedCells } from '../relaycrypt/layer.ts'
 import { DataPackager, dataRunLength, joinData } from './data-cells.ts'
-import { CELLS_PER_TURN_MAX, STREAM_SEND_HIGH_BYTES, STREAM_SEND_LOW_BYTES, STREAM_SEND_QUEUE_BYTES_MAX, STREAMS_PER_CIRCUIT_MAX } from './limits.ts'
+import { CELLS_PER_TURN_MAX, HELD_BYTES_PER_CIRCUIT_MAX, RELEASED_PORTION_BYTES, STREAM_SEND_HIGH_BYTES, STREAM_SEND_LOW_BYTES, STREAM_SEND_QUEUE_BYTES_MAX, STREAMS_PER_CIRCUIT_MAX } from './limits.ts'
 import { Stream, type StreamKind } from './stream.ts'
 import { StreamMap } from './stream-map.ts'
 
@@ -39,8 +41,8 @@ import { StreamMap } from './stream-map.ts'
 export interface EdgePort {
   /** False once the circuit is closed: what is left of a batch is not handled. */
   readonly isOpen: boolean
-  /** Ciphers relay cell bodies for the other end and sends them. Answers the tag of each. */
-  send(payloads: Uint8Array): readonly Uint8Array[]
+  /** Ciphers relay cell bodies for the other end and sends them. Answers their tags, side by side. */
+  send(payloads: Uint8Array): Uint8Array
   /** A message that is not about streams or flow. */
   handleControl(now: MonotonicMs, message: RelayMessage): void
   /** Something happened that the application should know. */
@@ -67,7 +69,6 @@ export interface EdgeOptions {
   /** The circuit's origin asks for streams; at the other end they are accepted. */
   readonly role: 'origin' | 'responder'
   readonly flow: CircuitFlow
-  readonly newStreamFlow: () => StreamFlow
   readonly rng: Rng
 }
 
@@ -75,7 +76,6 @@ export class Edge {
   readonly flow: CircuitFlow
   readonly #port: EdgePort
   readonly #role: 'origin' | 'responder'
-  readonly #newStreamFlow: () => StreamFlow
   readonly #rng: Rng
   readonly #packager: DataPackager
   readonly #streams: StreamMap
@@ -83,15 +83,19 @@ export class Edge {
   readonly #draining = new Set<Stream>()
   /** Streams with data to send, in the order of their turns. */
   readonly #ready = new Set<Stream>()
+  /** Streams with data to send whose peer wants it slowly. */
+  readonly #paced = new Set<Stream>()
+  /** Streams whose application takes data again, with some of it held back. */
+  readonly #releasing = new Set<Stream>()
+  #heldBytes = 0
   #blocked = false
 
   constructor(port: EdgePort, options: EdgeOptions) {
     this.#port = port
     this.flow = options.flow
     this.#role = options.role
-    this.#newStreamFlow = options.newStreamFlow
     this.#rng = options.rng
-    this.#packager = new DataPackager(options.rng)
+    this.#packager = new DataPackager(options.rng, options.flow.congestion.sendmeIncrement)
     this.#streams = new StreamMap(1 + randomBelow(options.rng, 0xffff))
   }
 
@@ -132,7 +136,8 @@ export class Edge {
     stream.state = 'open'
     stream.answered = true
     this.#send(RelayCommand.CONNECTED, stream.id, encodeConnected(connected))
-    this.#deliverHeld(stream)
+    stream.flow.handleAnswered()
+    this.#release(stream)
   }
 
   /** Answers RESOLVE. */
@@ -148,7 +153,7 @@ export class Edge {
     if (stream.state === 'closed' || stream.state === 'finishing' || stream.state === 'draining') return true
     stream.outgoing.push(chunk)
     if (stream.outgoing.length > STREAM_SEND_QUEUE_BYTES_MAX) {
-      this.end(stream, { reason: EndReason.RESOURCELIMIT })
+      this.end(now, stream, { reason: EndReason.RESOURCELIMIT })
       this.#port.emit({ kind: 'stream-ended', stream, remote: false, reason: EndReason.RESOURCELIMIT })
       return true
     }
@@ -165,7 +170,7 @@ export class Edge {
     if (stream.state === 'draining') return
     // A responder that has not even answered has nothing to flush.
     if (!stream.maySend || stream.outgoing.length === 0) {
-      this.end(stream, { reason })
+      this.end(now, stream, { reason })
       this.#port.emit({ kind: 'stream-ended', stream, remote: false, reason })
       return
     }
@@ -176,7 +181,7 @@ export class Edge {
   }
 
   /** Sends END at once and drops what is queued both ways. */
-  end(stream: Stream, end: End): void {
+  end(now: MonotonicMs, stream: Stream, end: End): void {
     if (stream.state === 'closed') return
     if (stream.state === 'draining') {
       this.#draining.delete(stream)
@@ -184,18 +189,25 @@ export class Edge {
       // tor-spec §6.3: the end that asked for a stream says nothing but MISC.
       const told = stream.initiated ? { reason: EndReason.MISC } : end
       this.#send(RelayCommand.END, stream.id, encodeEnd(told))
-      this.#streams.halve(stream)
+      this.#streams.halve(stream, this.#halfStreamExpiry(now))
     }
     this.#forget(stream)
   }
 
   pause(stream: Stream): void {
     stream.paused = true
+    this.#releasing.delete(stream)
   }
 
+  /** What is held back goes out in portions, with the outputs that are taken from now on, until the stream is paused again. */
   resume(stream: Stream): void {
     stream.paused = false
-    this.#deliverHeld(stream)
+    this.#release(stream)
+  }
+
+  /** Puts out a portion of what streams that were resumed hold. To be called before outputs are taken. */
+  releaseHeld(now: MonotonicMs): void {
+    for (const stream of this.#releasing) this.#deliverPortion(now, stream)
   }
 
   /** Whether the link takes cells. While it does not, no data is packaged. */
@@ -204,10 +216,29 @@ export class Edge {
     if (!blocked) this.#sendReady(now)
   }
 
+  /** When `handleTimeout` is due: streams that are sent to at a rate have something to send again. */
+  nextTimeout(): MonotonicMs | undefined {
+    let next: MonotonicMs | undefined
+    for (const { flow } of this.#paced) {
+      const { pacedUntil } = flow
+      if (pacedUntil !== undefined && (next === undefined || pacedUntil < next)) next = pacedUntil
+    }
+    return next
+  }
+
+  handleTimeout(now: MonotonicMs): void {
+    for (const stream of this.#paced) {
+      if (stream.flow.available(now) === 0) continue
+      this.#paced.delete(stream)
+      this.#ready.add(stream)
+    }
+    this.#sendReady(now)
+  }
+
   /** The circuit is gone: every stream ends with DESTROY. What was held back is delivered first. */
   closeAll(): void {
     for (const stream of [...this.streams()]) {
-      for (const { chunk } of stream.takeHeld()) if (stream.answered) this.#output(stream, chunk)
+      for (let held = stream.takeHeld(); held !== undefined; held = stream.takeHeld()) if (stream.answered) this.#output(stream, held.chunk)
       const end: End = stream.remoteEnd ?? { reason: EndReason.DESTROY }
       this.#streams.remove(stream)
       this.#draining.delete(stream)
@@ -218,46 +249,52 @@ export class Edge {
 
   // What the peer sends.
 
-  /** Handles the cells from index `from` on, before `to`. Throws `protocol`: the circuit is to be closed. */
-  handleCells(now: MonotonicMs, cells: readonly RecognizedCell[], from: number, to: number): void {
-    for (let index = from; index < to && this.#port.isOpen; ) {
-      const { body } = cells[index] as RecognizedCell
-      if (body[0] === RelayCommand.DATA) {
-        const count = Math.min(dataRunLength(cells, index, to), this.flow.cellsToSendme)
-        this.#handleData(cells, index, count)
-        index += count
+  /** Takes the cells over. Throws `protocol` or `limit`: the circuit is to be closed. */
+  handleCells(now: MonotonicMs, cells: RecognizedCells): void {
+    const { bodies } = cells
+    const count = cellCount(cells)
+    for (let index = 0; index < count && this.#port.isOpen; ) {
+      const at = index * CELL_BODY_BYTES
+      if (bodies[at] === RelayCommand.DATA) {
+        const run = Math.min(dataRunLength(bodies, index), this.flow.cellsToSendme)
+        this.#handleData(now, cells, index, run)
+        index += run
       } else {
-        this.#handleMessage(now, readRelayMessage(body))
+        this.#handleMessage(now, readRelayMessage(bodies, at))
         index++
       }
     }
   }
 
-  #handleData(cells: readonly RecognizedCell[], from: number, count: number): void {
-    const { body } = cells[from] as RecognizedCell
-    const streamId = ((body[3] as number) << 8) | (body[4] as number)
+  #handleData(now: MonotonicMs, cells: RecognizedCells, from: number, count: number): void {
+    const { bodies, tags } = cells
+    const at = from * CELL_BODY_BYTES
+    const streamId = ((bodies[at + 3] as number) << 8) | (bodies[at + 4] as number)
     if (streamId === 0) throw protocolError('DATA without a stream')
-    const sendme = this.flow.handleReceived(count, (cells[from + count - 1] as RecognizedCell).tag)
+    const sendme = this.flow.handleReceived(count, tags, from + count - 1, cellCount(cells))
     const stream = this.#streams.get(streamId)
-    if (stream !== undefined) {
-      if (stream.kind === 'resolve') throw protocolError('DATA in answer to RESOLVE')
-      if (stream.initiated && !stream.answered) throw protocolError('DATA before CONNECTED')
-      stream.flow.handleReceived(count)
-      const chunk = joinData(cells, from, count)
-      if (stream.mayDeliver && !stream.hasHeld) {
-        this.#output(stream, chunk)
-        this.#sendFlow(stream, stream.flow.handleDelivered(count))
-      } else {
-        stream.hold(chunk, count)
-      }
-    } else {
-      this.#handleStrayData(streamId, count)
-    }
+    if (stream !== undefined) this.#handleStreamData(now, stream, joinData(bodies, from, count), count)
+    else this.#handleStrayData(now, streamId, count)
     if (sendme !== undefined) this.#send(RelayCommand.SENDME, 0, sendme)
   }
 
-  #handleStrayData(streamId: number, count: number): void {
-    const half = this.#streams.half(streamId)
+  #handleStreamData(now: MonotonicMs, stream: Stream, chunk: Uint8Array, cells: number): void {
+    if (stream.kind === 'resolve') throw protocolError('DATA in answer to RESOLVE')
+    if (stream.initiated && !stream.answered) throw protocolError('DATA before CONNECTED')
+    const messages = stream.flow.handleReceived(now, cells, chunk.length)
+    if (stream.mayDeliver && !stream.hasHeld) {
+      this.#output(stream, chunk)
+      this.#sendFlow(stream, stream.flow.handleDelivered(now, cells, chunk.length))
+      return
+    }
+    stream.hold(chunk, cells)
+    this.#heldBytes += chunk.length
+    if (this.#heldBytes > HELD_BYTES_PER_CIRCUIT_MAX) throw new RelishError('limit', 'the peer goes on sending to streams that nobody reads')
+    this.#sendFlow(stream, messages)
+  }
+
+  #handleStrayData(now: MonotonicMs, streamId: number, count: number): void {
+    const half = this.#streams.half(streamId, now)
     if (half !== undefined) half.handleData(count)
     // tor-spec §6.2: relays drop DATA of unknown streams. A relay that sends us such cells breaks the protocol.
     else if (this.#role === 'origin') throw protocolError('DATA on an unknown stream')
@@ -315,7 +352,7 @@ export class Edge {
   #handleStreamMessage(now: MonotonicMs, message: RelayMessage): void {
     const stream = this.#streams.get(message.streamId)
     if (stream === undefined) {
-      const half = this.#streams.half(message.streamId)
+      const half = this.#streams.half(message.streamId, now)
       if (half !== undefined) {
         if (half.handleMessage(message.command)) this.#streams.removeHalf(message.streamId)
       } else if (this.#role === 'origin' && message.command !== RelayCommand.END) {
@@ -327,6 +364,7 @@ export class Edge {
       case RelayCommand.CONNECTED:
         if (!stream.initiated || stream.kind === 'resolve' || stream.answered) throw protocolError('unexpected CONNECTED')
         stream.answered = true
+        stream.flow.handleAnswered()
         // A stream that is finishing stays so: the answer only came late.
         if (stream.state === 'connecting') stream.state = 'open'
         this.#port.emit({ kind: 'stream-connected', stream, ...(stream.kind === 'directory' ? {} : decodeConnected(message.data)) })
@@ -341,8 +379,10 @@ export class Edge {
         this.#handleEnd(stream, decodeEnd(message.data))
         return
       default:
-        if (stream.initiated && !stream.answered) throw protocolError(`${RelayCommand.nameOf(message.command)} before CONNECTED`)
-        stream.flow.handleMessage(message.command, message.data)
+        // SPEC-DIFF: C tor's exits send XOFF before CONNECTED when more comes than they can hold until they are connected.
+        if (stream.initiated && !stream.answered && message.command === RelayCommand.SENDME) throw protocolError('SENDME before CONNECTED')
+        stream.flow.handleMessage(now, message.command, message.data)
+        this.#paced.delete(stream)
         if (stream.outgoing.length > 0) this.#ready.add(stream)
         this.#sendReady(now)
     }
@@ -350,8 +390,7 @@ export class Edge {
 
   #handleEnd(stream: Stream, end: End): void {
     this.#streams.remove(stream)
-    this.#ready.delete(stream)
-    stream.outgoing.clear()
+    this.#stopSending(stream)
     if (stream.hasHeld && stream.answered) {
       stream.state = 'draining'
       stream.remoteEnd = end
@@ -370,9 +409,10 @@ export class Edge {
       const stream = first(this.#ready)
       if (stream === undefined) return
       this.#ready.delete(stream)
-      const cellsMax = Math.min(CELLS_PER_TURN_MAX, this.flow.packageWindow, stream.flow.available)
-      if (cellsMax <= 0 || !stream.maySend) continue
-      this.#sendData(now, stream, cellsMax)
+      if (!stream.maySend) continue
+      const available = stream.flow.available(now)
+      if (available > 0) this.#sendData(now, stream, Math.min(CELLS_PER_TURN_MAX, this.flow.packageWindow, available))
+      else if (stream.flow.pacedUntil !== undefined) this.#paced.add(stream)
     }
   }
 
@@ -380,16 +420,17 @@ export class Edge {
     const before = stream.outgoing.length
     const payloads = this.#packager.pack(stream.id, stream.outgoing, cellsMax)
     if (payloads.length > 0) {
-      const tags = this.#port.send(payloads)
-      this.flow.handleSent(now, tags)
-      stream.flow.handleSent(tags.length)
-      stream.bytesSent += before - stream.outgoing.length
+      const bytes = before - stream.outgoing.length
+      const cells = payloads.length / CELL_BODY_BYTES
+      this.flow.handleSent(now, this.#port.send(payloads), cells)
+      stream.flow.handleSent(cells, bytes)
+      stream.bytesSent += bytes
     }
     if (stream.outgoing.length > 0) {
       this.#ready.add(stream)
     } else if (stream.finishReason !== undefined) {
       const reason = stream.finishReason
-      this.end(stream, { reason })
+      this.end(now, stream, { reason })
       this.#port.emit({ kind: 'stream-ended', stream, remote: false, reason })
       return
     }
@@ -399,20 +440,27 @@ export class Edge {
     }
   }
 
-  #deliverHeld(stream: Stream): void {
-    if (!stream.mayDeliver || !stream.hasHeld) return
+  #release(stream: Stream): void {
+    if (stream.mayDeliver && stream.hasHeld) this.#releasing.add(stream)
+  }
+
+  #deliverPortion(now: MonotonicMs, stream: Stream): void {
     let cells = 0
-    for (const held of stream.takeHeld()) {
+    let bytes = 0
+    for (let held = stream.takeHeld(); held !== undefined; held = bytes < RELEASED_PORTION_BYTES ? stream.takeHeld() : undefined) {
       this.#output(stream, held.chunk)
       cells += held.cells
+      bytes += held.chunk.length
     }
+    this.#heldBytes -= bytes
+    if (!stream.hasHeld) this.#releasing.delete(stream)
     if (stream.state !== 'draining') {
-      this.#sendFlow(stream, stream.flow.handleDelivered(cells))
-      return
+      this.#sendFlow(stream, stream.flow.handleDelivered(now, cells, bytes))
+    } else if (!stream.hasHeld) {
+      this.#draining.delete(stream)
+      this.#forget(stream)
+      this.#port.emit({ kind: 'stream-ended', stream, remote: true, ...(stream.remoteEnd ?? { reason: EndReason.MISC }) })
     }
-    this.#draining.delete(stream)
-    this.#forget(stream)
-    this.#port.emit({ kind: 'stream-ended', stream, remote: true, ...(stream.remoteEnd ?? { reason: EndReason.MISC }) })
   }
 
   #output(stream: Stream, chunk: Uint8Array): void {
@@ -429,16 +477,28 @@ export class Edge {
   }
 
   #add(id: number, kind: StreamKind, initiated: boolean, target: string): Stream {
-    const stream = new Stream(id, kind, initiated, target, this.#newStreamFlow())
+    const stream = new Stream(id, kind, initiated, target, this.flow.newStreamFlow(this.#role))
     this.#streams.add(stream)
     return stream
   }
 
   #forget(stream: Stream): void {
     stream.state = 'closed'
+    this.#stopSending(stream)
+    this.#releasing.delete(stream)
+    this.#heldBytes -= stream.heldBytes
+    stream.dropHeld()
+  }
+
+  #stopSending(stream: Stream): void {
     stream.outgoing.clear()
-    stream.takeHeld()
     this.#ready.delete(stream)
+    this.#paced.delete(stream)
+  }
+
+  /** prop324 §4.1.4: how long cells may come on a stream that was ended, where nobody counts them. */
+  #halfStreamExpiry(now: MonotonicMs): MonotonicMs {
+    return later(now, durationMs(Math.max(HALF_STREAM_LIFETIME_MS, this.flow.congestion.roundTripMaxMs)))
   }
 }
 

@@ -12,3 +12,12 @@ export const STREAM_SEND_LOW_BYTES = 16 * 1024
 export const STREAM_SEND_QUEUE_BYTES_MAX = 64 * 1024 * 1024
 /** DATA cells one stream sends before the next has its turn: the increment of its window, half the increment of the circuit. */
 export const CELLS_PER_TURN_MAX = 50
+/**
+ * Bytes that came on all streams of one circuit end and that nobody has taken. With windows that is many slow readers;
+ * with XOFF it is a peer that goes on regardless: the circuit is closed with RESOURCELIMIT (prop324 §4.1.3 leaves it to us).
+ */
+export const HELD_BYTES_PER_CIRCUIT_MAX = 64 * 1024 * 1024
+/** What is held back for a stream goes out in portions of about this size, so that its reader can say stop in between. */
+export const RELEASED_PORTION_BYTES = 32 * 1024
+/** Pieces of data held back for one stream, which cells without data would otherwise make without limit. At it the circuit is closed with RESOURCELIMIT. */
+export const HELD_PIECES_MAX = 140_000

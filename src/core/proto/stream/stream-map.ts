@@ -1,6 +1,7 @@
 /** The streams at one end of a circuit, by stream id: live ones, and halves of those that this end has ended. */
 
 import { RelishError } from '../../base/errors.ts'
+import type { MonotonicMs } from '../../base/time.ts'
 import { HALF_STREAMS_PER_CIRCUIT_MAX, STREAMS_PER_CIRCUIT_MAX } from './limits.ts'
 import { HalfStream, type Stream } from './stream.ts'
 
@@ -27,8 +28,11 @@ export class StreamMap {
     return this.#live.get(id)
   }
 
-  half(id: number): HalfStream | undefined {
-    return this.#halves.get(id)
+  half(id: number, now: MonotonicMs): HalfStream | undefined {
+    const half = this.#halves.get(id)
+    if (half?.expiresAt === undefined || now < half.expiresAt) return half
+    this.#halves.delete(id)
+    return undefined
   }
 
   streams(): Iterable<Stream> {
@@ -61,10 +65,10 @@ export class StreamMap {
     if (this.#live.get(stream.id) === stream) this.#live.delete(stream.id)
   }
 
-  /** Takes a stream out that this end has ended, and leaves its half. To be called before its state changes. */
-  halve(stream: Stream): void {
+  /** Takes a stream out that this end has ended, and leaves its half. To be called before its state changes. `expiresAt`: for streams without windows. */
+  halve(stream: Stream, expiresAt: MonotonicMs): void {
     this.remove(stream)
-    this.#halves.set(stream.id, new HalfStream(stream))
+    this.#halves.set(stream.id, new HalfStream(stream, expiresAt))
     if (this.#halves.size > HALF_STREAMS_PER_CIRCUIT_MAX) {
       for (const oldest of this.#halves.keys()) {
         this.#halves.delete(oldest)

@@ -6,10 +6,13 @@
  * `HalfStream` behind, since the peer may still be sending.
  */
 
+import { BoundedQueue } from '../../base/bounded-queue.ts'
 import { protocolError } from '../../base/errors.ts'
+import type { MonotonicMs } from '../../base/time.ts'
 import { RelayCommand } from '../../cell/commands.ts'
-import type { StreamFlow } from '../flow/stream-flow.ts'
+import type { Leftovers, StreamFlow } from '../flow/stream-flow.ts'
 import { ByteQueue } from './byte-queue.ts'
+import { HELD_PIECES_MAX } from './limits.ts'
 
 export type StreamKind = 'connect' | 'directory' | 'resolve'
 
@@ -46,7 +49,9 @@ export class Stream {
   remoteEnd: RemoteEnd | undefined
   bytesSent = 0
   bytesReceived = 0
-  #held: { readonly chunk: Uint8Array; readonly cells: number }[] = []
+  /** Each piece is of a cell at least, so that the limit on bytes is the tighter one, but for cells without any. */
+  readonly #held = new BoundedQueue<HeldData>('data that nobody takes', HELD_PIECES_MAX)
+  #heldBytes = 0
 
   constructor(id: number, kind: StreamKind, initiated: boolean, target: string, flow: StreamFlow) {
     this.id = id
@@ -70,16 +75,33 @@ export class Stream {
     return this.#held.length > 0
   }
 
-  /** Keeps data that cannot be delivered. Bounded by the window of the stream, which opens with delivery only. */
-  hold(chunk: Uint8Array, cells: number): void {
-    this.#held.push({ chunk, cells })
+  get heldBytes(): number {
+    return this.#heldBytes
   }
 
-  takeHeld(): readonly { readonly chunk: Uint8Array; readonly cells: number }[] {
-    const held = this.#held
-    this.#held = []
+  /** Keeps data that cannot be delivered. Bounded by the stream's flow control, or by the edge where the peer disregards that. */
+  hold(chunk: Uint8Array, cells: number): void {
+    this.#held.push({ chunk, cells })
+    this.#heldBytes += chunk.length
+  }
+
+  /** The oldest piece that was kept. */
+  takeHeld(): HeldData | undefined {
+    const held = this.#held.shift()
+    this.#heldBytes -= held?.chunk.length ?? 0
     return held
   }
+
+  dropHeld(): void {
+    this.#held.drain()
+    this.#heldBytes = 0
+  }
+}
+
+/** Data of so many cells. */
+interface HeldData {
+  readonly chunk: Uint8Array
+  readonly cells: number
 }
 
 /** What an END said. */
@@ -89,15 +111,24 @@ export interface RemoteEnd {
   readonly ttlSec?: number
 }
 
-/** What may still come on a stream after our END (tor-spec §6.3): it keeps counting, and nothing else. */
+/**
+ * What may still come on a stream after our END (tor-spec §6.3): it keeps counting, and nothing else. A stream without
+ * windows cannot be counted; its half lasts for a time (prop324 §4.1.4).
+ */
 export class HalfStream {
+  /** From then on the stream is unknown; undefined where counts decide. */
+  readonly expiresAt: MonotonicMs | undefined
   #dataCells: number
   #flowMessages: number
+  readonly #flowCommands: readonly RelayCommand[]
   /** CONNECTED or RESOLVED had not come. */
   #answerPending: boolean
 
-  constructor(stream: Stream) {
-    const { dataCells, flowMessages } = stream.flow.leftovers()
+  constructor(stream: Stream, expiresAt: MonotonicMs) {
+    const counted: Leftovers | undefined = stream.flow.leftovers()
+    this.expiresAt = counted === undefined ? expiresAt : undefined
+    this.#flowCommands = counted === undefined ? [RelayCommand.XON, RelayCommand.XOFF] : [RelayCommand.SENDME]
+    const { dataCells, flowMessages } = counted ?? { dataCells: Number.POSITIVE_INFINITY, flowMessages: Number.POSITIVE_INFINITY }
     this.#dataCells = stream.kind === 'resolve' ? 0 : dataCells
     this.#flowMessages = flowMessages
     this.#answerPending = stream.initiated && !stream.answered
@@ -121,7 +152,7 @@ export class HalfStream {
       case RelayCommand.SENDME:
       case RelayCommand.XON:
       case RelayCommand.XOFF:
-        if (--this.#flowMessages < 0) throw protocolError(`too many ${RelayCommand.nameOf(command)} on an ended stream`)
+        if (!this.#flowCommands.includes(command) || --this.#flowMessages < 0) throw protocolError(`too many ${RelayCommand.nameOf(command)} on an ended stream`)
         return false
       default:
         throw protocolError(`${RelayCommand.nameOf(command)} on an ended stream`)

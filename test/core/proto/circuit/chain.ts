@@ -12,6 +12,7 @@ import { x25519Generate } from '../../../../src/core/crypto/x25519.ts'
 import { OriginCircuit, type Hop, type OriginCircuitOutput } from '../../../../src/core/proto/circuit/origin-circuit.ts'
 import { RelayCircuit, type RelayCircuitOutput } from '../../../../src/core/proto/circuit/relay-circuit.ts'
 import { answerCreate, type HandshakeKeys } from '../../../../src/core/proto/circuit/server-handshake.ts'
+import type { AgreedCongestion, FlowParameters } from '../../../../src/core/proto/flow/circuit-flow.ts'
 import type { HopKeys } from '../../../../src/core/proto/circuit/client-handshake.ts'
 
 export interface WireCell {
@@ -51,7 +52,7 @@ export class ChainRelay {
 }
 
 export class Chain {
-  readonly now: MonotonicMs = monotonicMs(0)
+  now: MonotonicMs = monotonicMs(0)
   readonly origin: OriginCircuit
   readonly relays: readonly ChainRelay[]
   readonly events: OriginCircuitOutput[] = []
@@ -61,8 +62,12 @@ export class Chain {
   /** Every cell that went down to relay 0, and up to the origin. */
   readonly log: { readonly link: number; readonly direction: 'down' | 'up'; readonly cell: WireCell }[] = []
 
-  constructor(length: number, seed = 'chain') {
-    this.origin = new OriginCircuit({ rng: new SeededRng(seed) })
+  readonly #flow: FlowParameters
+
+  /** With `flow.congestion`, the last hop is asked for congestion control. */
+  constructor(length: number, seed = 'chain', flow: FlowParameters = {}) {
+    this.#flow = flow
+    this.origin = new OriginCircuit({ rng: new SeededRng(seed), flow })
     this.relays = Array.from({ length }, (_, index) => new ChainRelay(`relay ${index}`, index))
     this.down = this.relays.map(() => [])
     this.up = this.relays.map(() => [])
@@ -83,7 +88,8 @@ export class Chain {
   /** Extends through all relays; the first hop's handshake may be another. */
   build(first: HopKeys['kind'] = 'ntor', others: HopKeys['kind'] = 'ntor'): this {
     this.relays.forEach((relay, index) => {
-      this.origin.extend(relay.hop(index === 0 ? first : others))
+      if (index === this.relays.length - 1 && this.#flow.congestion !== undefined) this.origin.extend({ ...relay.hop('ntor-v3'), congestion: 'exit' })
+      else this.origin.extend(relay.hop(index === 0 ? first : others))
       this.settle()
     })
     return this
@@ -112,13 +118,13 @@ export class Chain {
 
   /** Moves outputs into the queues and the event lists. */
   drain(): void {
-    for (const output of this.origin.takeOutputs()) {
+    for (const output of this.origin.takeOutputs(this.now)) {
       if (output.kind === 'send-cell') this.down[0]?.push({ command: output.command, body: output.body })
       else if (output.kind === 'send-relay') this.down[0]?.push({ command: output.command, body: output.payloads })
       else this.events.push(output)
     }
     this.relays.forEach((relay, index) => {
-      for (const output of relay.circuit?.takeOutputs() ?? []) {
+      for (const output of relay.circuit?.takeOutputs(this.now) ?? []) {
         if (output.kind === 'send-cell' || output.kind === 'send-relay') {
           const queue = output.side === 'previous' ? this.up[index] : this.down[index + 1]
           queue?.push({ command: output.command, body: output.kind === 'send-cell' ? output.body : output.payloads })
@@ -143,13 +149,15 @@ export class Chain {
     switch (cell.command) {
       case ChannelCommand.CREATE2:
       case ChannelCommand.CREATE_FAST: {
-        const answer = answerCreate(cell.command, cell.body, relay.keys, relay.rng)
+        const answer = answerCreate(cell.command, cell.body, relay.keys, this.#flow.congestion?.sendmeIncrement, relay.rng)
         relay.circuit = new RelayCircuit({
           layer: answer.layer,
           fast: answer.fast,
           self: relay.keys,
           previous: link === 0 ? {} : this.relay(link - 1).keys,
           extendAllowPrivateAddresses: true,
+          flow: this.#flow,
+          agreed: agreedOf(this.#flow, answer.sendmeIncrement),
           rng: relay.rng,
         })
         this.up[link]?.push({ command: answer.command, body: answer.body })
@@ -181,6 +189,9 @@ export class Chain {
     }
   }
 }
+
+const agreedOf = ({ congestion }: FlowParameters, sendmeIncrement: number | undefined): AgreedCongestion | undefined =>
+  congestion === undefined || sendmeIncrement === undefined ? undefined : { parameters: congestion, kind: 'exit', sendmeIncrement }
 
 const reasonOf = (cell: WireCell): DestroyReason => decodeDestroy(cell.body).reason
 

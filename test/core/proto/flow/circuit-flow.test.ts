@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { concatBytes } from '../../../../src/core/base/encoding.ts'
 import { RelishError } from '../../../../src/core/base/errors.ts'
 import { monotonicMs } from '../../../../src/core/base/time.ts'
 import { RelayCommand } from '../../../../src/core/cell/commands.ts'
@@ -7,7 +8,8 @@ import { StreamWindow } from '../../../../src/core/proto/flow/stream-flow.ts'
 
 const now = monotonicMs(0)
 const tag = (fill: number): Uint8Array => new Uint8Array(20).fill(fill)
-const tags = (count: number, first = 0): Uint8Array[] => Array.from({ length: count }, (_, i) => tag((first + i) % 256))
+/** Tags of so many cells, side by side. */
+const tags = (count: number, first = 0): Uint8Array => concatBytes(Array.from({ length: count }, (_, i) => tag((first + i) % 256)))
 const sendme = (of: Uint8Array): Uint8Array => Uint8Array.of(1, 0, 20, ...of)
 const kindOf = (act: () => unknown): string => {
   try {
@@ -21,7 +23,7 @@ const kindOf = (act: () => unknown): string => {
 describe('the package window of a circuit', () => {
   it('shrinks with each cell, and widens by a hundred for the tag of each hundredth', () => {
     const flow = new CircuitFlow()
-    flow.handleSent(now, tags(250))
+    flow.handleSent(now, tags(250), 250)
     expect(flow.packageWindow).toBe(750)
     flow.handleSendme(now, sendme(tag(99)), false)
     flow.handleSendme(now, sendme(tag(199)), false)
@@ -32,7 +34,7 @@ describe('the package window of a circuit', () => {
   it('remembers the right tag however the cells are cut into batches', () => {
     for (const size of [1, 7, 33, 50, 99, 100, 101, 400]) {
       const flow = new CircuitFlow()
-      for (let sent = 0; sent < 400; sent += size) flow.handleSent(now, tags(Math.min(size, 400 - sent), sent))
+      for (let sent = 0; sent < 400; sent += size) flow.handleSent(now, tags(Math.min(size, 400 - sent), sent), Math.min(size, 400 - sent))
       for (const last of [99, 199, 299, 399]) flow.handleSendme(now, sendme(tag(last % 256)), false)
       expect(flow.packageWindow, `batches of ${size}`).toBe(1000)
     }
@@ -44,7 +46,7 @@ describe('the package window of a circuit', () => {
 
   it('takes version 0 unless the consensus wants more, and then only on circuits made with CREATE_FAST', () => {
     const sent = (flow: CircuitFlow): CircuitFlow => {
-      flow.handleSent(now, tags(100))
+      flow.handleSent(now, tags(100), 100)
       return flow
     }
     const empty = new Uint8Array(0)
@@ -59,14 +61,14 @@ describe('the deliver window of a circuit', () => {
   it('asks for more with the tag of each hundredth cell', () => {
     const flow = new CircuitFlow()
     expect(flow.cellsToSendme).toBe(100)
-    expect(flow.handleReceived(60, tag(1))).toBeUndefined()
+    expect(flow.handleReceived(60, tag(1), 0, 1)).toBeUndefined()
     expect(flow.cellsToSendme).toBe(40)
-    expect(flow.handleReceived(40, tag(2))).toEqual(sendme(tag(2)))
+    expect(flow.handleReceived(40, tags(3), 2, 3)).toEqual(sendme(tag(2)))
     expect(flow.cellsToSendme).toBe(100)
   })
 
   it('says nothing but that, when the consensus wants version 0', () => {
-    expect(new CircuitFlow({ sendmeEmitMinVersion: 0 }).handleReceived(100, tag(1))).toEqual(new Uint8Array(0))
+    expect(new CircuitFlow({ sendmeEmitMinVersion: 0 }).handleReceived(100, tag(1), 0, 1)).toEqual(new Uint8Array(0))
   })
 })
 
@@ -74,29 +76,29 @@ describe('the windows of a stream', () => {
   it('let five hundred cells out, and fifty more for each SENDME', () => {
     const flow = new StreamWindow()
     flow.handleSent(500)
-    expect(flow.available).toBe(0)
-    flow.handleMessage(RelayCommand.SENDME)
-    expect(flow.available).toBe(50)
+    expect(flow.available()).toBe(0)
+    flow.handleMessage(now, RelayCommand.SENDME)
+    expect(flow.available()).toBe(50)
   })
 
   it('are never widened beyond five hundred', () => {
     const flow = new StreamWindow()
     flow.handleSent(49)
-    expect(kindOf(() => flow.handleMessage(RelayCommand.SENDME))).toBe('protocol')
+    expect(kindOf(() => flow.handleMessage(now, RelayCommand.SENDME))).toBe('protocol')
   })
 
   it('ask for more as data leaves to the application, not as it comes', () => {
     const flow = new StreamWindow()
-    flow.handleReceived(500)
-    expect(kindOf(() => flow.handleReceived(1))).toBe('protocol')
+    flow.handleReceived(now, 500)
+    expect(kindOf(() => flow.handleReceived(now, 1))).toBe('protocol')
     const other = new StreamWindow()
-    other.handleReceived(120)
-    expect(other.handleDelivered(49)).toEqual([])
-    expect(other.handleDelivered(71)).toHaveLength(2)
+    other.handleReceived(now, 120)
+    expect(other.handleDelivered(now, 49)).toEqual([])
+    expect(other.handleDelivered(now, 71)).toHaveLength(2)
     expect(other.leftovers()).toEqual({ dataCells: 480, flowMessages: 0 })
   })
 
   it('know no XON and XOFF', () => {
-    expect(kindOf(() => new StreamWindow().handleMessage(RelayCommand.XOFF))).toBe('protocol')
+    expect(kindOf(() => new StreamWindow().handleMessage(now, RelayCommand.XOFF))).toBe('protocol')
   })
 })

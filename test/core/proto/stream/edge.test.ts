@@ -75,7 +75,7 @@ describe('opening a stream', () => {
     const pair = new EdgePair()
     const client = pair.origin.edge.open(target)
     pair.settle()
-    pair.responder.edge.end(requested(pair.responder), { reason: EndReason.EXITPOLICY, address: '192.0.2.9', ttlSec: 5 })
+    pair.responder.edge.end(pair.now, requested(pair.responder), { reason: EndReason.EXITPOLICY, address: '192.0.2.9', ttlSec: 5 })
     pair.settle()
     expect(pair.origin.take()).toEqual([
       { kind: 'stream-ended', stream: client, remote: true, reason: EndReason.EXITPOLICY, address: '192.0.2.9', ttlSec: 5 },
@@ -254,7 +254,7 @@ describe('ending a stream', () => {
 
   it('goes on validating: what was on its way is counted, more of it is a breach', () => {
     const { pair, client } = opened()
-    pair.origin.edge.end(client, { reason: EndReason.DONE })
+    pair.origin.edge.end(pair.now, client, { reason: EndReason.DONE })
     const data = body(RelayCommand.DATA, client.id, new Uint8Array(1))
     for (let i = 0; i < 500; i++) pair.origin.receive(data)
     expect(protocolKind(() => pair.origin.receive(data))).toBe('protocol')
@@ -269,7 +269,7 @@ describe('ending a stream', () => {
     const client = pair.origin.edge.open(target)
     pair.toResponder()
     pair.responder.edge.accept(requested(pair.responder))
-    pair.origin.edge.end(client, { reason: EndReason.MISC })
+    pair.origin.edge.end(pair.now, client, { reason: EndReason.MISC })
     pair.settle()
     expect(pair.origin.take()).toEqual([])
     expect(kinds(pair.responder.take())).toEqual(['stream-ended'])
