@@ -21,6 +21,7 @@ import type { ChannelManager } from './channel-manager.ts'
 import type { DirServerConnections } from './dir-server-connection.ts'
 import { ExitService } from './exit-service.ts'
 import { handshakeKeysOf } from './handshake-keys.ts'
+import { HsRelayService } from './hs-relay-service.ts'
 import type { NetworkView } from './network-view.ts'
 import { OnionKeyRotation } from './onion-key-rotation.ts'
 import type { HopTarget, OriginCircuits } from './origin-circuit.ts'
@@ -80,6 +81,7 @@ export class Relay {
       channels: () => this.#mustChannels(),
       keys: () => handshakeKeys,
       streams: this.#exitService(),
+      messages: this.#hsRelayService(),
       extendAllowPrivateAddresses: () => this.#options.ExtendAllowPrivateAddresses,
       flow: parts.flow,
       onReached: () => this.#selfTest.noteReached(),
@@ -161,6 +163,7 @@ export class Relay {
   /** Finds out whether others can reach this relay, and keeps its onion key fresh. */
   begin(): void {
     this.#selfTest.start()
+    this.#parts.view.onChange(() => this.#selfTest.networkChanged())
     this.#rotation.start()
   }
 
@@ -259,6 +262,25 @@ export class Relay {
         const directory = this.#directory
         if (directory === undefined) stream.destroy()
         else directory.serve(stream, stream.remote)
+      },
+    })
+  }
+
+  #hsRelayService(): HsRelayService {
+    return new HsRelayService(this.#runtime, {
+      introDosLimits: () => {
+        const parameters = this.#parameters()
+        return {
+          enabled: parameters.get('HiddenServiceEnableIntroDoSDefense') === 1,
+          ratePerSec: parameters.get('HiddenServiceEnableIntroDoSRatePerSec'),
+          burst: parameters.get('HiddenServiceEnableIntroDoSBurstPerSec'),
+        }
+      },
+      refusesSingleHopRendezvous: () => {
+        const setting = this.#options.DoSRefuseSingleHopClientRendezvous
+        // C tor: a bridge's clients have no other way.
+        if (this.#options.BridgeRelay) return false
+        return setting === 'auto' ? this.#parameters().get('DoSRefuseSingleHopClientRendezvous') === 1 : setting
       },
     })
   }

@@ -59,6 +59,13 @@ const table = {
   cc_xon_rate: [500, 1, 5000],
   cc_xon_change_pct: [25, 1, 99],
   cc_xon_ewma_cnt: [2, 2, 100],
+  // padding-spec §2.6; bounds as in C tor 0.4.9
+  nf_ito_low: [1500, 0, 60_000],
+  nf_ito_high: [9500, 0, 60_000],
+  nf_ito_low_reduced: [9000, 0, 60_000],
+  nf_ito_high_reduced: [14_000, 0, 60_000],
+  nf_pad_before_usage: [1, 0, 1],
+  nf_pad_relays: [0, 0, 1],
   // param-spec §3: voting
   bwweightscale: [10_000, 1, int32Max],
   FastFlagMinThreshold: [4, 4, int32Max],
@@ -107,6 +114,8 @@ const table = {
   HiddenServiceEnableIntroDoSDefense: [0, 0, 1],
   HiddenServiceEnableIntroDoSBurstPerSec: [200, 0, int32Max],
   HiddenServiceEnableIntroDoSRatePerSec: [25, 0, int32Max],
+  // param-spec §9: denial of service
+  DoSRefuseSingleHopClientRendezvous: [0, 0, 1],
   // param-spec §11: guards
   UseGuardFraction: [0, 0, 1],
   'guard-lifetime-days': [120, 1, 3650],
