@@ -27,6 +27,8 @@ export class RelaySelfTest {
   #reachable = false
   #timer: Timer | undefined
   #circuit: OriginCircuit | undefined
+  /** The last attempt found no relays to go through. */
+  #lacksPath = false
 
   constructor(parts: RelaySelfTestParts) {
     this.#parts = parts
@@ -40,6 +42,13 @@ export class RelaySelfTest {
     this.#arm(true)
   }
 
+  /** More of the network is known than before: what failed for the lack of relays is tried again now. */
+  networkChanged(): void {
+    if (!this.#lacksPath || this.#reachable) return
+    this.#timer?.cancel()
+    this.#attempt()
+  }
+
   /** Another relay made a circuit to us over a link that it dialled. */
   noteReached(): void {
     if (this.#reachable) return
@@ -50,6 +59,7 @@ export class RelaySelfTest {
   }
 
   stop(): void {
+    this.#lacksPath = false
     this.#timer?.cancel()
     this.#timer = undefined
     this.#circuit?.close()
@@ -68,6 +78,7 @@ export class RelaySelfTest {
     }
     this.#arm(false)
     const path = this.#circuit === undefined ? this.#parts.pathToSelf() : undefined
+    this.#lacksPath = this.#circuit === undefined && path === undefined
     if (path === undefined) return
     const circuit = this.#parts.circuits().build(path, { purpose: 'testing' }, {
       // The circuit itself proves nothing more than what `noteReached` was told before.
