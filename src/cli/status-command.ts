@@ -65,6 +65,7 @@ export function addStatusCommands(program: Command): void {
 function printStatus(output: Output, status: NetworkStatus): void {
   const { colours } = output
   const width = Math.max(...status.nodes.map((node) => node.name.length), 4)
+  const versionWidth = Math.max(...status.nodes.map((node) => node.version.length))
   output.fact(`${status.network}: ${status.ready ? colours.green('ready') : colours.yellow('not ready')}, up for ${secondsText(status.upMs)}, pid ${status.pid}`)
   for (const node of status.nodes) {
     const state = node.state.kind === 'running' ? `pid ${String(node.state.pid ?? '-').padEnd(7)}` : node.state.kind.padEnd(11)
@@ -74,7 +75,7 @@ function printStatus(output: Output, status: NetworkStatus): void {
         : node.stage === 'ready'
           ? node.listeners.map((listener) => `${listener.listener} ${formatAddressPort(listener.address)}`).join(', ')
           : `waits for ${node.waitingFor ?? 'its next stage'}`
-    output.fact(`  ${node.name.padEnd(width)} ${node.role.padEnd(9)} ${node.implementation.padEnd(6)} ${state} ${node.stage.padEnd(9)} ${detail}`)
+    output.fact(`  ${node.name.padEnd(width)} ${node.role.padEnd(9)} ${node.version.padEnd(versionWidth)} ${state} ${node.stage.padEnd(9)} ${detail}`)
     for (const warning of node.warnings.slice(-1)) output.fact(`  ${' '.repeat(width)} ${colours.yellow(warning)}`)
   }
 }

@@ -7,7 +7,7 @@ import { createSocket, type Socket } from 'node:dgram'
 import { RelishError } from '../core/base/errors.ts'
 import { parseIpv4, parseIpv6 } from '../core/ident/address.ts'
 import type { SocketAddress } from '../runtime/index.ts'
-import type { NameServer } from './backend/backend.ts'
+import type { NameQuestion, NameServer } from './backend/backend.ts'
 import { sinkVisitsKept } from './limits.ts'
 
 const types: Readonly<Record<number, string>> = { 1: 'A', 12: 'PTR', 28: 'AAAA' }
@@ -21,13 +21,13 @@ export interface RunningNameServer extends NameServer {
 /** `port` is one to use again if it is free. */
 export async function startNameServer(host: string, port?: number): Promise<RunningNameServer> {
   const answers = new NameTable()
-  const questions: { name: string; type: string; from: string }[] = []
+  const questions: NameQuestion[] = []
   const socket = (await bind(host, port ?? 0).catch(() => undefined)) ?? (await bind(host, 0))
   socket.unref()
   socket.on('message', (packet, from) => {
     const question = parseQuestion(packet)
     if (question === undefined) return
-    if (questions.length < sinkVisitsKept) questions.push({ name: question.name, type: types[question.type] ?? String(question.type), from: from.address })
+    if (questions.length < sinkVisitsKept) questions.push({ name: question.name, type: types[question.type] ?? String(question.type), from: from.address, fromPort: from.port })
     socket.send(emitAnswer(packet, question, answers), from.port, from.address)
   })
   const bound = socket.address()

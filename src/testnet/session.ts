@@ -20,7 +20,7 @@ export interface NetworkStatus {
   readonly pid: number
   readonly upMs: number
   readonly ready: boolean
-  readonly nodes: readonly (NodeStatus & { readonly role: string; readonly implementation: string; readonly host: string; readonly dataDirectory: string })[]
+  readonly nodes: readonly (NodeStatus & { readonly role: string; readonly implementation: string; readonly version: string; readonly host: string; readonly dataDirectory: string })[]
 }
 
 /** What a foreign node or an application needs to take part. */
@@ -71,6 +71,7 @@ export class LocalSession implements Session {
       ...network.status(node.name),
       role: node.role,
       implementation: node.implementation,
+      version: network.versionOf(node.name),
       host: network.placementOf(node.name).host,
       dataDirectory: network.placementOf(node.name).dataDirectory,
     }))

@@ -13,7 +13,7 @@ import { assembleConsensus, emitUnsignedConsensus, signConsensus } from '../../s
 import { signAuthorityCertificate } from '../../src/core/netdoc/authority-certificate.ts'
 import { createHostRuntime } from '../../src/host/host-runtime.ts'
 import type { CircuitInspection, ConsensusInspection, NodeCommand, NodeInspection } from '../../src/runtime/events.ts'
-import type { Network } from '../../src/runtime/index.ts'
+import type { Network, SocketAddress } from '../../src/runtime/index.ts'
 import { claimAddressBlock, type AddressBlock } from '../../src/testnet/addresses.ts'
 import type { ExtraNode, NameServer, NodeEventRecord, NodeStatus, RunningNetwork, WorldClock } from '../../src/testnet/backend/backend.ts'
 import { EventHub } from '../../src/testnet/backend/event-hub.ts'
@@ -392,6 +392,14 @@ export class FakeNetwork implements RunningNetwork {
 
   waitFor(words: string, condition: () => boolean, timeoutMs: number): Promise<void> {
     return this.#hub.waitFor(words, condition, timeoutMs)
+  }
+
+  nodeAt(address: SocketAddress): string | undefined {
+    return this.nodes().find((node) => this.placementOf(node.name).host === address.host)?.name
+  }
+
+  versionOf(): string {
+    return 'relish'
   }
 
   torrcOf(): string {

@@ -12,6 +12,7 @@ import type { NodeCommand, NodeEvent, NodeInspection, NodeStage } from '../../ru
 import type { Network as RuntimeNetwork, SocketAddress } from '../../runtime/index.ts'
 import type { Implementation, ResolvedNetwork, ResolvedNode } from '../network-types.ts'
 import type { NetworkPlacement, NodePlacement } from '../placement.ts'
+import type { Transport } from '../socket-owner.ts'
 
 export type World = 'processes' | 'inline' | 'simulated'
 
@@ -56,6 +57,14 @@ export interface NodeEventRecord {
   readonly event: NodeEvent
 }
 
+export interface NameQuestion {
+  readonly name: string
+  readonly type: string
+  readonly from: string
+  /** Absent in a simulation. */
+  readonly fromPort?: number
+}
+
 /** The answers that the network's name server gives, and who asked. Everything else does not exist. */
 export interface NameServer {
   /** Gives `name` these addresses, IPv4 or IPv6. Names are compared without case. */
@@ -63,7 +72,7 @@ export interface NameServer {
   /** Gives `address` this name, for PTR. */
   setName(address: string, name: string): void
   /** Questions so far, with the address of the node that asked. */
-  readonly questions: readonly { readonly name: string; readonly type: string; readonly from: string }[]
+  readonly questions: readonly NameQuestion[]
 }
 
 /** Settings of a node that a check adds for its own use. */
@@ -107,6 +116,10 @@ export interface RunningNetwork {
   onEvent(listener: (record: NodeEventRecord) => void): () => void
   /** Resolves once `condition` holds; it is asked again after every event. Throws `timeout` naming `words`. */
   waitFor(words: string, condition: () => boolean, timeoutMs: number): Promise<void>
+  /** The node that has a socket with this address at its own end, while it is open: who came, when a server looks. */
+  nodeAt(address: SocketAddress, transport: Transport): string | undefined
+  /** Which program runs it: `relish 0.1.0`, `tor 0.4.9.11`. */
+  versionOf(node: string): string
   /** The torrc text a node was given. */
   torrcOf(node: string): string
 

@@ -18,9 +18,9 @@ export function refuseForeign(network: ResolvedNetwork, world: World): void {
   })
 }
 
-/** Throws `unavailable` unless every program that the network needs is there and new enough. */
-export async function checkPrograms(network: ResolvedNetwork): Promise<void> {
+/** Versions by program. Throws `unavailable` unless every program that the nodes need is there and new enough. */
+export async function checkPrograms(network: Pick<ResolvedNetwork, 'nodes'>): Promise<ReadonlyMap<string, string>> {
   const users = new Map<string, string>()
   for (const node of network.nodes.filter(isForeign)) if (!users.has(programOf(node))) users.set(programOf(node), node.name)
-  await Promise.all([...users].map(([program, node]) => torVersion(program, node)))
+  return new Map(await Promise.all([...users].map(async ([program, node]) => [program, await torVersion(program, node)] as const)))
 }

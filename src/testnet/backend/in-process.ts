@@ -6,13 +6,14 @@
 
 import { RelishError, asRelishError } from '../../core/base/errors.ts'
 import { durationMs } from '../../core/base/time.ts'
+import { programVersion } from '../../core/base/version.ts'
 import { buildConfig } from '../../core/torrc/config.ts'
 import { readConfigText } from '../../core/torrc/include.ts'
 import type { TorOptions } from '../../core/torrc/option-table.ts'
 import { createNode } from '../../node/create-node.ts'
 import type { Node } from '../../node/node.ts'
 import type { NodeCommand, NodeEvent, NodeInspection } from '../../runtime/events.ts'
-import type { Network as RuntimeNetwork, Runtime } from '../../runtime/index.ts'
+import type { Network as RuntimeNetwork, Runtime, SocketAddress } from '../../runtime/index.ts'
 import type { ResolvedNetwork, ResolvedNode } from '../network-types.ts'
 import type { NetworkPlacement, NodePlacement } from '../placement.ts'
 import type { ExtraNode, NameServer, NodeEventRecord, NodeStatus, RunningNetwork, World, WorldClock } from './backend.ts'
@@ -257,6 +258,14 @@ export class InProcessNetwork implements RunningNetwork {
 
   waitFor(words: string, condition: () => boolean, timeoutMs: number): Promise<void> {
     return this.#world.during(this.#hub.waitFor(words, condition, timeoutMs))
+  }
+
+  nodeAt(address: SocketAddress): string | undefined {
+    return [...this.#members.values()].find((member) => member.placed.host === address.host)?.node.name
+  }
+
+  versionOf(): string {
+    return `relish ${programVersion}`
   }
 
   torrcOf(name: string): string {

@@ -6,10 +6,11 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { RelishError } from '../../core/base/errors.ts'
+import { programVersion } from '../../core/base/version.ts'
 import { createHostRuntime } from '../../host/host-runtime.ts'
 import type { HostRuntime } from '../../host/host-options.ts'
 import type { NodeCommand, NodeInspection } from '../../runtime/events.ts'
-import type { Network as RuntimeNetwork } from '../../runtime/index.ts'
+import type { Network as RuntimeNetwork, SocketAddress } from '../../runtime/index.ts'
 import { claimAddressBlock, hasIpv6Loopback, type AddressBlock, type ReservedPort } from '../addresses.ts'
 import { startNameServer, type RunningNameServer } from '../name-server.ts'
 import type { ResolvedNetwork, ResolvedNode } from '../network-types.ts'
@@ -18,6 +19,7 @@ import type { NetworkPlacement, NodePlacement } from '../placement.ts'
 import { prepareKeys, type PreparedKeys } from '../prepare-keys.ts'
 import { renderNodeTorrc, type TorrcInputs } from '../render-torrc.ts'
 import { lockRunDirectory, type RunDirectory, type RunLock } from '../run-directory.ts'
+import { ownerOfSocket, type Transport } from '../socket-owner.ts'
 import { verifyTorrc } from '../tor-program.ts'
 import type { ExtraNode, NodeEventRecord, NodeStatus, RunningNetwork, WorldClock } from './backend.ts'
 import { EventHub } from './event-hub.ts'
@@ -54,7 +56,7 @@ interface Member {
 /** Locks the run directory, claims addresses and ports, makes keys and writes torrcs. Starts nothing. */
 export async function prepareProcessNetwork(options: ProcessNetworkOptions): Promise<ProcessNetwork> {
   const { network, directory } = options
-  await checkPrograms(network)
+  const torVersions = await checkPrograms(network)
   await checkMachine(network)
   const lock = await lockRunDirectory(directory)
   try {
@@ -77,7 +79,7 @@ export async function prepareProcessNetwork(options: ProcessNetworkOptions): Pro
     const keys = await prepareKeys(placement.nodes)
     writeFileSync(directory.networkFile, options.text)
     writeFileSync(directory.resolvConf, `nameserver ${nameServer.address.host}:${nameServer.address.port}\n`)
-    const made = new ProcessNetwork(options, lock, block, placement, nameServer, keys)
+    const made = new ProcessNetwork(options, lock, block, placement, nameServer, keys, torVersions)
     for (const { placement: node, reserved } of placed) made.add(node, reserved, false)
     await made.verifyForeign(network.nodes)
     directory.writeRecord({
@@ -105,6 +107,8 @@ export class ProcessNetwork implements RunningNetwork {
   readonly #lock: RunLock
   readonly #block: AddressBlock
   readonly #keys: PreparedKeys
+  /** By program. */
+  #torVersions: ReadonlyMap<string, string>
   readonly #members = new Map<string, Member>()
   readonly #hub: EventHub
   readonly #host: HostRuntime
@@ -112,11 +116,12 @@ export class ProcessNetwork implements RunningNetwork {
   #nextIndex: number
   #closing: Promise<void> | undefined
 
-  constructor(options: ProcessNetworkOptions, lock: RunLock, block: AddressBlock, placement: NetworkPlacement, nameServer: RunningNameServer, keys: PreparedKeys) {
+  constructor(options: ProcessNetworkOptions, lock: RunLock, block: AddressBlock, placement: NetworkPlacement, nameServer: RunningNameServer, keys: PreparedKeys, torVersions: ReadonlyMap<string, string>) {
     this.#options = options
     this.#lock = lock
     this.#block = block
     this.#keys = keys
+    this.#torVersions = torVersions
     this.network = options.network
     this.directory = options.directory
     this.placement = placement
@@ -243,6 +248,7 @@ export class ProcessNetwork implements RunningNetwork {
     }
     const { placement, reserved } = await placeNode(node, this.network, this.#block, this.directory, {})
     this.add(placement, reserved, true)
+    if (isForeign(node)) this.#torVersions = new Map([...this.#torVersions, ...(await checkPrograms({ nodes: [node] }))])
     await this.verifyForeign([node])
     await this.start([extra.name])
     return placement
@@ -283,6 +289,19 @@ export class ProcessNetwork implements RunningNetwork {
 
   waitFor(words: string, condition: () => boolean, timeoutMs: number): Promise<void> {
     return this.#hub.waitFor(words, condition, timeoutMs)
+  }
+
+  nodeAt(address: SocketAddress, transport: Transport): string | undefined {
+    const members = [...this.#members.values()]
+    const byAddress = this.placement.distinctAddresses ? members.find((member) => member.placement.host === address.host) : undefined
+    if (byAddress !== undefined) return byAddress.node.name
+    const owner = ownerOfSocket(address, transport, members.flatMap((member) => member.process?.pid ?? []))
+    return owner === undefined ? undefined : members.find((member) => member.process?.pid === owner)?.node.name
+  }
+
+  versionOf(name: string): string {
+    const { node } = this.#member(name)
+    return isForeign(node) ? `tor ${this.#torVersions.get(programOf(node)) ?? ''}` : `relish ${programVersion}`
   }
 
   torrcOf(name: string): string {

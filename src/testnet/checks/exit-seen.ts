@@ -1,8 +1,12 @@
 /** `exit-seen`: the server sees an exit of the consensus come, never the client. */
 
 import { latin1Decode } from '../../core/base/encoding.ts'
+import { formatAddressPort } from '../../core/ident/address.ts'
 import type { Check } from './check.ts'
 import { circuitOfStream, consensusOf, pathOf } from './circuits.ts'
+
+/** Where C tor's connections to servers on loopback come from, whatever its OutboundBindAddress. */
+const foreignAddress = '127.0.0.1'
 
 export const exitSeen: Check = {
   name: 'exit-seen',
@@ -11,6 +15,7 @@ export const exitSeen: Check = {
   notFor: (network) => (network.placement.distinctAddresses ? undefined : 'all nodes share one address here'),
   async run({ network, clients, sink, expect }) {
     const evidence: string[] = []
+    const foreign = new Set(network.nodes().filter((node) => node.implementation !== 'relish').map((node) => node.name))
     for (const client of clients) {
       const clientHost = network.placementOf(client.name).host
       const consensus = consensusOf(await network.inspect(client.name))
@@ -20,17 +25,23 @@ export const exitSeen: Check = {
       // The operating system connects before the server looks; an echo shows that it has.
       await stream.write(Uint8Array.of(1))
       await stream.readExactly(1)
+      const visitor = expect.defined(server.visits.at(-1), 'the server saw nobody').from
+      // While the connection is open, since an address alone does not tell nodes of C tor apart.
+      const came = network.nodeAt(visitor, 'tcp')
       const path = pathOf(client.name, await circuitOfStream(network, client.name, server.address))
       stream.destroy()
-      const visitor = expect.defined(server.visits.at(-1), 'the server saw nobody').from.host
-      expect(visitor !== clientHost, `the server saw the client ${client.name} itself, at ${clientHost}`)
-      const exit = expect.defined(exits.find((relay) => relay.address === visitor), `the server saw ${visitor}, which is no exit of the consensus (${exits.map((relay) => `${relay.nickname} ${relay.address}`).join(', ')})`)
+      const seen = formatAddressPort(visitor)
+      expect(visitor.host !== clientHost && came !== client.name, `the server saw the client ${client.name} itself, at ${seen}`)
+      const exit = expect.defined(exits.find((relay) => relay.nickname === came), `the server saw ${seen}, which is no exit of the consensus (${exits.map((relay) => `${relay.nickname} ${relay.address}`).join(', ')})`)
+      const isForeign = foreign.has(exit.nickname)
+      if (!isForeign) expect.equal(visitor.host, exit.address, `the address at which the server saw ${exit.nickname}`)
       expect.equal(exit.fingerprint, path.at(-1), `the exit that came is the last relay of ${client.name}'s circuit`)
 
       const http = await sink.http()
       const answer = latin1Decode(await client.fetch(`http://${http.address.host}:${http.address.port}/`))
-      expect(exits.some((relay) => relay.address === answer.trim()), `over HTTP the server saw ${answer.trim()}, which is no exit`)
-      evidence.push(`${client.name} is ${clientHost}; the server saw ${visitor}, which is ${exit.nickname} (${exit.fingerprint.slice(0, 8)}…), an Exit of the consensus and the last hop of the client's circuit`)
+      expect(exits.some((relay) => relay.address === answer.trim()) || (foreign.size > 0 && answer.trim() === foreignAddress), `over HTTP the server saw ${answer.trim()}, which is no exit`)
+      const how = isForeign ? `a connection from ${seen}, which a socket of the process of ${exit.nickname} has` : `${seen}, which is ${exit.nickname}`
+      evidence.push(`${client.name} is ${clientHost}; the server saw ${how} (${exit.fingerprint.slice(0, 8)}…), an Exit of the consensus and the last hop of the client's circuit`)
     }
     return evidence
   },

@@ -1,6 +1,7 @@
 /** `resolve`: names are asked for by exits and by nobody else, forwards and backwards. */
 
 import { RelishError } from '../../core/base/errors.ts'
+import type { NameQuestion } from '../backend/backend.ts'
 import { SocksRefusal } from '../socks-client.ts'
 import type { Check } from './check.ts'
 import { CheckFailure } from './expect.ts'
@@ -14,7 +15,9 @@ export const resolve: Check = {
   summary: 'names are resolved at exits only; PTR and missing names too',
   tags: ['full', 'anonymity'],
   async run({ network, clients, sink, expect }) {
-    const exitHosts = new Map(network.nodes().filter((node) => node.role === 'exit').map((node) => [network.placementOf(node.name).host, node.name]))
+    const exits = network.nodes().filter((node) => node.role === 'exit').map((node) => node.name)
+    // C tor asks from an address that does not tell its nodes apart, but with a socket that it keeps open.
+    const askerOf = (question: NameQuestion): string | undefined => network.nodeAt({ host: question.from, port: question.fromPort ?? 0 }, 'udp')
     const server = await sink.echo()
     const evidence: string[] = []
     for (const client of clients) {
@@ -38,10 +41,10 @@ export const resolve: Check = {
       const asked = network.nameServer.questions.filter((question) => [name, connected, missing].includes(question.name.toLowerCase()))
       expect([name, connected, missing].every((one) => asked.some((question) => question.name.toLowerCase() === one)), `the name server was asked for ${asked.map((question) => question.name).join(', ')} only`)
       if (network.placement.distinctAddresses) {
-        const strangers = asked.filter((question) => !exitHosts.has(question.from))
-        expect(strangers.length === 0, `${strangers.map((question) => `${question.from} asked for ${question.name}`).join('; ')}: no exit has that address`)
+        const strangers = asked.filter((question) => !exits.includes(askerOf(question) ?? ''))
+        expect(strangers.length === 0, `${strangers.map((question) => `${askerOf(question) ?? question.from} asked for ${question.name}`).join('; ')}: that is no exit`)
       }
-      const askers = [...new Set(asked.map((question) => exitHosts.get(question.from) ?? question.from))]
+      const askers = [...new Set(asked.map((question) => askerOf(question) ?? question.from))]
       evidence.push(`${client.name}: ${name} is ${forwardAddress}, ${reverseAddress} is ${reverse}, ${missing} is refused (${refusal.message}); asked by ${askers.join(', ')} only`)
     }
     return evidence
