@@ -10,6 +10,8 @@ export const exitCode = Object.freeze({
   usage: 2,
   notBootstrapped: 3,
   internal: 4,
+  /** Ended by a signal, or by the reader of the output, before the work was done. */
+  interrupted: 130,
 })
 
 export function exitCodeOf(error: RelishError): number {

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command, CommanderError } from 'commander'
-import { asRelishError } from '../core/base/errors.ts'
+import { asRelishError, type RelishError } from '../core/base/errors.ts'
 import { BootstrapError, formatBootstrapError } from '../testnet/bootstrap.ts'
 import { packageRoot } from '../testnet/package-root.ts'
 import { exitCode, exitCodeOf } from './exit-codes.ts'
@@ -47,18 +47,25 @@ function report(thrown: unknown): number {
   if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? exitCode.ok : exitCode.usage
   if (thrown instanceof Interrupted) {
     process.stderr.write(`relish: ${thrown.message}\n`)
-    return 130
+    return exitCode.interrupted
   }
   const error = asRelishError(thrown)
   const code = exitCodeOf(error)
-  const words = error instanceof BootstrapError ? formatBootstrapError(error) : code === exitCode.internal ? `internal error: ${error.stack ?? error.message}` : error.message
+  const words = error instanceof BootstrapError ? formatBootstrapError(error) : code === exitCode.internal ? `internal error: ${stackOf(error)}` : error.message
   process.stderr.write(`relish: ${words}\n`)
   if (error.hint !== undefined) process.stderr.write(`        ${error.hint}\n`)
   return code
 }
 
+/** Where it was thrown, not where it was reported. */
+const stackOf = (error: RelishError): string => (error.cause instanceof Error ? error.cause.stack : error.stack) ?? error.message
+
+// Whoever closes the pipe has read enough: see `untilSignal` for what a run makes of it.
+process.stdout.on('error', () => undefined)
 try {
   await makeProgram().parseAsync()
 } catch (error) {
   process.exitCode = report(error)
 }
+// What is written so far gets out, and whatever a check of the user's own has left open does not keep the program.
+process.stdout.write('', () => process.exit())

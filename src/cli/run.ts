@@ -6,6 +6,7 @@ import { nodeCommand, prepareProcessNetwork, type ProcessNetwork } from '../test
 import { formatDiagnostic } from '../testnet/diagnostic.ts'
 import { loadNetwork, type LoadedNetwork } from '../testnet/load-network.ts'
 import { RunDirectory, defaultRunDirectory } from '../testnet/run-directory.ts'
+import { exitCode } from './exit-codes.ts'
 import type { LogLevelName } from './options.ts'
 import type { Output } from './output.ts'
 import { makeProgressView, type ProgressView } from './progress-view.ts'
@@ -74,39 +75,55 @@ export function watchStart(network: RunningNetwork, output: Output): { view: Pro
   }
 }
 
+/** The user, or whoever read the output, has had enough. */
 export class Interrupted extends RelishError {
-  readonly signal: NodeJS.Signals
-
-  constructor(signal: NodeJS.Signals) {
-    super('unavailable', `ended by ${signal}`)
-    this.signal = signal
+  constructor(by: string) {
+    super('unavailable', `ended ${by}`)
   }
 }
 
 /**
- * Runs `work` until it is done or a signal ends it, and then, in every case, `cleanUp`. A second signal does not wait for
- * anything: the children end by themselves when this process does.
+ * Runs `work` until it is done or something ends it, and then, in every case, `cleanUp`. What ends it is a signal, a reader
+ * of standard output that went away, or an error that nobody caught (checks are anybody's code). A second signal does not
+ * wait for anything: the children end by themselves when this process does.
  */
 export async function untilSignal<T>(work: () => Promise<T>, cleanUp: () => Promise<void>): Promise<T> {
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-  let interrupt: (error: Interrupted) => void = () => undefined
-  const interrupted = new Promise<never>((_, reject) => {
-    interrupt = reject
+  let end: (error: unknown) => void = () => undefined
+  const ended = new Promise<never>((_, reject) => {
+    end = reject
   })
-  interrupted.catch(() => undefined)
-  let count = 0
-  const handlers = signals.map((signal) => {
-    const handler = (): void => {
-      if (++count > 1) process.exit(130)
-      interrupt(new Interrupted(signal))
-    }
-    process.on(signal, handler)
-    return [signal, handler] as const
-  })
+  ended.catch(() => undefined)
+  const stopListening = onEnds(end)
   try {
-    return await Promise.race([work(), interrupted])
+    return await Promise.race([work(), ended])
   } finally {
     await cleanUp()
-    for (const [signal, handler] of handlers) process.off(signal, handler)
+    stopListening()
+  }
+}
+
+/** Calls `end` for each thing that may end a run before its time. */
+function onEnds(end: (error: unknown) => void): () => void {
+  let signals = 0
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (++signals > 1) process.exit(exitCode.interrupted)
+    end(new Interrupted(`by ${signal}`))
+  }
+  const onOutputError = (): void => end(new Interrupted('because nobody reads its output'))
+  const onExit = (): void => {
+    if (signals > 1) return
+    process.stderr.write('relish: ended by a call of process.exit, as from a check\n')
+    process.exitCode = exitCode.internal
+  }
+  const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+  for (const name of names) process.on(name, onSignal)
+  process.on('uncaughtException', end)
+  process.stdout.on('error', onOutputError)
+  process.on('exit', onExit)
+  return () => {
+    for (const name of names) process.off(name, onSignal)
+    process.off('uncaughtException', end)
+    process.stdout.off('error', onOutputError)
+    process.off('exit', onExit)
   }
 }

@@ -1,0 +1,109 @@
+/** How runs end when something ends them: signals while checks run, readers that go away, checks that misbehave. */
+
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { buildCli, processesWith, type BuiltCli } from '../support/built-cli.ts'
+
+const env = { RELISH_TOR: fileURLToPath(new URL('../support/fake-node.mjs', import.meta.url)) }
+
+let cli: BuiltCli
+let folder: string
+beforeAll(async () => {
+  cli = await buildCli()
+  folder = mkdtempSync(join(tmpdir(), 'relish-endings-'))
+  const nodes = 'nodes:\n  - { role: authority, name: auth }\n  - { role: relay, name: middle }\n  - { role: exit, name: exit }\n  - { role: client, name: client }\n'
+  writeFileSync(join(folder, 'small.yaml'), nodes)
+  writeFileSync(join(folder, 'stuck.yaml'), nodes.replace('name: exit }', 'name: exit, torrc: "ContactInfo stuck-at=listed" }'))
+  writeFileSync(join(folder, 'hangs.mjs'), 'export default ({ log }) => { log("hangs"); setInterval(() => undefined, 1000); return new Promise(() => undefined) }\n')
+  writeFileSync(join(folder, 'throws-later.mjs'), 'export default () => new Promise(() => { setImmediate(() => { throw new Error("thrown by nobody\'s promise") }) })\n')
+  writeFileSync(join(folder, 'exits.mjs'), 'export default () => { process.exit(0) }\n')
+  writeFileSync(join(folder, 'leaves-open.mjs'), 'export default () => { setInterval(() => undefined, 1000); return ["done"] }\n')
+})
+afterAll(() => {
+  cli.remove()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+interface Ended {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+  readonly elapsedMs: number
+}
+
+/** Runs `relish` and acts once its output contains `words`. The time is from then to its end. */
+async function actOn(words: string, args: readonly string[], act: (child: ReturnType<BuiltCli['start']>) => void): Promise<Ended> {
+  const child = cli.start(args, { cwd: folder, env })
+  let stdout = ''
+  let stderr = ''
+  let actedMs: number | undefined
+  child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString('utf8')))
+  child.stdout?.on('data', (chunk: Buffer) => {
+    stdout += chunk.toString('utf8')
+    if (actedMs !== undefined || !stdout.includes(words)) return
+    actedMs = performance.now()
+    act(child)
+  })
+  const code = await new Promise<number | null>((resolve) => child.once('exit', resolve))
+  if (actedMs === undefined) throw new Error(`"${words}" was never said: ${stdout}${stderr}`)
+  return { code, stdout, stderr, elapsedMs: performance.now() - actedMs }
+}
+
+const isFree = async (dir: string): Promise<void> => {
+  expect(await processesWith(join(folder, dir))).toEqual([])
+  expect(existsSync(join(folder, dir, 'control.sock'))).toBe(false)
+}
+
+test.each(['SIGINT', 'SIGTERM'] as const)('%s while a check runs ends check and network at once', async (signal) => {
+  const ended = await actOn('hangs: hangs', ['test', 'small.yaml', '--dir', 'a', '--only', './hangs.mjs'], (child) => child.kill(signal))
+  expect(ended.code).toBe(130)
+  expect(ended.stderr).toBe(`relish: ended by ${signal}\n`)
+  expect(ended.elapsedMs).toBeLessThan(2000)
+  await isFree('a')
+})
+
+test('SIGINT while nodes start ends them at once', async () => {
+  const ended = await actOn('exit     listed', ['test', 'stuck.yaml', '--dir', 'b'], (child) => child.kill('SIGINT'))
+  expect(ended.code).toBe(130)
+  expect(ended.elapsedMs).toBeLessThan(2000)
+  await isFree('b')
+})
+
+test('when nobody reads the output any more, the run ends, without a stack trace', async () => {
+  const ended = await actOn('auth', ['test', 'small.yaml', '--dir', 'c', '--only', './hangs.mjs'], (child) => child.stdout?.destroy())
+  expect(ended.code).toBe(130)
+  expect(ended.stderr).toBe('relish: ended because nobody reads its output\n')
+  await isFree('c')
+})
+
+test('facts that nobody reads to the end are no error', async () => {
+  const child = cli.start(['list'], { cwd: folder, env })
+  child.stdout?.destroy()
+  let stderr = ''
+  child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString('utf8')))
+  expect(await new Promise((resolve) => child.once('exit', resolve))).toBe(0)
+  expect(stderr).toBe('')
+})
+
+test('an error that no promise of a check carries ends the run as an internal error, and the network with it', async () => {
+  const ended = await cli.run(['test', 'small.yaml', '--dir', 'd', '--only', './throws-later.mjs'], { cwd: folder, env })
+  expect(ended.code).toBe(4)
+  expect(ended.stderr).toContain("thrown by nobody's promise")
+  expect(ended.stderr).toContain('throws-later.mjs')
+  await isFree('d')
+})
+
+test('a check cannot end the program with success', async () => {
+  const ended = await cli.run(['test', 'small.yaml', '--dir', 'e', '--only', './exits.mjs'], { cwd: folder, env })
+  expect(ended.code).toBe(4)
+  expect(ended.stderr).toContain('process.exit')
+})
+
+test('what a check leaves open does not keep the program', async () => {
+  const ended = await actOn('1 passed', ['test', 'small.yaml', '--dir', 'f', '--only', './leaves-open.mjs'], () => undefined)
+  expect(ended.code).toBe(0)
+  expect(ended.elapsedMs).toBeLessThan(2000)
+})
