@@ -1,22 +1,22 @@
 /**
- * Fetches consensuses and the certificates to check them with (dir-spec §4.5, §5.1): when there is none, when the held one
- * is due for replacement, and again until a majority of the authorities' signatures holds.
+ * Fetches consensuses (dir-spec §4.4, §5.1), whole or as diffs: when there is none, when the held one is due for replacement,
+ * and again until a majority of the authorities' signatures holds, for which `CertificateClient` brings what is missing.
  */
 
 import { asRelishError, RelishError } from '../core/base/errors.ts'
 import { hexEncodeUpper, latin1Decode } from '../core/base/encoding.ts'
 import { randomUnit } from '../core/base/rng.ts'
 import { durationMs, hours, seconds, type DurationMs, type WallMs } from '../core/base/time.ts'
-import { parseAuthorityCertificates, verifyAuthorityCertificate, type AuthorityCertificate } from '../core/netdoc/authority-certificate.ts'
 import { checkConsensusSignatures, parseConsensus, verifyConsensus, type Consensus, type ConsensusFlavour, type ConsensusUnverified } from '../core/netdoc/consensus.ts'
 import { applyConsensusDiff, digestAsSigned, isConsensusDiff } from '../core/netdoc/consensus-diff.ts'
 import type { HttpHeader } from '../core/dirhttp/message.ts'
 import { NetworkParameters } from '../core/netdir/parameters.ts'
 import type { Runtime, Timer } from '../runtime/index.ts'
 import type { DirCache } from './dir-cache.ts'
-import { DIR_EXCHANGE_TIMEOUT, FAILED_DIRECTORIES_MAX } from './dir-limits.ts'
+import { CertificateClient } from './dir-certificate-client.ts'
+import { DIR_EXCHANGE_TIMEOUT } from './dir-limits.ts'
 import { DownloadSchedule, paceFor } from './dir-schedule.ts'
-import type { DirSource, DirSources } from './dir-sources.ts'
+import { rememberFailed, type DirSource, type DirSources } from './dir-sources.ts'
 import type { DirResponse } from './dir-transport.ts'
 
 /** A flavour being kept up to date. */
@@ -39,10 +39,7 @@ export class ConsensusClient {
   readonly #cache: DirCache
   readonly #sources: DirSources
   readonly #flavours: readonly Flavour[]
-  readonly #certificateSchedule: DownloadSchedule
-  readonly #certificateAvoid = new Set<string>()
-  #certificateRequest: { cancel(): void } | undefined
-  #certificateTimer: Timer | undefined
+  readonly #certificates: CertificateClient
   #stopped = false
 
   constructor(runtime: Runtime, cache: DirCache, sources: DirSources, testing: boolean) {
@@ -62,7 +59,7 @@ export class ConsensusClient {
       refreshAt: undefined,
       wholeOnly: false,
     }))
-    this.#certificateSchedule = new DownloadSchedule(paceFor(testing), rng)
+    this.#certificates = new CertificateClient(runtime, cache, sources, testing, () => this.#missingCertificates())
     cache.listen({
       // Also those an authority made itself.
       consensusChanged: (consensus) => this.#consensusHeld(consensus),
@@ -76,6 +73,7 @@ export class ConsensusClient {
       if (held !== undefined) flavour.refreshAt = this.#refreshTime(held)
       this.#update(flavour)
     }
+    this.#certificates.start()
   }
 
   stop(): void {
@@ -84,8 +82,7 @@ export class ConsensusClient {
       flavour.request?.cancel()
       flavour.timer?.cancel()
     }
-    this.#certificateRequest?.cancel()
-    this.#certificateTimer?.cancel()
+    this.#certificates.stop()
   }
 
   /** In words, what is missing; undefined when a live consensus of the usable flavour is held. */
@@ -196,7 +193,7 @@ export class ConsensusClient {
   }
 
   #failed(flavour: Flavour, source: DirSource): void {
-    remember(flavour.avoid, source.target.fingerprint)
+    rememberFailed(flavour.avoid, source.target.fingerprint)
     if (flavour.avoid.size >= this.#sources.authorities.length) flavour.avoid.clear()
     flavour.schedule.failed(this.#runtime.monotonicNow())
     this.#update(flavour)
@@ -214,7 +211,7 @@ export class ConsensusClient {
       const error = asRelishError(thrown)
       if (error.kind === 'bug') throw error
       if (error.kind === 'unavailable') {
-        this.#fetchCertificates()
+        this.#certificates.fetchMissing()
         return
       }
       this.#runtime.log.write('warn', 'dir', `A ${pending.flavour} consensus is not used: ${error.message}`)
@@ -261,48 +258,6 @@ export class ConsensusClient {
     return (start + randomUnit(this.#runtime.rng('directory schedule')) * span) as WallMs
   }
 
-  #fetchCertificates(): void {
-    if (this.#stopped || this.#certificateRequest !== undefined || this.#certificateTimer !== undefined) return
-    const wanted = this.#missingCertificates()
-    if (wanted.length === 0) return
-    const source = this.#sources.forConsensus(this.#certificateAvoid)
-    if (source === undefined) {
-      this.#certificatesFailed()
-      return
-    }
-    const target = `/tor/keys/fp-sk/${wanted.join('+')}`
-    this.#trace(source, target)
-    this.#certificateRequest = source.transport.send(source.target, { method: 'GET', target, timeout: DIR_EXCHANGE_TIMEOUT }, {
-      onResponse: (response) => {
-        this.#certificateRequest = undefined
-        source.succeeded()
-        const added = response.status === 200 && this.#cache.addCertificates(this.#goodCertificates(response, source))
-        if (added) this.#certificateSchedule.succeeded()
-        else remember(this.#certificateAvoid, source.target.fingerprint)
-        // What was added may have set off the next request.
-        if (this.#certificateRequest !== undefined) return
-        if (!added || this.#missingCertificates().length > 0) this.#certificatesFailed()
-      },
-      onFailed: (error) => {
-        this.#certificateRequest = undefined
-        source.failed()
-        this.#log(`No certificates from ${source.target.name}: ${error.message}`)
-        remember(this.#certificateAvoid, source.target.fingerprint)
-        this.#certificatesFailed()
-      },
-    })
-  }
-
-  #certificatesFailed(): void {
-    if (this.#missingCertificates().length === 0) return
-    this.#certificateSchedule.failed(this.#runtime.monotonicNow())
-    this.#certificateTimer?.cancel()
-    this.#certificateTimer = this.#runtime.setTimer(this.#certificateSchedule.waitFrom(this.#runtime.monotonicNow()), () => {
-      this.#certificateTimer = undefined
-      this.#fetchCertificates()
-    })
-  }
-
   /** `IDENTITY-SIGNINGKEY` of those the pending consensuses lack, sorted. */
   #missingCertificates(): string[] {
     const now = this.#runtime.wallNow()
@@ -315,17 +270,6 @@ export class ConsensusClient {
     return [...missing].sort()
   }
 
-  #goodCertificates(response: DirResponse, source: DirSource): AuthorityCertificate[] {
-    try {
-      return parseAuthorityCertificates(latin1Decode(response.body)).map(verifyAuthorityCertificate)
-    } catch (thrown) {
-      const error = asRelishError(thrown)
-      if (error.kind === 'bug') throw error
-      this.#runtime.log.write('warn', 'dir', `Certificates from ${source.target.name} are not used: ${error.message}`)
-      return []
-    }
-  }
-
   #trace(source: DirSource, target: string): void {
     this.#runtime.trace?.emit({ event: 'directory.fetch', directory: source.target.name, target })
   }
@@ -333,9 +277,4 @@ export class ConsensusClient {
   #log(message: string): void {
     this.#runtime.log.write('info', 'dir', message)
   }
-}
-
-function remember(avoid: Set<string>, fingerprint: string): void {
-  if (avoid.size >= FAILED_DIRECTORIES_MAX) avoid.clear()
-  avoid.add(fingerprint)
 }

@@ -51,6 +51,17 @@ export const CERTIFICATE_KEPT = hours(48)
 /** A journal of descriptors is folded into its main file once it has this many bytes and is half as long as that file. */
 export const JOURNAL_BYTES_MAX = 64 * 1024
 
+// Onion-service descriptors
+
+/** Bytes of descriptors held when `MaxHSDirCacheBytes` is 0. C tor takes a fifth of `MaxMemInQueues`. Those asked for least make room. */
+export const HS_DIR_CACHE_BYTES = 64 * 1024 * 1024
+
+/** What a descriptor counts for besides its text. */
+export const HS_DIR_ENTRY_BYTES = 512
+
+/** Expired descriptors are looked for so often, when one comes in. */
+export const HS_DIR_SWEEP_INTERVAL = minutes(5)
+
 // Client
 
 /** Requests under way at a time. Further ones wait for their turn. */
@@ -58,6 +69,12 @@ export const DIR_REQUESTS_MAX = 24
 
 /** A request without an answer by then has failed. */
 export const DIR_EXCHANGE_TIMEOUT = seconds(60)
+
+/** How often we look for certificates that are about to expire. */
+export const CERTIFICATE_CHECK_INTERVAL = hours(1)
+
+/** An authority's certificate that has less time left is looked for anew, so that consensuses can be checked without a pause. */
+export const CERTIFICATE_RENEWED_BEFORE = days(1)
 
 /** Microdescriptors asked for in one request: C tor's `MAX_DL_PER_REQUEST` for them. */
 export const MICRODESCRIPTORS_PER_REQUEST = 92

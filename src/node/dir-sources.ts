@@ -4,6 +4,7 @@ import { hexEncodeUpper } from '../core/base/encoding.ts'
 import { randomChoice } from '../core/base/rng.ts'
 import type { TorOptions } from '../core/torrc/option-table.ts'
 import type { Runtime } from '../runtime/index.ts'
+import { FAILED_DIRECTORIES_MAX } from './dir-limits.ts'
 import type { DirTarget, DirTransport } from './dir-transport.ts'
 import type { DirectoryChoice } from './network-view.ts'
 
@@ -132,4 +133,10 @@ export function authorityTarget(line: TorOptions['DirAuthority'][number], purpos
 /** v3 identities of the authorities, upper-case hex. */
 export function trustedIdentities(options: TorOptions): ReadonlySet<string> {
   return new Set(options.DirAuthority.flatMap((line) => (line.v3Identity === undefined ? [] : [hexEncodeUpper(line.v3Identity)])))
+}
+
+/** Adds a directory that failed to deliver to those to avoid. */
+export function rememberFailed(avoid: Set<string>, fingerprint: string): void {
+  if (avoid.size >= FAILED_DIRECTORIES_MAX) avoid.clear()
+  avoid.add(fingerprint)
 }
