@@ -3,10 +3,12 @@
  * other through what is given to them here and in no other way; nothing of the protocol is decided in this file.
  */
 
+import { must } from '../core/base/assert.ts'
 import { hexEncode, hexEncodeUpper } from '../core/base/encoding.ts'
 import { asRelishError, RelishError } from '../core/base/errors.ts'
 import { durationMs, hours, seconds } from '../core/base/time.ts'
 import { torVersion } from '../core/base/version.ts'
+import type { LinkTlsKey } from '../core/cert/link-certs.ts'
 import { loadOrCreateRelayKeys, type RelayKeys } from '../core/cert/relay-keys.ts'
 import { parseAddressPort } from '../core/ident/address.ts'
 import type { Consensus } from '../core/netdoc/consensus.ts'
@@ -32,6 +34,8 @@ import { DirServer } from './dir-server.ts'
 import { dirRoles, DirSources, trustedIdentities } from './dir-sources.ts'
 import { DirPortTransport } from './dir-transport.ts'
 import { flowParameters } from './flow-parameters.ts'
+import { makeLinkKey } from './link-key.ts'
+import { meteredRuntime } from './metered-network.ts'
 import { NetworkView } from './network-view.ts'
 import { inspectNode, type InspectedParts } from './node-inspection.ts'
 import { NodeStages, type StageCondition } from './node-stages.ts'
@@ -81,6 +85,7 @@ class TorNode implements Node {
   readonly #listeners: { readonly listener: string; readonly address: { host: string; port: number } }[] = []
   #options: TorOptions
   #parts: Parts | undefined
+  #linkKey: LinkTlsKey | undefined
   #republishTimer: Timer | undefined
   #stopped = false
 
@@ -104,6 +109,11 @@ class TorNode implements Node {
       return
     }
     const { files, rng, wallNow, generateRsaKey } = this.#runtime
+    // Both may take a while, and are made at the same time.
+    let relayKeys: RelayKeys | undefined
+    const startWithBoth = (): void => {
+      if (!this.#stopped && relayKeys !== undefined && this.#linkKey !== undefined) this.#startParts(relayKeys)
+    }
     loadOrCreateRelayKeys(
       files,
       {
@@ -117,9 +127,14 @@ class TorNode implements Node {
       (result) => {
         if (this.#stopped) return
         if (result instanceof RelishError) this.#fail(result)
-        else this.#startParts(result)
+        else relayKeys = result
+        startWithBoth()
       },
     )
+    makeLinkKey(this.#runtime, options.TestingLinkKeyType, (key) => {
+      this.#linkKey = key
+      startWithBoth()
+    })
   }
 
   handleCommand(command: NodeCommand, reply: (reply: NodeReply) => void): void {
@@ -251,13 +266,11 @@ class TorNode implements Node {
     })
   }
 
-  #makeRelay(keys: RelayKeys, view: NetworkView, flow: () => FlowParameters): Relay {
+  #makeRelay(parts: Pick<RelayParts, 'runtime' | 'keys' | 'view' | 'meter' | 'flow'>): Relay {
     return new Relay({
-      runtime: this.#runtime,
+      ...parts,
       options: this.#options,
-      keys,
-      view,
-      flow,
+      linkKey: must(this.#linkKey, 'a relay starts with its link key'),
       onEvent: (event) => this.#emit(event),
       onListening: () => this.#onRelayListening(),
       onListenError: (error) => this.#fail(error),

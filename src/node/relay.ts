@@ -6,7 +6,7 @@
 import { hexEncodeUpper } from '../core/base/encoding.ts'
 import { RelishError } from '../core/base/errors.ts'
 import { between, type MonotonicMs } from '../core/base/time.ts'
-import { makeLinkCredentials, type LinkCredentials } from '../core/cert/link-certs.ts'
+import { makeLinkCredentials, type LinkCredentials, type LinkTlsKey } from '../core/cert/link-certs.ts'
 import type { RelayKeys } from '../core/cert/relay-keys.ts'
 import { formatAddressPort } from '../core/ident/address.ts'
 import { NetworkParameters } from '../core/netdir/parameters.ts'
@@ -22,6 +22,8 @@ import type { DirServerConnections } from './dir-server-connection.ts'
 import { ExitService } from './exit-service.ts'
 import { handshakeKeysOf } from './handshake-keys.ts'
 import { HsRelayService } from './hs-relay-service.ts'
+import { makeLinkKey } from './link-key.ts'
+import { MeteredStream } from './metered-network.ts'
 import type { NetworkView } from './network-view.ts'
 import { OnionKeyRotation } from './onion-key-rotation.ts'
 import type { HopTarget, OriginCircuits } from './origin-circuit.ts'
@@ -33,7 +35,11 @@ export interface RelayParts {
   readonly runtime: Runtime
   readonly options: TorOptions
   readonly keys: RelayKeys
+  /** For the first TLS certificate. */
+  readonly linkKey: LinkTlsKey
   readonly view: NetworkView
+  /** Counts what goes over the connections of `runtime`. */
+  readonly meter: BandwidthMeter
   /** Consensus parameters of circuits, as of now. */
   readonly flow: () => FlowParameters
   readonly onEvent: (event: NodeEvent) => void
@@ -63,6 +69,7 @@ export class Relay {
   #channels: ChannelManager | undefined
   #directory: DirServerConnections | undefined
   #credentials: LinkCredentials | undefined
+  #renewingCredentials = false
   #addresses: OwnAddresses | undefined
   #exitPolicy: ExitPolicy | undefined
   #documents: OwnDocuments | undefined
@@ -112,11 +119,20 @@ export class Relay {
 
   /** For links: made anew before they expire. */
   readonly credentials = (): LinkCredentials => {
-    const now = this.#runtime.wallNow()
-    if (this.#credentials === undefined || this.#credentials.renewAt <= now) {
-      this.#credentials = makeLinkCredentials(this.#keys, this.#runtime.generateTlsKey(), { now, rng: this.#runtime.rng('link credentials') })
+    this.#credentials ??= this.#credentialsFor(this.#parts.linkKey)
+    if (this.#credentials.renewAt <= this.#runtime.wallNow() && !this.#renewingCredentials) {
+      // Until the new key is there, the old certificate is good for some hours more.
+      this.#renewingCredentials = true
+      makeLinkKey(this.#runtime, this.#options.TestingLinkKeyType, (key) => {
+        this.#renewingCredentials = false
+        this.#credentials = this.#credentialsFor(key)
+      })
     }
     return this.#credentials
+  }
+
+  #credentialsFor(linkKey: LinkTlsKey): LinkCredentials {
+    return makeLinkCredentials(this.#keys, linkKey, { now: this.#runtime.wallNow(), rng: this.#runtime.rng('link credentials') })
   }
 
   /** Our addresses for NETINFO; before the ports are bound, those that were configured. */

@@ -73,6 +73,8 @@ function variablesOf(inputs: TorrcInputs, placed: NodePlacement): TemplateVariab
     clientUseIpv6: placed.node.ipv6 ? 1 : 0,
     myFamily: placed.node.family === undefined || !isRelay(placed.node) ? undefined : family.map((node) => `$${must(inputs.fingerprints.get(node.name), 'every member of a family has its key before torrcs are written')}`).join(','),
     resolvConfFile: inputs.resolvConfFile,
+    // C tor warns of certificates with other keys than RSA.
+    linkKeyType: placed.node.implementation !== 'relish' || network.nodes.some((node) => node.implementation !== 'relish') ? undefined : 'p256',
     consensusParams: params.length === 0 ? undefined : params.map(([name, value]) => `${name}=${value}`).join(' '),
     ...(foreignAuthorities ? clockedSchedule(inputs.firstVoteSec) : ownSchedule),
     voteWhenRelays: foreignAuthorities || placed.node.implementation !== 'relish' ? undefined : network.nodes.filter((node) => isRelay(node) && node.phase === firstPhase).length,
@@ -94,11 +96,11 @@ const ownSchedule: TemplateVariables = Object.freeze({
  */
 function clockedSchedule(firstVoteSec: number | undefined): TemplateVariables {
   const interval = 10
-  const delay = 2
+  const [voteDelay, distDelay] = [3, 2]
   return {
     votingIntervalSec: 20, voteDelaySec: 4, distDelaySec: 4,
-    initialVotingIntervalSec: interval, initialVoteDelaySec: delay, initialDistDelaySec: delay,
+    initialVotingIntervalSec: interval, initialVoteDelaySec: voteDelay, initialDistDelaySec: distDelay,
     intervalsValid: 4,
-    votingOffsetSec: firstVoteSec === undefined ? undefined : (firstVoteSec + 2 * delay) % interval,
+    votingOffsetSec: firstVoteSec === undefined ? undefined : (firstVoteSec + voteDelay + distDelay) % interval,
   }
 }

@@ -61,7 +61,7 @@ export class AuthorityWorld {
       this.#torrcs.set(
         name,
         [
-          'TestingTorNetwork 1', 'DataDirectory d', `Nickname ${name}`, 'ContactInfo x@example.com', `Address 10.${i + 1}.0.1`, `ORPort 10.${i + 1}.0.1:5000`, 'SocksPort 0', 'AssumeReachable 1',
+          'TestingTorNetwork 1', 'DataDirectory d', `Nickname ${name}`, 'ContactInfo x@example.com', `Address 10.${i + 1}.0.1`, `ORPort 10.${i + 1}.0.1:5000`, 'SocksPort 0', 'AssumeReachable 1', 'TestingLinkKeyType p256',
           ...directory,
           ...(authority
             ? ['AuthoritativeDirectory 1', 'V3AuthoritativeDirectory 1', `DirPort 10.${i + 1}.0.1:7000`, 'TestingDirAuthVoteExit *', 'TestingDirAuthVoteGuard *', 'TestingDirAuthVoteHSDir *',

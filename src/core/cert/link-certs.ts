@@ -11,7 +11,7 @@ import { hours, later, wallMs, wallToSec, type DurationMs, type WallMs } from '.
 import { wireCodes, type WireCode } from '../base/wire-code.ts'
 import { ed25519Generate, type Ed25519KeyPair } from '../crypto/ed25519.ts'
 import { sha256 } from '../crypto/hashes.ts'
-import type { RsaPublicKey } from '../crypto/rsa.ts'
+import type { RsaPrivateKey, RsaPublicKey } from '../crypto/rsa.ts'
 import { parseX509 } from '../crypto/x509.ts'
 import {
   CertType, CertifiedKeyType, parseEd25519Cert, signEd25519Cert, verifyEd25519Cert, type Ed25519Cert, type Ed25519CertUnverified,
@@ -44,6 +44,14 @@ export interface LinkTlsKey {
   readonly privateKeyDer: Uint8Array
   /** SPKI DER. */
   readonly publicKeyDer: Uint8Array
+}
+
+/** An RSA key in the form that TLS takes. */
+export function linkKeyOfRsa(key: RsaPrivateKey): LinkTlsKey {
+  return {
+    privateKeyDer: new Uint8Array(key.keyObject().export({ format: 'der', type: 'pkcs8' })),
+    publicKeyDer: new Uint8Array(key.publicKey.keyObject().export({ format: 'der', type: 'spki' })),
+  }
 }
 
 /** All that a relay shows and signs with on its links, good until `renewAt`. */

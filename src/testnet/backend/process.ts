@@ -112,7 +112,8 @@ export class ProcessNetwork implements RunningNetwork {
   readonly #members = new Map<string, Member>()
   readonly #hub: EventHub
   readonly #host: HostRuntime
-  readonly #firstVoteSec: number
+  /** Where C tor votes: when the first vote of the present start is to come, in seconds since the epoch. */
+  #firstVoteSec: number | undefined
   #nextIndex: number
   #closing: Promise<void> | undefined
 
@@ -138,7 +139,6 @@ export class ProcessNetwork implements RunningNetwork {
       after,
       wallNow: () => Date.now(),
     }
-    this.#firstVoteSec = Math.ceil(Date.now() / 1000 + secondsToPublish(options.network.nodes.length))
     this.#hub = new EventHub(after)
     this.#host = createHostRuntime({
       dataDirectory: join(options.directory.path, 'observer'),
@@ -169,7 +169,7 @@ export class ProcessNetwork implements RunningNetwork {
       fingerprints: this.#keys.fingerprints,
       logLevel: this.#options.logLevel ?? 'notice',
       resolvConfFile: this.directory.resolvConf,
-      firstVoteSec: this.#firstVoteSec,
+      ...(this.#firstVoteSec === undefined ? {} : { firstVoteSec: this.#firstVoteSec }),
     }
   }
 
@@ -180,6 +180,7 @@ export class ProcessNetwork implements RunningNetwork {
         if (member.reserved.length === 0) member.reserved = await reserveAgain(member.placement)
       }),
     )
+    this.#timeFirstVote()
     // C tor binds its ports itself.
     for (const member of members.filter((one) => isForeign(one.node))) {
       for (const port of member.reserved) port.release()
@@ -192,6 +193,15 @@ export class ProcessNetwork implements RunningNetwork {
       member.reserved = []
     }
     this.#hub.changed()
+  }
+
+  /** When the whole network starts with authorities that vote by the clock, the clock is set to when they will be ready. */
+  #timeFirstVote(): void {
+    const members = [...this.#members.values()]
+    const authorities = members.filter((member) => member.node.role === 'authority')
+    if (!authorities.some((member) => isForeign(member.node)) || members.some((member) => member.process !== undefined)) return
+    this.#firstVoteSec = Math.ceil(Date.now() / 1000 + secondsToPublish(members.length))
+    for (const { node, placement } of authorities) writeFileSync(this.directory.torrc(node.name), renderNodeTorrc(this.#torrcInputs(), placement))
   }
 
   #launch(member: Member): void {
@@ -335,7 +345,7 @@ export class ProcessNetwork implements RunningNetwork {
   }
 }
 
-/** How long relays may take from the writing of torrcs to the last upload of a descriptor, with two cores for all of them. */
+/** How long nodes may take from their start to the last upload of a descriptor, with two cores for all of them. */
 const secondsToPublish = (nodes: number): number => 4 + nodes / 4
 
 function defaultNodeProgram(): readonly [string, ...string[]] {
