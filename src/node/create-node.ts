@@ -35,7 +35,6 @@ import { dirRoles, DirSources, trustedIdentities } from './dir-sources.ts'
 import { DirPortTransport } from './dir-transport.ts'
 import { flowParameters } from './flow-parameters.ts'
 import { makeLinkKey } from './link-key.ts'
-import { meteredRuntime } from './metered-network.ts'
 import { NetworkView } from './network-view.ts'
 import { inspectNode, type InspectedParts } from './node-inspection.ts'
 import { NodeStages, type StageCondition } from './node-stages.ts'
@@ -266,10 +265,13 @@ class TorNode implements Node {
     })
   }
 
-  #makeRelay(parts: Pick<RelayParts, 'runtime' | 'keys' | 'view' | 'meter' | 'flow'>): Relay {
+  #makeRelay(keys: RelayKeys, view: NetworkView, flow: () => FlowParameters): Relay {
     return new Relay({
-      ...parts,
+      runtime: this.#runtime,
       options: this.#options,
+      keys,
+      view,
+      flow,
       linkKey: must(this.#linkKey, 'a relay starts with its link key'),
       onEvent: (event) => this.#emit(event),
       onListening: () => this.#onRelayListening(),

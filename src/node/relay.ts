@@ -23,7 +23,6 @@ import { ExitService } from './exit-service.ts'
 import { handshakeKeysOf } from './handshake-keys.ts'
 import { HsRelayService } from './hs-relay-service.ts'
 import { makeLinkKey } from './link-key.ts'
-import { MeteredStream } from './metered-network.ts'
 import type { NetworkView } from './network-view.ts'
 import { OnionKeyRotation } from './onion-key-rotation.ts'
 import type { HopTarget, OriginCircuits } from './origin-circuit.ts'
@@ -38,8 +37,6 @@ export interface RelayParts {
   /** For the first TLS certificate. */
   readonly linkKey: LinkTlsKey
   readonly view: NetworkView
-  /** Counts what goes over the connections of `runtime`. */
-  readonly meter: BandwidthMeter
   /** Consensus parameters of circuits, as of now. */
   readonly flow: () => FlowParameters
   readonly onEvent: (event: NodeEvent) => void
