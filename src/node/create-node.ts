@@ -303,11 +303,13 @@ class TorNode implements Node {
       dirClient.start()
       return
     }
+    const hsDir = relay.makeHsDirServer()
     const server = new DirServer({
       runtime: this.#runtime,
       cache,
       ...(dirRoles(this.options).caches ? { history: new ConsensusHistory(this.#runtime, cache) } : {}),
       ...(authority === undefined ? {} : { authority: authority.documents }),
+      ...(hsDir === undefined ? {} : { hsDir }),
       own: () => {
         const documents = relay.documents()
         const certificate = authority?.certificate

@@ -21,7 +21,7 @@ export interface DirServerStream {
 
 /** Who answers: a `DirServer`. */
 export interface DirResponder {
-  handle(request: HttpRequest, from: SocketAddress | undefined): HttpResponse
+  handle(request: HttpRequest, from: SocketAddress | undefined, anonymous: boolean): HttpResponse
 }
 
 export class DirServerConnections {
@@ -34,13 +34,14 @@ export class DirServerConnections {
     this.#server = server
   }
 
-  /** Takes over a stream that was not started yet. `from`: the address the peer is seen at. */
-  serve(stream: DirServerStream, from: SocketAddress | undefined): void {
+  /** Takes over a stream that was not started yet. `from`: the address the peer is seen at. `anonymous`: that is a relay on the way, and not the client. */
+  serve(stream: DirServerStream, from: SocketAddress | undefined, anonymous = false): void {
     if (this.#connections.size >= DIR_CONNECTIONS_MAX) {
       stream.destroy()
       return
     }
-    const connection = new DirServerConnection(this.#runtime, this.#server, stream, from, () => this.#connections.delete(connection))
+    const answer = (request: HttpRequest): HttpResponse => this.#server.handle(request, from, anonymous)
+    const connection = new DirServerConnection(this.#runtime, answer, stream, () => this.#connections.delete(connection))
     this.#connections.add(connection)
     connection.start()
   }
@@ -52,9 +53,8 @@ export class DirServerConnections {
 
 class DirServerConnection {
   readonly #runtime: Runtime
-  readonly #server: DirResponder
+  readonly #answer: (request: HttpRequest) => HttpResponse
   readonly #stream: DirServerStream
-  readonly #from: SocketAddress | undefined
   readonly #onOver: () => void
   readonly #parser = new RequestParser({ bodyBytesMax: DIR_UPLOAD_BYTES_MAX })
   #state: 'reading' | 'writing' | 'ending' | 'closed' = 'reading'
@@ -62,11 +62,10 @@ class DirServerConnection {
   #written = 0
   #timer: Timer | undefined
 
-  constructor(runtime: Runtime, server: DirResponder, stream: DirServerStream, from: SocketAddress | undefined, onOver: () => void) {
+  constructor(runtime: Runtime, answer: (request: HttpRequest) => HttpResponse, stream: DirServerStream, onOver: () => void) {
     this.#runtime = runtime
-    this.#server = server
+    this.#answer = answer
     this.#stream = stream
-    this.#from = from
     this.#onOver = onOver
   }
 
@@ -102,7 +101,7 @@ class DirServerConnection {
     try {
       const request = this.#parser.feed(chunk)
       if (request === undefined) return
-      response = this.#server.handle(request, this.#from)
+      response = this.#answer(request)
     } catch (thrown) {
       const error = asRelishError(thrown)
       if (error.kind === 'bug') throw error

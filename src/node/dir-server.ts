@@ -16,6 +16,7 @@ import type { DirCache } from './dir-cache.ts'
 import type { ConsensusHistory } from './dir-consensus-history.ts'
 import { DIR_COMPRESSED_KEPT, DIR_DIFF_BASES_MAX } from './dir-limits.ts'
 import { parseDirUrl, type DirResource } from './dir-server-url.ts'
+import type { HsDirServer } from './hs-dir-server.ts'
 
 export interface DirServerOptions {
   readonly runtime: Runtime
@@ -24,6 +25,8 @@ export interface DirServerOptions {
   readonly history?: ConsensusHistory
   /** On authorities. */
   readonly authority?: AuthorityDocuments
+  /** On relays that keep descriptors of onion services. */
+  readonly hsDir?: HsDirServer
   /** The node's own documents, which it may not hold in its cache. */
   readonly own?: () => { readonly descriptor?: string; readonly extraInfo?: string; readonly certificate?: AuthorityCertificate }
 }
@@ -54,6 +57,7 @@ export class DirServer {
   readonly #cache: DirCache
   readonly #history: ConsensusHistory | undefined
   readonly #authority: AuthorityDocuments | undefined
+  readonly #hsDir: HsDirServer | undefined
   readonly #own: NonNullable<DirServerOptions['own']>
   /** Compressed bodies of large texts, which many ask for. */
   readonly #compressed = new Map<string, Uint8Array>()
@@ -63,12 +67,15 @@ export class DirServer {
     this.#cache = options.cache
     this.#history = options.history
     this.#authority = options.authority
+    this.#hsDir = options.hsDir
     this.#own = options.own ?? (() => ({}))
   }
 
-  /** `from`: where the request came from, if that is known. */
-  handle(request: HttpRequest, from: SocketAddress | undefined): HttpResponse {
+  /** `from`: where the request came from, if that is known. `anonymous`: it came through a circuit of several hops, so that `from` is not the client. */
+  handle(request: HttpRequest, from: SocketAddress | undefined, anonymous = false): HttpResponse {
     this.#runtime.trace?.emit({ event: 'directory.request', method: request.method, target: request.target.slice(0, 200) })
+    const hs = this.#hsDir?.handle(request, anonymous)
+    if (hs !== undefined) return { ...this.#plain(hs.status, hs.reason, from), body: latin1Encode(hs.body ?? '') }
     if (request.method === 'GET') return this.#get(request, from)
     if (request.method === 'POST') return this.#post(request, from)
     return this.#plain(405, reasonFor(405), from)

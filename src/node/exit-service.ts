@@ -29,8 +29,8 @@ export interface ExitServiceOptions {
   readonly isKnownRelay?: (rsaIdentity: Uint8Array) => boolean
   /** Whether this is the OR port or directory port of a relay: exits do not lead back into the network, as C tor has it. */
   readonly isNetworkPort?: (address: string, port: number) => boolean
-  /** Takes directory streams, as the directory port takes connections; undefined: this relay is no directory. */
-  readonly acceptDirectory?: (stream: ByteStream) => void
+  /** Takes directory streams, as the directory port takes connections; undefined: this relay is no directory. `anonymous`: the circuit comes from a relay. */
+  readonly acceptDirectory?: (stream: ByteStream, anonymous: boolean) => void
 }
 
 export class ExitService implements StreamService {
@@ -112,7 +112,7 @@ export class ExitService implements StreamService {
     }
     const directory = new CircuitByteStream(this.#options.runtime, host, stream)
     host.edge.accept(stream)
-    acceptDirectory(directory)
+    acceptDirectory(directory, host.peer.authenticated)
     return directory
   }
 

@@ -121,7 +121,8 @@ export function makeOwnDocuments(input: OwnDocumentsInput): OwnDocuments {
     extraInfoDigest: { sha1: extraInfo.digest, sha256: extraInfo.digestSha256 },
     cachesExtraInfo: options.DownloadExtraInfo,
     hibernating: input.hibernating,
-    hiddenServiceDir: false,
+    // Whoever serves directory documents keeps those of onion services, too.
+    hiddenServiceDir: input.isDirectory,
     family: ownFamily(options, keys),
     ...(options.ContactInfo === undefined ? {} : { contact: options.ContactInfo }),
     ...(options.BridgeRelay && options.BridgeDistribution !== undefined ? { bridgeDistributionRequest: options.BridgeDistribution } : {}),

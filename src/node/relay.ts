@@ -18,9 +18,12 @@ import type { PortSpec } from '../core/torrc/port-spec.ts'
 import type { NodeEvent } from '../runtime/events.ts'
 import type { Listener, Runtime } from '../runtime/index.ts'
 import type { ChannelManager } from './channel-manager.ts'
+import { HS_DIR_CACHE_BYTES } from './dir-limits.ts'
 import type { DirServerConnections } from './dir-server-connection.ts'
 import { ExitService } from './exit-service.ts'
 import { handshakeKeysOf } from './handshake-keys.ts'
+import { HsDirCache } from './hs-dir-cache.ts'
+import { HsDirServer } from './hs-dir-server.ts'
 import { HsRelayService } from './hs-relay-service.ts'
 import { makeLinkKey } from './link-key.ts'
 import type { NetworkView } from './network-view.ts'
@@ -148,6 +151,16 @@ export class Relay {
     return this.#documents
   }
 
+  /** Keeps descriptors of onion services, on relays that are directories. */
+  makeHsDirServer(): HsDirServer | undefined {
+    if (!this.#isDirectory) return undefined
+    const cache = new HsDirCache(this.#runtime, {
+      bytesMax: () => this.#options.MaxHSDirCacheBytes || HS_DIR_CACHE_BYTES,
+      descriptorBytesMax: () => this.#parameters().get('HSV3MaxDescriptorSize'),
+    })
+    return new HsDirServer(this.#runtime, cache)
+  }
+
   get exitPolicy(): ExitPolicy | undefined {
     return this.#exitPolicy
   }
@@ -199,7 +212,7 @@ export class Relay {
       uptime: between(this.#startedAt, this.#runtime.monotonicNow()),
       observedBandwidth: this.#observedBandwidth,
       hibernating: false,
-      isDirectory: this.#options.DirCache || this.#options.AuthoritativeDirectory,
+      isDirectory: this.#isDirectory,
     })
     return this.#documents
   }
@@ -255,6 +268,10 @@ export class Relay {
     this.#parts.onListening()
   }
 
+  get #isDirectory(): boolean {
+    return this.#options.DirCache || this.#options.AuthoritativeDirectory
+  }
+
   #exitService(): ExitService {
     const { runtime, view } = this.#parts
     return new ExitService({
@@ -271,10 +288,10 @@ export class Relay {
         return !refuses || netDir.byFingerprint(hexEncodeUpper(rsaIdentity)) !== undefined
       },
       isNetworkPort: (address, port) => view.netDir?.parameters.get('allow-network-reentry') === 0 && view.netDir.isOrAddress(address, port),
-      acceptDirectory: (stream) => {
+      acceptDirectory: (stream, anonymous) => {
         const directory = this.#directory
         if (directory === undefined) stream.destroy()
-        else directory.serve(stream, stream.remote)
+        else directory.serve(stream, stream.remote, anonymous)
       },
     })
   }

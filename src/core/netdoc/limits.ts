@@ -34,6 +34,9 @@ export const maxDetachedSignaturesLength = 1024 * 1024
 export const maxBandwidthFileLength = 128 * 1024 * 1024
 export const maxBandwidthFileRelays = maxRelaysPerConsensus
 
+/** How long an onion-service descriptor may ask to be kept (rend-spec-v3 §2.4): 12 hours, C tor's `HS_DESC_MAX_LIFETIME`. Its length is a consensus parameter. */
+export const hsDescriptorLifetimeMinutesMax = 720
+
 /** Protocol version lists (tor-spec §9). */
 export const maxProtocolEntries = 256
 export const maxProtocolNameLength = 100

@@ -26,5 +26,5 @@ export const directoryOptions = {
   TestingClientMaxIntervalWithoutRequest: option(interval, '10 minutes', 'How long descriptor requests are held back to be joined', { testingOnly: true, testing: '5 seconds', noEffect: 'requests are not held back' }),
   TestingDirConnectionMaxStall: option(interval, '5 minutes', 'How long a directory connection may stand still', { testingOnly: true, testing: '30 seconds', noEffect: 'requests have a deadline of their own' }),
   RephistTrackTime: option(interval, '24 hours', 'How long reachability of relays is remembered', { noEffect: 'history is kept as long as a relay is known' }),
-  MaxHSDirCacheBytes: option(memory, '0', 'Space for onion-service descriptors; 0 to choose by memory', { defaultOnly: 'descriptors of onion services have a fixed limit, see docs/LIMITS.md' }),
+  MaxHSDirCacheBytes: option(memory, '0', 'Space for onion-service descriptors; 0 for the limit in docs/LIMITS.md'),
 }

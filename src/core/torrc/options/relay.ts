@@ -82,5 +82,5 @@ export const relayOptions = {
   DoSStreamCreationRate: option(natural, '0', 'Streams a second of one circuit; 0 for the consensus value', { defaultOnly: 'there are no defences against busy clients' }),
   DoSStreamCreationBurst: option(natural, '0', 'Burst of streams of one circuit; 0 for the consensus value', { defaultOnly: 'there are no defences against busy clients' }),
   DoSStreamCreationDefenseType: option(integer, '0', 'What is done at that limit: 1 nothing, 2 refuse, 3 close the circuit; 0 for the consensus value', { defaultOnly: 'there are no defences against busy clients' }),
-  DoSRefuseSingleHopClientRendezvous: option(autobool, 'auto', 'Refuse rendezvous of clients with one hop', { defaultOnly: 'there are no defences against busy clients' }),
+  DoSRefuseSingleHopClientRendezvous: option(autobool, 'auto', 'Refuse rendezvous of clients with one hop'),
 }
