@@ -4,7 +4,7 @@
  */
 
 import { EndReason } from '../core/cell/commands.ts'
-import { SocksStatus, statusOfEndReason } from '../core/socks/message.ts'
+import { SocksStatus } from '../core/socks/message.ts'
 
 /** Reasons of our own. They are never sent. */
 export const LocalReason = Object.freeze({
@@ -35,5 +35,18 @@ export function isRetriable(reason: number): boolean {
 
 /** What a SOCKS client is told, for reasons of the wire and our own. */
 export function socksStatusFor(reason: number): SocksStatus {
-  return reason === LocalReason.ENTRYPOLICY ? SocksStatus.NOT_ALLOWED : statusOfEndReason(reason)
+  return statusOfReason.get(reason) ?? SocksStatus.GENERAL_FAILURE
 }
+
+/** C tor's mapping. */
+const statusOfReason: ReadonlyMap<number, SocksStatus> = new Map<number, SocksStatus>([
+  [EndReason.RESOLVEFAILED, SocksStatus.HOST_UNREACHABLE],
+  [EndReason.CONNECTREFUSED, SocksStatus.CONNECTION_REFUSED],
+  [EndReason.EXITPOLICY, SocksStatus.NOT_ALLOWED],
+  // Before CONNECTED, DONE means that the other side closed at once.
+  [EndReason.DONE, SocksStatus.CONNECTION_REFUSED],
+  [EndReason.TIMEOUT, SocksStatus.TTL_EXPIRED],
+  [EndReason.NOROUTE, SocksStatus.HOST_UNREACHABLE],
+  [EndReason.CONNRESET, SocksStatus.CONNECTION_REFUSED],
+  [LocalReason.ENTRYPOLICY, SocksStatus.NOT_ALLOWED],
+])

@@ -10,7 +10,7 @@ const ident = [...crypto, 'core/ident'] as const
 const cert = [...ident, 'core/cert'] as const
 const cell = [...cert, 'core/cell'] as const
 const document = [...cert, 'core/netdoc'] as const
-const machine = [...cell, 'core/socks', 'core/dirhttp', 'core/control'] as const
+const machine = [...cell, 'core/socks', 'core/dirhttp'] as const
 const view = [...document, 'core/netdir'] as const
 
 /** Every folder of `core`, for the layers above it. */
@@ -41,7 +41,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   'core/netdoc': pureLayer(cert),
   'core/torrc': pureLayer(document),
   'core/socks': pureLayer(ident),
-  'core/control': pureLayer(crypto),
+  'core/control': pureLayer([...document, 'core/torrc']),
   'core/dirhttp': pureLayer(bytes, ['node:zlib']),
   'core/proto/channel': pureLayer(machine),
   'core/proto/handshake': pureLayer(machine),

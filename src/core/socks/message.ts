@@ -8,7 +8,6 @@ import { concatBytes, latin1Encode } from '../base/encoding.ts'
 import { assert } from '../base/assert.ts'
 import { wireCodes, type WireCode } from '../base/wire-code.ts'
 import { Writer } from '../bytes/writer.ts'
-import { EndReason } from '../cell/commands.ts'
 
 export type SocksCommand = WireCode<'SocksCommand'>
 export const SocksCommand = wireCodes('SocksCommand')({
@@ -97,22 +96,6 @@ function emitReply5(status: SocksStatus, answer: SocksAnswer | undefined): Uint8
   if (address === undefined) return writer.u8(1).zeros(6).finish()
   return writer.u8(address.length === 4 ? 1 : 4).bytes(address).u16(answer?.kind === 'address' ? (answer.port ?? 0) : 0).finish()
 }
-
-/** The status that tells an application why its stream ended before it was connected; the mapping is C tor's. */
-export function statusOfEndReason(reason: EndReason): SocksStatus {
-  return statusOfEnd.get(reason) ?? SocksStatus.GENERAL_FAILURE
-}
-
-const statusOfEnd: ReadonlyMap<EndReason, SocksStatus> = new Map([
-  [EndReason.RESOLVEFAILED, SocksStatus.HOST_UNREACHABLE],
-  [EndReason.CONNECTREFUSED, SocksStatus.CONNECTION_REFUSED],
-  [EndReason.EXITPOLICY, SocksStatus.NOT_ALLOWED],
-  // Before CONNECTED, DONE means that the other side closed at once.
-  [EndReason.DONE, SocksStatus.CONNECTION_REFUSED],
-  [EndReason.TIMEOUT, SocksStatus.TTL_EXPIRED],
-  [EndReason.NOROUTE, SocksStatus.HOST_UNREACHABLE],
-  [EndReason.CONNRESET, SocksStatus.CONNECTION_REFUSED],
-])
 
 /** Sent to whoever speaks HTTP to a SOCKS port (socks-extensions §4), before the connection is closed. */
 export const notAnHttpProxy: Uint8Array = latin1Encode(

@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { concatBytes, hexDecode, hexEncode, latin1Decode, latin1Encode } from '../../../src/core/base/encoding.ts'
-import { EndReason } from '../../../src/core/cell/commands.ts'
 import { SocksClientHandshake, type SocksClientRequest, type SocksReply } from '../../../src/core/socks/client-handshake.ts'
-import { emitFailure, emitReply, emitRequest4, emitRequest5, SocksCommand, SocksStatus, statusOfEndReason, type SocksRequest } from '../../../src/core/socks/message.ts'
+import { emitFailure, emitReply, emitRequest4, emitRequest5, SocksCommand, SocksStatus, type SocksRequest } from '../../../src/core/socks/message.ts'
 import { SocksServerHandshake, type SocksServerStep } from '../../../src/core/socks/server-handshake.ts'
 import { drillStream } from '../../support/codec-drill.ts'
 
@@ -125,11 +124,6 @@ describe('replies', () => {
     expect(emitFailure(request, SocksStatus.HS_INTRO_FAILED, false)[1]).toBe(SocksStatus.HOST_UNREACHABLE)
   })
 
-  test('reasons of streams', () => {
-    expect(statusOfEndReason(EndReason.EXITPOLICY)).toBe(SocksStatus.NOT_ALLOWED)
-    expect(statusOfEndReason(EndReason.CONNECTREFUSED)).toBe(SocksStatus.CONNECTION_REFUSED)
-    expect(statusOfEndReason(200)).toBe(SocksStatus.GENERAL_FAILURE)
-  })
 })
 
 describe('client and server understand each other', () => {
