@@ -78,6 +78,7 @@ export class XonXoff implements StreamFlow {
 
   handleDelivered(now: MonotonicMs, _cells: number, bytes: number): readonly FlowMessage[] {
     this.#buffered -= bytes
+    if (this.#buffered <= this.#xoffLimit) this.#graceSince = undefined
     return this.#considerXon(now, bytes)
   }
 

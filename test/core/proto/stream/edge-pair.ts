@@ -41,7 +41,7 @@ export class EdgeSide implements EdgePort {
 
   receive(payloads: Uint8Array, now = monotonicMs(0)): void {
     this.now = now
-    this.edge.handleCells(now, recognized(payloads.slice()))
+    this.edge.handleCells(now, recognized(new Uint8Array(payloads)))
   }
 
   emit(output: EdgeOutput): void {
