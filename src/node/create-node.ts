@@ -19,6 +19,7 @@ import { isAuthority, isRelay } from '../core/torrc/validate.ts'
 import type { NodeCommand, NodeEvent } from '../runtime/events.ts'
 import type { Runtime, SocketAddress, Timer } from '../runtime/index.ts'
 import { Authority } from './authority.ts'
+import { BandwidthMeter } from './bandwidth-meter.ts'
 import { BootstrapStatus } from './bootstrap-status.ts'
 import { ChannelManager } from './channel-manager.ts'
 import { ControlPort, wantsControlPort } from './control-port.ts'
@@ -35,13 +36,14 @@ import { dirRoles, DirSources, trustedIdentities } from './dir-sources.ts'
 import { DirPortTransport } from './dir-transport.ts'
 import { flowParameters } from './flow-parameters.ts'
 import { makeLinkKey } from './link-key.ts'
+import { meteredRuntime } from './metered-network.ts'
 import { NetworkView } from './network-view.ts'
 import { inspectNode, type InspectedParts } from './node-inspection.ts'
 import { NodeStages, type StageCondition } from './node-stages.ts'
 import { NewsBoard } from './node-news.ts'
 import type { Node, NodeOwner, NodeReply } from './node.ts'
 import { OriginCircuitManager } from './origin-circuits.ts'
-import { Relay } from './relay.ts'
+import { Relay, type RelayParts } from './relay.ts'
 import { StateStore } from './state-store.ts'
 
 /** A relay publishes anew at least so often (dir-spec §2.1). */
@@ -200,12 +202,14 @@ class TorNode implements Node {
 
   #makeParts(keys: RelayKeys | undefined): Parts {
     const { options } = this
-    const runtime = this.#runtime
+    const meter = new BandwidthMeter(this.#runtime, this.#state, () => this.#options)
+    // Clients do not count.
+    const runtime = keys === undefined ? this.#runtime : meteredRuntime(this.#runtime, (host) => meter.counterFor(host))
     const fingerprint = keys === undefined ? undefined : hexEncodeUpper(keys.rsaFingerprint)
     const view = new NetworkView(runtime, options, this.#state, { version: torVersion, ownFingerprint: fingerprint })
     const clock = new ClockHealth()
     const flow = (): FlowParameters => flowParameters(view.netDir, this.#options, clock)
-    const relay = keys === undefined ? undefined : this.#makeRelay(keys, view, flow)
+    const relay = keys === undefined ? undefined : this.#makeRelay({ runtime, keys, view, meter, flow })
     const bindAddress = options.OutboundBindAddressOR.ipv4 ?? options.OutboundBindAddress.ipv4
     const httpsProxy = proxyAddress(options.HTTPSProxy)
     const channels = new ChannelManager(runtime, {
@@ -265,13 +269,10 @@ class TorNode implements Node {
     })
   }
 
-  #makeRelay(keys: RelayKeys, view: NetworkView, flow: () => FlowParameters): Relay {
+  #makeRelay(parts: Pick<RelayParts, 'runtime' | 'keys' | 'view' | 'meter' | 'flow'>): Relay {
     return new Relay({
-      runtime: this.#runtime,
+      ...parts,
       options: this.#options,
-      keys,
-      view,
-      flow,
       linkKey: must(this.#linkKey, 'a relay starts with its link key'),
       onEvent: (event) => this.#emit(event),
       onListening: () => this.#onRelayListening(),

@@ -39,6 +39,11 @@ export const ORIGIN_CIRCUITS_MAX = 2_000
 /** Circuits of others that pass through or end at this relay. Further CREATE cells are answered with DESTROY RESOURCELIMIT. */
 export const RELAY_CIRCUITS_MAX = 50_000
 
+// Bandwidth history
+
+/** Days of which a relay remembers how much traffic it had, as C tor does. Older ones are forgotten. */
+export const BANDWIDTH_PERIODS_KEPT = 5
+
 // Exit streams
 
 /** Connecting to a destination takes no longer; END TIMEOUT follows. */

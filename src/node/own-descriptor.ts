@@ -77,6 +77,8 @@ export interface OwnDocumentsInput {
   readonly uptime: DurationMs
   /** Bytes a second, the best seen so far. */
   readonly observedBandwidth: number
+  /** Lines of the extra-info document, in order. */
+  readonly statistics: ExtraInfo['statistics']
   readonly hibernating: boolean
   /** Serves directory documents over its OR port. */
   readonly isDirectory: boolean
@@ -105,7 +107,7 @@ export function makeOwnDocuments(input: OwnDocumentsInput): OwnDocuments {
     onionKeyLifetime,
     familyKeys: familyKeysOf(options.FamilyId, keys),
   }
-  const extraInfo = signExtraInfo({ nickname, published, statistics: [] }, signing)
+  const extraInfo = signExtraInfo({ nickname, published, statistics: input.statistics }, signing)
   const ipv6Policy = exitPolicy.summary(6)
   const content: ServerDescriptorContent = {
     nickname,

@@ -16,7 +16,9 @@ import type { FlowParameters } from '../core/proto/flow/circuit-flow.ts'
 import type { TorOptions } from '../core/torrc/option-table.ts'
 import type { PortSpec } from '../core/torrc/port-spec.ts'
 import type { NodeEvent } from '../runtime/events.ts'
-import type { Listener, Runtime } from '../runtime/index.ts'
+import type { ByteStream, Listener, Runtime } from '../runtime/index.ts'
+import type { BandwidthMeter } from './bandwidth-meter.ts'
+import { BandwidthWatch } from './bandwidth-watch.ts'
 import type { ChannelManager } from './channel-manager.ts'
 import { HS_DIR_CACHE_BYTES } from './dir-limits.ts'
 import type { DirServerConnections } from './dir-server-connection.ts'
@@ -26,6 +28,7 @@ import { HsDirCache } from './hs-dir-cache.ts'
 import { HsDirServer } from './hs-dir-server.ts'
 import { HsRelayService } from './hs-relay-service.ts'
 import { makeLinkKey } from './link-key.ts'
+import { MeteredStream } from './metered-network.ts'
 import type { NetworkView } from './network-view.ts'
 import { OnionKeyRotation } from './onion-key-rotation.ts'
 import type { HopTarget, OriginCircuits } from './origin-circuit.ts'
@@ -40,6 +43,8 @@ export interface RelayParts {
   /** For the first TLS certificate. */
   readonly linkKey: LinkTlsKey
   readonly view: NetworkView
+  /** Counts what goes over the connections of `runtime`. */
+  readonly meter: BandwidthMeter
   /** Consensus parameters of circuits, as of now. */
   readonly flow: () => FlowParameters
   readonly onEvent: (event: NodeEvent) => void
@@ -64,6 +69,7 @@ export class Relay {
   readonly #listeners: Listener[] = []
   readonly #rotation: OnionKeyRotation
   readonly #selfTest: RelaySelfTest
+  readonly #bandwidth: BandwidthWatch
   #keys: RelayKeys
   #options: TorOptions
   #channels: ChannelManager | undefined
@@ -73,7 +79,6 @@ export class Relay {
   #addresses: OwnAddresses | undefined
   #exitPolicy: ExitPolicy | undefined
   #documents: OwnDocuments | undefined
-  #observedBandwidth = 0
   #toBind = 0
 
   constructor(parts: RelayParts) {
@@ -110,6 +115,13 @@ export class Relay {
       assumeReachable: () => this.#options.AssumeReachable || this.#parameters().get('assume-reachable') === 1,
       pathToSelf: () => this.#pathToSelf(),
       onReachable: () => parts.onReachable(),
+    })
+    this.#bandwidth = new BandwidthWatch({
+      runtime: parts.runtime,
+      meter: parts.meter,
+      published: () => this.#documents?.descriptor.bandwidth.observed,
+      testing: () => this.#options.TestingTorNetwork,
+      onChanged: () => parts.onDescriptorStale(),
     })
   }
 
@@ -180,17 +192,18 @@ export class Relay {
       this.#listeners.push(
         this.#runtime.network.listen(
           { host: spec.host ?? '0.0.0.0', port: spec.port },
-          { ...handlers, onConnection: (stream) => directory.serve(stream, stream.remote) },
+          { ...handlers, onConnection: (stream) => directory.serve(this.#meteredDirectory(stream), stream.remote) },
         ),
       )
     }
   }
 
-  /** Finds out whether others can reach this relay, and keeps its onion key fresh. */
+  /** Finds out whether others can reach this relay, keeps its onion key fresh, and its descriptor true. */
   begin(): void {
     this.#selfTest.start()
     this.#parts.view.onChange(() => this.#selfTest.networkChanged())
     this.#rotation.start()
+    this.#bandwidth.start()
   }
 
   /** Makes the descriptor anew: what it says has changed, or it has grown old. */
@@ -210,16 +223,12 @@ export class Relay {
       exitPolicy,
       published,
       uptime: between(this.#startedAt, this.#runtime.monotonicNow()),
-      observedBandwidth: this.#observedBandwidth,
+      observedBandwidth: this.#parts.meter.observed(),
+      statistics: this.#parts.meter.lines(),
       hibernating: false,
       isDirectory: this.#isDirectory,
     })
     return this.#documents
-  }
-
-  /** What was seen to pass in the best of ten seconds, in bytes a second. */
-  noteBandwidth(bytesPerSecond: number): void {
-    this.#observedBandwidth = Math.max(this.#observedBandwidth, Math.floor(bytesPerSecond))
   }
 
   /** New options: true when the descriptor says something else now. */
@@ -235,6 +244,7 @@ export class Relay {
   stop(): void {
     this.#selfTest.stop()
     this.#rotation.stop()
+    this.#bandwidth.stop()
     for (const listener of this.#listeners.splice(0)) listener.close()
     this.#directory?.closeAll()
     this.circuits.closeAll()
@@ -291,7 +301,7 @@ export class Relay {
       acceptDirectory: (stream, anonymous) => {
         const directory = this.#directory
         if (directory === undefined) stream.destroy()
-        else directory.serve(stream, stream.remote, anonymous)
+        else directory.serve(this.#meteredDirectory(stream), stream.remote, anonymous)
       },
     })
   }
@@ -313,6 +323,10 @@ export class Relay {
         return setting === 'auto' ? this.#parameters().get('DoSRefuseSingleHopClientRendezvous') === 1 : setting
       },
     })
+  }
+
+  #meteredDirectory(stream: ByteStream): ByteStream {
+    return new MeteredStream(stream, this.#parts.meter.directoryCounter())
   }
 
   #parameters(): NetworkParameters {

@@ -35,7 +35,7 @@ export const generalOptions = {
   BandwidthBurst: option(memory, '1 GB', 'Largest burst in bytes in each direction'),
   PerConnBWRate: option(memory, '0', 'Mean bytes a second of one connection from a client; 0 for the consensus value', { defaultOnly: 'connections are not limited one by one' }),
   PerConnBWBurst: option(memory, '0', 'Burst of one connection from a client; 0 for the consensus value', { defaultOnly: 'connections are not limited one by one' }),
-  CountPrivateBandwidth: option(bool, '0', 'Whether rate limits apply to private addresses too', { testing: '1', noEffect: 'bandwidth is advertised and not limited' }),
+  CountPrivateBandwidth: option(bool, '0', 'Count traffic with private addresses towards the observed bandwidth', { testing: '1' }),
   TokenBucketRefillInterval: option(msecInterval, '100 msec', 'How often rate limits are refilled', { fixed: true, noEffect: 'bandwidth is advertised and not limited' }),
   ConnLimit: option(natural, '1000', 'File descriptors the process must be allowed', { noEffect: 'Node.js raises the limit to the hard limit at start' }),
   ConstrainedSockets: option(bool, '0', 'Shrink socket buffers', { defaultOnly: 'Node.js cannot set socket buffer sizes of TCP' }),
