@@ -1,4 +1,4 @@
-/** Named limits of the host runtime. docs/LIMITS.md says what happens at each. */
+/** Named limits of the host runtime. */
 
 export const hostLimits = Object.freeze({
   /** `write` answers false above this many buffered bytes. */
@@ -9,24 +9,24 @@ export const hostLimits = Object.freeze({
   joinedWriteBytesMax: 128 * 1024,
   /** Largest chunk given to `onData`. */
   readChunkBytesMax: 64 * 1024,
-  /** Connections waiting in the kernel for `accept`. */
+  /** Connections waiting in the kernel for `accept`. It refuses more. */
   listenBacklog: 511,
   /** TLS handshakes in progress on one listener; more are dropped. */
   tlsHandshakesPerListenerMax: 512,
-  /** An accepted connection must finish its TLS handshake within this time. */
+  /** An accepted connection must finish its TLS handshake within this time, or is closed. */
   tlsHandshakeTimeoutMs: 30_000,
-  /** Head of an HTTP proxy's answer to CONNECT. */
+  /** Head of an HTTP proxy's answer to CONNECT. With a longer one the connection fails. */
   proxyAnswerBytesMax: 8 * 1024,
   /** Names and addresses being resolved at one time; more fail at once and may be asked again. */
   resolverQueriesMax: 256,
-  /** Wait for one answer of one name server. */
+  /** Wait for one answer of one name server, and how often it is asked; then the next one is, and then the name cannot be resolved. */
   resolverTimeoutMs: 5_000,
   resolverTries: 3,
-  /** Size of a hosts or resolv.conf file that is read. */
+  /** Size of a hosts or resolv.conf file. A larger one is not read. */
   resolverFileBytesMax: 1024 * 1024,
   /** Time to live given to answers that carry none (hosts file). */
   resolverHostsTtlSec: 60,
-  /** Largest file that `FileStore.read` loads. */
+  /** Largest file that `FileStore.read` loads. Reading a larger one fails. */
   fileBytesMax: 512 * 1024 * 1024,
 })
 

@@ -1,4 +1,4 @@
-/** Limits of the client; docs/LIMITS.md says what happens at each. */
+/** Limits of the client. */
 
 /** Connections of applications at a time, over all listeners. One more is closed at once. */
 export const applicationConnectionsMax = 4096
@@ -8,9 +8,9 @@ export const optimisticBytesMax = 32 * 1024
 export const cleanCircuitsMax = 12
 /** Circuits that cover one predicted port (path-spec §2.1.1): C tor's MIN_CIRCUITS_HANDLING_STREAM. */
 export const circuitsPerPredictedPort = 2
-/** Exits that are tried for a name that does not resolve or a host without a route: C tor's MAX_RESOLVE_FAILURES. */
+/** Exits that are tried for a name that does not resolve or a host without a route: C tor's MAX_RESOLVE_FAILURES. Then the application is told. */
 export const resolveFailuresMax = 3
-/** Attempts of one stream on circuits, whatever the reason of failure. */
+/** Attempts of one stream on circuits, whatever the reason of failure. Then the application is told that it failed. */
 export const streamAttemptsMax = 16
 /** Relays remembered as letting out less than they say. The one remembered longest is trusted again. */
 export const untrustedExitsMax = 1024

@@ -1,4 +1,4 @@
-/** Limits of the directory drivers. Each line says what happens at the limit. */
+/** Limits of the directory drivers. */
 
 import { days, hours, minutes, seconds } from '../core/base/time.ts'
 
@@ -76,10 +76,10 @@ export const CERTIFICATE_CHECK_INTERVAL = hours(1)
 /** An authority's certificate that has less time left is looked for anew, so that consensuses can be checked without a pause. */
 export const CERTIFICATE_RENEWED_BEFORE = days(1)
 
-/** Microdescriptors asked for in one request: C tor's `MAX_DL_PER_REQUEST` for them. */
+/** Microdescriptors asked for in one request: C tor's `MAX_DL_PER_REQUEST` for them. Further ones make another request. */
 export const MICRODESCRIPTORS_PER_REQUEST = 92
 
-/** Server descriptors and extra-info documents asked for in one request. */
+/** Server descriptors and extra-info documents asked for in one request. Further ones make another request. */
 export const DESCRIPTORS_PER_REQUEST = 96
 
 /** A circuit to a directory is closed when unused for this long. */

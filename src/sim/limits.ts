@@ -1,9 +1,9 @@
-/** Named limits of the simulator. docs/LIMITS.md says what happens at each. */
+/** Named limits of the simulator. */
 
 export const simLimits = Object.freeze({
   /** Events waiting at one time. Past it the run ends with `limit`: something schedules without end. */
   eventsWaitingMax: 5_000_000,
-  /** Pieces of work done at the end of one event, before virtual time may move on. */
+  /** Pieces of work done at the end of one event, before virtual time may move on. Past it the run ends with `limit`. */
   turnWorkMax: 1_000_000,
   /** `write` answers false above this many buffered bytes. As on the host. */
   streamHighMarkBytes: 256 * 1024,

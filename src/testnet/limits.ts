@@ -1,18 +1,18 @@
 /** Every bound of the layer that starts, watches and checks networks. */
 
-/** Bytes of a network file. */
+/** Bytes of a network file. A longer one is refused. */
 export const networkFileBytesMax = 1 << 20
-/** Nodes of one network: node i has the address 127.(i+1).B.C, and 127.254 and 127.255 are the observer's and the lock's. */
+/** Nodes of one network: node i has the address 127.(i+1).B.C, and 127.254 and 127.255 are the observer's and the lock's. A larger network is refused. */
 export const nodesPerNetworkMax = 250
-/** Errors of a network file that are shown at once. */
+/** Errors of a network file that are shown at once. The others are counted. */
 export const shownErrorsMax = 20
-/** Depth of `%include` between templates. */
+/** Depth of `%include` between templates. Beyond it the network is refused. */
 export const templateDepthMax = 8
-/** Bytes of one JSON line from a node or on the control socket. A consensus of 8,000 relays fits. */
+/** Bytes of one JSON line from a node or on the control socket. A consensus of 8,000 relays fits. A longer one ends the connection. */
 export const jsonLineBytesMax = 16 << 20
-/** Warnings kept for each node. */
+/** Warnings kept for each node. The oldest go. */
 export const lastWarningsKept = 20
-/** Lines of a child's standard error kept to say why it ended. */
+/** Lines of a child's standard error kept to say why it ended. The oldest go. */
 export const lastWordsKept = 20
 /** How many pairs of address bytes are tried before claiming an address block counts as impossible. */
 export const addressClaimTriesMax = 512
@@ -20,23 +20,23 @@ export const addressClaimTriesMax = 512
 export const portTriesMax = 8
 /** From SIGTERM to SIGKILL when a node is asked to stop. */
 export const stopGraceMs = 1500
-/** How long a command to a node may take. */
+/** How long a command to a node may take. Then it has failed. */
 export const commandTimeoutMs = 30_000
-/** Requests that a sink remembers. */
+/** Requests that a sink remembers. Further ones are answered, and not remembered. */
 export const sinkVisitsKept = 10_000
 /** Bytes a sink takes from one connection before closing it. */
 export const sinkBytesMax = 64 << 20
-/** Bytes of one HTTP request at a sink. */
+/** Bytes of one HTTP request at a sink. A longer one is closed. */
 export const sinkRequestBytesMax = 64 << 10
 /** Bytes waiting to be read from one stream of a check before it stops taking more. */
 export const streamReadAheadBytes = 1 << 20
-/** Bytes the recording proxy keeps of each direction of a link. */
+/** Bytes the recording proxy keeps of each direction of a link. What follows passes, and is not kept. */
 export const proxyRecordBytesMax = 8 << 20
-/** How long one check may take. */
+/** How long one check may take. Then it has failed. */
 export const checkTimeoutMs = 180_000
-/** How long a SOCKS request of a check may take. */
+/** How long a SOCKS request of a check may take. Then it has failed. */
 export const socksTimeoutMs = 60_000
-/** Clients of the control socket at one time. */
+/** Clients of the control socket at one time. Further ones are closed at once. */
 export const controlClientsMax = 64
-/** How long a program may take to say its version, or to judge a torrc. */
+/** How long a program may take to say its version, or to judge a torrc. Then it is ended, and counts as unusable. */
 export const programTimeoutMs = 30_000

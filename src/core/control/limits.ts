@@ -1,4 +1,4 @@
-/** Limits of the control layer; docs/LIMITS.md says what happens at each. */
+/** Limits of the control layer. A controller that goes beyond is disconnected, unless its line says otherwise. */
 
 /** Bytes of one command line or data section, as in C tor. */
 export const commandBytesMax = 1024 * 1024

@@ -1,4 +1,4 @@
-/** Limits of the directory HTTP layer; docs/LIMITS.md says what happens at each. */
+/** Limits of the directory HTTP layer. What goes beyond is not read: a request is answered with 413, a response is a failure of the directory that sent it. */
 
 /** Bytes of the first line and all headers of a message, as in C tor. */
 export const headerBytesMax = 50_000

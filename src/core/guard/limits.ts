@@ -1,4 +1,4 @@
-/** Limits of the guard layer; docs/LIMITS.md says what happens at each. */
+/** Limits of the guard layer. */
 
 /** Guards read from a state file: what comes after them is dropped. C tor's samples hold 60. */
 export const guardsLoadedMax = 1000

@@ -1,4 +1,4 @@
-/** Limits of the path layer; docs/LIMITS.md says what happens at each. */
+/** Limits of the path layer. */
 
 /** Ports remembered as likely to be used again: the one unused for longest goes first. */
 export const predictedPortsMax = 128

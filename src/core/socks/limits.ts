@@ -1,4 +1,4 @@
-/** Limits of the SOCKS layer; docs/LIMITS.md says what happens at each. */
+/** Limits of the SOCKS layer. A request that goes beyond is refused. */
 
 /** Bytes of a SOCKS 4 request, whose strings have no length of their own. SOCKS 5 messages are bounded by their length bytes. */
 export const socks4RequestBytesMax = 512

@@ -1,4 +1,4 @@
-/** Limits of the torrc layer; docs/LIMITS.md says what happens at each. */
+/** Limits of the torrc layer. A configuration that goes beyond is refused, with the position in it. */
 
 /** Depth of files that include files, as in C tor. */
 export const includeDepthMax = 31
