@@ -45,7 +45,8 @@ export class BandwidthMeter {
 
   /** For a connection with this host; undefined for one that is not counted: the relay's own network (`CountPrivateBandwidth`). */
   counterFor(host: string): ByteCounter | undefined {
-    if (!this.#options().CountPrivateBandwidth && isPrivateIp(host)) return undefined
+    const options = this.#options()
+    if (!options.CountPrivateBandwidth && isPrivateIp(host)) return undefined
     const { read, written, readIpv6, writtenIpv6 } = this.#histories
     if (!isIpv6(host)) return this.#counter([read], [written])
     return this.#counter([read, readIpv6], [written, writtenIpv6])
@@ -59,7 +60,8 @@ export class BandwidthMeter {
   /** Bytes a second in the best ten seconds of the last days, of reading or of writing, whichever was less. */
   observed(): number {
     const nowSec = this.#nowSec()
-    const minPeriodSec = this.#options().TestingMinTimeToReportBandwidth / seconds(1)
+    const options = this.#options()
+    const minPeriodSec = options.TestingMinTimeToReportBandwidth / seconds(1)
     const best = [this.#histories.read, this.#histories.written].map((history) => history.best(nowSec, minPeriodSec))
     return Math.floor(Math.min(...best) / ROLLING_SECONDS)
   }
@@ -67,9 +69,9 @@ export class BandwidthMeter {
   /** Lines of the extra-info document. None before the first day is over. */
   lines(): { readonly keyword: string; readonly text: string }[] {
     const nowSec = this.#nowSec()
-    const { RelayBandwidthRate } = this.#options()
+    const options = this.#options()
     // What goes beyond the rate for relaying was the operator's own traffic, which is nobody's business.
-    const totalMax = RelayBandwidthRate > 0 ? RelayBandwidthRate * PERIOD_SECONDS : Number.POSITIVE_INFINITY
+    const totalMax = options.RelayBandwidthRate > 0 ? options.RelayBandwidthRate * PERIOD_SECONDS : Number.POSITIVE_INFINITY
     return directions.flatMap(({ key, keyword }) => {
       const text = this.#histories[key].line(nowSec, totalMax)
       return text === undefined ? [] : [{ keyword, text }]
