@@ -6,11 +6,11 @@
 import { bytesEqual, hexEncodeUpper } from '../core/base/encoding.ts'
 import { RelishError } from '../core/base/errors.ts'
 import type { Rng } from '../core/base/rng.ts'
-import { durationMs } from '../core/base/time.ts'
+import { durationMs, type DurationMs } from '../core/base/time.ts'
 import type { Cell } from '../core/cell/cell.ts'
 import type { LinkCredentials } from '../core/cert/link-certs.ts'
 import type { ChannelOpen, ChannelOptions } from '../core/proto/channel/channel-types.ts'
-import type { LinkPaddingRange } from '../core/proto/channel/link-padding.ts'
+import type { LinkPaddingRules } from '../core/proto/channel/link-padding.ts'
 import { DestroyReason } from '../core/cell/commands.ts'
 import type { ChannelInspection } from '../runtime/events.ts'
 import type { Listener, Runtime, SecureByteStream, SocketAddress } from '../runtime/index.ts'
@@ -35,8 +35,10 @@ export interface ChannelManagerOptions {
   readonly onCreate?: CreateHandler
   /** A link that we dial moves on: for telling how bootstrapping goes. */
   readonly onLinkStep?: (step: LinkStep) => void
-  /** How links between clients and relays are padded (padding-spec §2.6); not at all unless given. */
-  readonly linkPadding?: () => LinkPaddingRange | undefined
+  /** How links between clients and relays are padded (padding-spec §2); not at all unless given. */
+  readonly linkPadding?: () => LinkPaddingRules
+  /** `KeepalivePeriod`: an open link that has sent nothing for so long sends a PADDING cell. Never unless given. */
+  readonly keepalivePeriod?: () => DurationMs
   readonly news?: NewsBoard
   /** Every channel that opens: whoever keeps an eye on clocks, addresses or reachability. */
   readonly onChannelOpen?: (channel: Channel, open: ChannelOpen) => void
@@ -167,8 +169,12 @@ export class ChannelManager implements Channels, ChannelOwner {
     channel.sendCell(fixedCell(cell.circuitId, ChannelCommand.DESTROY, encodeDestroy({ reason: DestroyReason.PROTOCOL })))
   }
 
-  linkPadding(): LinkPaddingRange | undefined {
+  linkPadding(): LinkPaddingRules | undefined {
     return this.#options.linkPadding?.()
+  }
+
+  keepalivePeriod(): DurationMs | undefined {
+    return this.#options.keepalivePeriod?.()
   }
 
   handleClosed(channel: LinkChannel, closed: ChannelClosed): void {

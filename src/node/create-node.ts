@@ -36,6 +36,7 @@ import { dirRoles, DirSources, trustedIdentities } from './dir-sources.ts'
 import { DirPortTransport } from './dir-transport.ts'
 import { flowParameters } from './flow-parameters.ts'
 import { makeLinkKey } from './link-key.ts'
+import { linkPaddingRules } from './link-padding-rules.ts'
 import { meteredRuntime } from './metered-network.ts'
 import { NetworkView } from './network-view.ts'
 import { inspectNode, type InspectedParts } from './node-inspection.ts'
@@ -220,6 +221,8 @@ class TorNode implements Node {
       ...(httpsProxy === undefined ? {} : { httpsProxy }),
       ...(relay === undefined ? {} : { onCreate: (channel, cell) => relay.circuits.handleCreate(channel, cell) }),
       onLinkStep: (step) => this.#bootstrap.link(step),
+      linkPadding: () => linkPaddingRules(view.netDir, this.#options),
+      keepalivePeriod: () => durationMs(this.#options.KeepalivePeriod),
     })
     const circuits = new OriginCircuitManager({ runtime, channels, news: this.#news, flow })
     const cache = new DirCache(runtime, trustedIdentities(options))

@@ -7,28 +7,34 @@ import { assert } from '../core/base/assert.ts'
 import { hexEncodeUpper, base64EncodeUnpadded } from '../core/base/encoding.ts'
 import { RelishError } from '../core/base/errors.ts'
 import { randomBelow, type Rng } from '../core/base/rng.ts'
-import { between, durationMs } from '../core/base/time.ts'
+import { between, durationMs, type DurationMs, type MonotonicMs } from '../core/base/time.ts'
 import { fixedCell, type Cell, type RelayCellBatch } from '../core/cell/cell.ts'
 import { encodeDestroy } from '../core/cell/circuit-messages.ts'
 import { ChannelCommand, DestroyReason } from '../core/cell/commands.ts'
 import { FrameWriter } from '../core/cell/frame-writer.ts'
+import { encodePaddingNegotiate } from '../core/cell/link-messages.ts'
 import { chooseCircuitId, isPeersCircuitId } from '../core/proto/channel/circuit-ids.ts'
 import { ChannelMachine } from '../core/proto/channel/channel-machine.ts'
 import type { ChannelNow, ChannelOpen, ChannelOptions, ChannelOutput } from '../core/proto/channel/channel-types.ts'
-import { LinkPadding, type LinkPaddingRange } from '../core/proto/channel/link-padding.ts'
+import { LinkPadding, type LinkPaddingRules } from '../core/proto/channel/link-padding.ts'
 import type { ChannelInspection } from '../runtime/events.ts'
 import type { Runtime, SecureByteStream, Timer } from '../runtime/index.ts'
 import type { Channel, ChannelClosed, ChannelPeer, CircuitEndpoint } from './channel.ts'
 import { CircuitQueues } from './circuit-queues.ts'
 import { CHANNEL_IDLE_MIN, CIRCUITS_PER_CHANNEL_MAX, LINK_BUFFER_BYTES_MAX } from './limits.ts'
 
+/** PADDING_NEGOTIATE came with it (tor-spec §7.2). */
+const LINK_PROTOCOL_WITH_PADDING = 5
+
 /** What a channel tells the manager. */
 export interface ChannelOwner {
   handleOpen(channel: LinkChannel, open: ChannelOpen): void
   /** A CREATE cell for an id that is new and the peer's to choose. */
   handleCreate(channel: LinkChannel, cell: Cell): void
-  /** How links with clients are padded; undefined when they are not (padding-spec §2). */
-  linkPadding(): LinkPaddingRange | undefined
+  /** How links are padded; undefined when they are not (padding-spec §2). */
+  linkPadding(): LinkPaddingRules | undefined
+  /** After so long without anything sent, a PADDING cell goes out; undefined: never. */
+  keepalivePeriod(): DurationMs | undefined
   /** Once, last. */
   handleClosed(channel: LinkChannel, closed: ChannelClosed): void
 }
@@ -56,6 +62,10 @@ export class LinkChannel implements Channel {
   #timer: Timer | undefined
   #padding: LinkPadding | undefined
   #paddingTimer: Timer | undefined
+  /** What the link has been used for: padding is for links that people's traffic goes over. */
+  #usage: 'directory' | 'circuits' | 'traffic' = 'directory'
+  #keepaliveTimer: Timer | undefined
+  #lastWritten: MonotonicMs
   #bytesRead = 0
   #bytesWritten = 0
 
@@ -69,6 +79,7 @@ export class LinkChannel implements Channel {
     this.#authenticates = options.role.credentials !== undefined
     this.#peer = { address: stream.remote, initiator: this.#initiator, authenticated: false }
     this.#machine = new ChannelMachine(options, this.#now())
+    this.#lastWritten = runtime.monotonicNow()
   }
 
   /** Begins to read and shakes hands. */
@@ -166,6 +177,7 @@ export class LinkChannel implements Channel {
     this.#closed = closed
     this.#timer?.cancel()
     this.#paddingTimer?.cancel()
+    this.#keepaliveTimer?.cancel()
     this.#stream.destroy()
     this.#queues.clear()
     this.#waiting.clear()
@@ -216,6 +228,7 @@ export class LinkChannel implements Channel {
           break
         case 'relay-batch':
           this.#traceBatch('cell.received', output.batch)
+          if (!this.#initiator) this.#noteUsage(output.batch)
           // tor-spec §5.5.1: cells of circuits that are not there are dropped.
           this.#circuits.get(output.batch.circuitId)?.handleRelayBatch(output.batch)
           break
@@ -244,6 +257,7 @@ export class LinkChannel implements Channel {
     })
     this.#armIdleTimer()
     this.#startPadding()
+    this.#armKeepaliveTimer()
     this.#owner.handleOpen(this, open)
   }
 
@@ -272,6 +286,7 @@ export class LinkChannel implements Channel {
 
   #writeBatch(batch: RelayCellBatch): void {
     this.#traceBatch('cell.sent', batch)
+    if (this.#initiator) this.#noteUsage(batch)
     this.#writer.writeRelayBatch(batch)
     this.#flush()
   }
@@ -282,7 +297,8 @@ export class LinkChannel implements Channel {
 
   #write(bytes: Uint8Array): void {
     this.#bytesWritten += bytes.length
-    this.#padding?.handleSent(this.#runtime.monotonicNow())
+    this.#lastWritten = this.#runtime.monotonicNow()
+    this.#padding?.handleSent(this.#lastWritten)
     if (!this.#stream.write(bytes)) this.#blocked = true
   }
 
@@ -334,10 +350,40 @@ export class LinkChannel implements Channel {
 
   /** padding-spec §2.2: the client pads its link to the relay it dialled, and that relay pads the other way. */
   #startPadding(): void {
-    const range = this.#owner.linkPadding()
-    const withClient = this.#initiator ? !this.#authenticates : this.#open?.peer === undefined
-    if (range === undefined || !withClient || this.linkProtocol < 5) return
-    this.#padding = new LinkPadding(range, this.#rng, this.#runtime.monotonicNow())
+    const rules = this.#owner.linkPadding()
+    if (rules === undefined) return
+    const { choice } = rules
+    const negotiable = this.linkProtocol >= LINK_PROTOCOL_WITH_PADDING
+    const client = this.#initiator && !this.#authenticates
+    // padding-spec §2.5: whoever wants less asks the other end for none, as C tor does.
+    if (client && negotiable && (choice === 'never' || choice === 'reduced')) {
+      this.sendCell(fixedCell(0, ChannelCommand.PADDING_NEGOTIATE, encodePaddingNegotiate({ command: 'stop' })))
+    }
+    const withClient = client || (!this.#initiator && this.#open?.peer === undefined)
+    if (choice === 'never' || !(withClient || rules.padsRelays) || !(negotiable || choice === 'always')) return
+    const own = choice === 'reduced' ? rules.reduced : undefined
+    this.#padding = new LinkPadding(() => this.#owner.linkPadding()?.range ?? rules.range, this.#rng, this.#runtime.monotonicNow(), own)
+  }
+
+  /**
+   * The cells that go from who dialled to the other end tell what for, as in C tor: RELAY_EARLY is seen on circuits of
+   * several hops only, and RELAY after that is data.
+   */
+  #noteUsage(batch: RelayCellBatch): void {
+    if (this.#usage === 'traffic' || this.#padding === undefined) return
+    if (batch.command === ChannelCommand.RELAY_EARLY) {
+      if (this.#usage === 'circuits') return
+      this.#usage = 'circuits'
+    } else {
+      if (this.#usage === 'directory') return
+      this.#usage = 'traffic'
+    }
+    this.#armPaddingTimer()
+  }
+
+  /** padding-spec §2.6, nf_pad_before_usage. */
+  #isWorthPadding(): boolean {
+    return this.#usage === 'traffic' || (this.#usage === 'circuits' && this.#owner.linkPadding()?.padsBeforeUsage !== false)
   }
 
   /** Links are padded while they carry circuits. */
@@ -345,21 +391,37 @@ export class LinkChannel implements Channel {
     this.#paddingTimer?.cancel()
     this.#paddingTimer = undefined
     const due = this.#padding?.nextTimeout()
-    if (due === undefined || this.#circuits.size === 0 || !this.isOpen) return
+    if (due === undefined || this.#circuits.size === 0 || !this.isOpen || !this.#isWorthPadding()) return
     const now = this.#runtime.monotonicNow()
     this.#paddingTimer = this.#runtime.setTimer(durationMs(Math.max(0, between(now, due))), () => {
       // A link that is busy, or has more to send than it can, needs no padding.
       if (this.#padding?.handleTimeout(this.#runtime.monotonicNow()) === true && !this.#blocked) {
-        this.sendCell(fixedCell(0, ChannelCommand.PADDING, new Uint8Array(0)))
+        this.#sendPadding()
       }
       this.#armPaddingTimer()
     })
   }
 
+  #sendPadding(): void {
+    this.sendCell(fixedCell(0, ChannelCommand.PADDING, new Uint8Array(0)))
+  }
+
+  /** tor-spec §3: PADDING cells keep links alive. The timer is set again only when it has run out: links are mostly busy. */
+  #armKeepaliveTimer(): void {
+    const period = this.#owner.keepalivePeriod()
+    if (period === undefined || !this.isOpen) return
+    const idle = between(this.#lastWritten, this.#runtime.monotonicNow())
+    if (idle >= period && !this.#blocked) this.#sendPadding()
+    const wait = idle >= period ? period : durationMs(Math.ceil(period - idle))
+    this.#keepaliveTimer = this.#runtime.setTimer(wait, () => this.#armKeepaliveTimer())
+  }
+
   #armIdleTimer(): void {
     if (!this.isOpen || this.#circuits.size > 0) return
     this.#timer?.cancel()
-    const wait = durationMs(CHANNEL_IDLE_MIN + randomBelow(this.#rng, CHANNEL_IDLE_MIN))
+    // padding-spec §2.5: links that are padded less do not live as long either.
+    const least = this.#owner.linkPadding()?.choice === 'reduced' ? CHANNEL_IDLE_MIN / 2 : CHANNEL_IDLE_MIN
+    const wait = durationMs(least + randomBelow(this.#rng, least))
     this.#timer = this.#runtime.setTimer(wait, () => this.close({ reason: 'idle', error: undefined }))
   }
 

@@ -8,10 +8,11 @@ import { fixedCell, relayBatch, type Cell, type RelayCellBatch } from '../../src
 import { decodeDestroy } from '../../src/core/cell/circuit-messages.ts'
 import { ChannelCommand, DestroyReason } from '../../src/core/cell/commands.ts'
 import { encodePaddingNegotiate } from '../../src/core/cell/link-messages.ts'
-import { defaultLinkPadding, type LinkPaddingRange } from '../../src/core/proto/channel/link-padding.ts'
+import type { LinkPaddingRules } from '../../src/core/proto/channel/link-padding.ts'
 import { CELL_BODY_BYTES } from '../../src/core/cell/limits.ts'
 import { ChannelManager } from '../../src/node/channel-manager.ts'
 import type { Channel, ChannelClosed, ChannelTarget, CircuitEndpoint } from '../../src/node/channel.ts'
+import { linkPaddingRules } from '../../src/node/link-padding-rules.ts'
 import { CHANNEL_IDLE_MIN, CIRCUIT_QUEUE_CELLS_MAX, CIRCUITS_PER_CHANNEL_MAX, LINK_BUFFER_BYTES_MAX } from '../../src/node/limits.ts'
 import type { Runtime } from '../../src/runtime/index.ts'
 import type { LinkModel } from '../../src/sim/link-model.ts'
@@ -33,11 +34,13 @@ interface Node {
 
 class World {
   readonly sim: Simulation
-  readonly #padding: LinkPaddingRange | undefined
+  readonly #padding: LinkPaddingRules | undefined
+  readonly #keepalive: DurationMs | undefined
   #hosts = 0
 
-  constructor(links?: LinkModel, padding?: LinkPaddingRange) {
+  constructor(links?: LinkModel, padding?: LinkPaddingRules, keepalive?: DurationMs) {
     this.#padding = padding
+    this.#keepalive = keepalive
     this.sim = new Simulation({ seed: 'channels', ...(links === undefined ? {} : { links }) })
   }
 
@@ -45,11 +48,13 @@ class World {
     return this.#node(name, testRelay(name, this.sim.wallNow()), takesCircuits)
   }
 
-  client(): Node {
-    return this.#node('client', undefined, false)
+  client(choice: LinkPaddingRules['choice'] = 'auto'): Node {
+    return this.#node('client', undefined, false, choice)
   }
 
-  #node(name: string, relay: TestRelay | undefined, takesCircuits: boolean): Node {
+  #node(name: string, relay: TestRelay | undefined, takesCircuits: boolean, choice: LinkPaddingRules['choice'] = 'auto'): Node {
+    const padding = this.#padding
+    const keepalive = this.#keepalive
     const address = `10.0.0.${++this.#hosts}`
     const machine = this.sim.addMachine({ name, addresses: [address] })
     const runtime = machine.boot()
@@ -59,7 +64,8 @@ class World {
       credentials: relay === undefined ? undefined : () => relay.credentials,
       myAddresses: () => (relay === undefined ? [] : [address]),
       onChannelOpen: (channel) => opened.push(channel),
-      linkPadding: () => this.#padding,
+      ...(padding === undefined ? {} : { linkPadding: () => ({ ...padding, choice }) }),
+      ...(keepalive === undefined ? {} : { keepalivePeriod: () => keepalive }),
       ...(takesCircuits ? { onCreate: (channel: Channel, cell: Cell) => void created.push({ channel, cell }) } : {}),
     })
     if (relay !== undefined) channels.listen({ host: address, port: PORT }, { onListening: () => undefined, onError: (error) => { throw error } })
@@ -390,37 +396,82 @@ describe('the end of a channel', () => {
 })
 
 describe('link padding', () => {
-  /** Bytes each side wrote in a minute in which circuits said nothing. */
-  function minuteOf(world: World, from: Node, to: Node, prepare: (channel: Channel) => void = () => undefined): number[] {
-    const { channel } = circuit(world, from, to)
+  const rules = linkPaddingRules(undefined, { ConnectionPadding: 'auto', ReducedConnectionPadding: false })
+  type Usage = 'nothing' | 'circuits' | 'traffic'
+
+  /** Cells each side wrote in ten minutes in which circuits said nothing, after some use of the link. */
+  function idleCells(world: World, from: Node, to: Node, usage: Usage = 'circuits', prepare: (channel: Channel) => void = () => undefined): [number, number] {
+    const { id, channel } = circuit(world, from, to)
+    if (usage !== 'nothing') channel.sendRelayBatch(relayBatch(id, new Uint8Array(CELL_BODY_BYTES), ChannelCommand.RELAY_EARLY))
+    if (usage === 'traffic') channel.sendRelayBatch(cells(id, 1))
     prepare(channel)
     world.sim.runUntil(() => false, seconds(1))
     const written = (node: Node): number => must(node.channels.inspect()[0], 'it has one channel').bytesWritten
     const before = [written(from), written(to)]
-    const end = world.sim.now() + 60_000
-    from.runtime.setTimer(seconds(60), () => undefined)
-    world.until('a minute', () => world.sim.now() >= end)
-    return [written(from) - (before[0] ?? 0), written(to) - (before[1] ?? 0)]
+    world.sim.runFor(minutes(10))
+    const sent = [written(from) - (before[0] ?? 0), written(to) - (before[1] ?? 0)]
+    for (const bytes of sent) expect(bytes % 514).toBe(0)
+    return [(sent[0] ?? 0) / 514, (sent[1] ?? 0) / 514]
   }
 
-  test('links with clients are padded both ways, in whole cells', () => {
-    const world = new World(undefined, defaultLinkPadding)
-    const sent = minuteOf(world, world.client(), world.relay('bob'))
-    for (const bytes of sent) {
-      expect(bytes % 514).toBe(0)
-      expect(bytes / 514).toBeGreaterThan(5)
-      expect(bytes / 514).toBeLessThan(20)
+  /** One cell every 6.8 s at most, the mean of padding-spec §2.3, less what the other end's cells do not put off. */
+  const isPadded = (sent: number): boolean => sent > 60 && sent < 120
+
+  test('links with clients that carry circuits are padded both ways', () => {
+    for (const usage of ['circuits', 'traffic'] as const) {
+      const world = new World(undefined, rules)
+      expect(idleCells(world, world.client(), world.relay('bob'), usage).map(isPadded)).toEqual([true, true])
     }
   })
 
-  test('links between relays are not, nor where it is off, nor towards a client that says stop', () => {
-    const relays = new World(undefined, defaultLinkPadding)
-    expect(minuteOf(relays, relays.relay('alice'), relays.relay('bob'))).toEqual([0, 0])
+  test('links that carry directory requests only are not', () => {
+    const world = new World(undefined, rules)
+    expect(idleCells(world, world.client(), world.relay('bob'), 'nothing')).toEqual([0, 0])
+  })
+
+  test('where the network says so, only links that carried data are', () => {
+    const late = { ...rules, padsBeforeUsage: false }
+    for (const [usage, padded] of [['circuits', false], ['traffic', true]] as const) {
+      const world = new World(undefined, late)
+      expect(idleCells(world, world.client(), world.relay('bob'), usage).map(isPadded)).toEqual([padded, padded])
+    }
+  })
+
+  test('links between relays are where the network says so', () => {
+    for (const padsRelays of [false, true]) {
+      const world = new World(undefined, { ...rules, padsRelays })
+      expect(idleCells(world, world.relay('alice'), world.relay('bob')).map(isPadded)).toEqual([padsRelays, padsRelays])
+    }
+  })
+
+  test('is off where nobody asks for it, and where the network turns it off', () => {
     const off = new World()
-    expect(minuteOf(off, off.client(), off.relay('bob'))).toEqual([0, 0])
-    const stopped = new World(undefined, defaultLinkPadding)
+    expect(idleCells(off, off.client(), off.relay('bob'))).toEqual([0, 0])
+    const zero = new World(undefined, { ...rules, range: { lowMs: 0, highMs: 0 } })
+    expect(idleCells(zero, zero.client(), zero.relay('bob'))).toEqual([0, 0])
+  })
+
+  test('a client that wants none says stop; one that wants less pads for both', () => {
+    const none = new World(undefined, rules)
+    expect(idleCells(none, none.client('never'), none.relay('bob'))).toEqual([0, 0])
+    const less = new World(undefined, rules)
+    const [ours, theirs] = idleCells(less, less.client('reduced'), less.relay('bob'))
+    // padding-spec §2.5: every 12.3 s.
+    expect(ours).toBeGreaterThan(40)
+    expect(ours).toBeLessThan(60)
+    expect(theirs).toBe(0)
+  })
+
+  test('a client may say stop at any time', () => {
+    const world = new World(undefined, rules)
     const stop = fixedCell(0, ChannelCommand.PADDING_NEGOTIATE, encodePaddingNegotiate({ command: 'stop' }))
-    expect(minuteOf(stopped, stopped.client(), stopped.relay('bob'), (channel) => channel.sendCell(stop))[1]).toBe(0)
+    const [ours, theirs] = idleCells(world, world.client(), world.relay('bob'), 'circuits', (channel) => channel.sendCell(stop))
+    expect([isPadded(ours), theirs]).toEqual([true, 0])
+  })
+
+  test('every link that is idle for long is kept alive', () => {
+    const world = new World(undefined, undefined, seconds(110))
+    expect(idleCells(world, world.relay('alice'), world.relay('bob'))).toEqual([5, 5])
   })
 })
 

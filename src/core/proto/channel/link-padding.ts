@@ -8,39 +8,49 @@ import { randomBelow, type Rng } from '../../base/rng.ts'
 import { durationMs, later, type MonotonicMs } from '../../base/time.ts'
 import type { PaddingNegotiate } from '../../cell/link-messages.ts'
 
-/** Consensus parameters `nf_ito_low` and `nf_ito_high`, in milliseconds; both 0 turn padding off (padding-spec §2.6). */
+/** Times between which an idle link is padded, in milliseconds; both 0 turn padding off (padding-spec §2.6). */
 export interface LinkPaddingRange {
   readonly lowMs: number
   readonly highMs: number
 }
 
-/** Of a network whose consensus does not say (padding-spec §2.6). */
-export const defaultLinkPadding: LinkPaddingRange = Object.freeze({ lowMs: 1500, highMs: 9500 })
+/** How a node pads its links: its network's parameters and its own choice. */
+export interface LinkPaddingRules {
+  /** `nf_ito_low` and `nf_ito_high`. */
+  readonly range: LinkPaddingRange
+  /** `nf_ito_low_reduced` and `nf_ito_high_reduced`. */
+  readonly reduced: LinkPaddingRange
+  /** `nf_pad_relays`: links between relays are padded, too. */
+  readonly padsRelays: boolean
+  /** `nf_pad_before_usage`: a link is padded once it has a circuit of several hops, not only once that carries data. */
+  readonly padsBeforeUsage: boolean
+  /** A client's choice (padding-spec §2.5). `always`: also where the link protocol is too old to negotiate. Relays have `auto`. */
+  readonly choice: 'auto' | 'always' | 'reduced' | 'never'
+}
 
 export class LinkPadding {
   readonly #rng: Rng
-  readonly #consensus: LinkPaddingRange
-  #range: LinkPaddingRange
+  readonly #consensus: () => LinkPaddingRange
+  /** What was negotiated: never less than the consensus' values. */
+  #negotiated: LinkPaddingRange
   #enabled = true
   #lastSent: MonotonicMs
-  #timeoutMs: number
+  /** Undefined while the consensus turns padding off. */
+  #timeoutMs: number | undefined
 
-  constructor(consensus: LinkPaddingRange, rng: Rng, now: MonotonicMs) {
+  /** `consensus`: as it is at the time. `own`: what this end wants of itself. */
+  constructor(consensus: () => LinkPaddingRange, rng: Rng, now: MonotonicMs, own: LinkPaddingRange = { lowMs: 0, highMs: 0 }) {
     this.#consensus = consensus
-    this.#range = consensus
+    this.#negotiated = own
     this.#rng = rng
     this.#lastSent = now
     this.#timeoutMs = this.#draw()
   }
 
-  /** What the client at the other end wants (padding-spec §2.5). */
+  /** What the client at the other end wants (padding-spec §2.5); zeros mean the consensus' values. */
   handleNegotiate(wanted: PaddingNegotiate): void {
     this.#enabled = wanted.command === 'start'
-    if (wanted.command === 'start') {
-      // tor-spec §7.2: values out of range are clamped; zeros thus mean the consensus' own.
-      const lowMs = Math.max(this.#consensus.lowMs, wanted.lowMs)
-      this.#range = { lowMs, highMs: Math.max(lowMs, wanted.highMs === 0 ? this.#consensus.highMs : wanted.highMs) }
-    }
+    if (wanted.command === 'start') this.#negotiated = wanted
     this.#timeoutMs = this.#draw()
   }
 
@@ -51,8 +61,9 @@ export class LinkPadding {
 
   /** When `handleTimeout` is to be called; undefined while padding is off. */
   nextTimeout(): MonotonicMs | undefined {
-    if (!this.#enabled || (this.#consensus.lowMs === 0 && this.#consensus.highMs === 0)) return undefined
-    return later(this.#lastSent, durationMs(this.#timeoutMs))
+    if (!this.#enabled) return undefined
+    this.#timeoutMs ??= this.#draw()
+    return this.#timeoutMs === undefined ? undefined : later(this.#lastSent, durationMs(this.#timeoutMs))
   }
 
   /** Whether a PADDING cell is due; the driver sends it and says so with `handleSent`. Too early is harmless. */
@@ -64,10 +75,12 @@ export class LinkPadding {
     return now >= due
   }
 
-  /** padding-spec §2.3: the larger of two uniform draws. */
-  #draw(): number {
-    const { lowMs, highMs } = this.#range
-    const span = highMs - lowMs
+  /** padding-spec §2.3: the larger of two uniform draws. tor-spec §7.2: values below those of the consensus are clamped to them. */
+  #draw(): number | undefined {
+    const consensus = this.#consensus()
+    if (consensus.lowMs === 0 && consensus.highMs === 0) return undefined
+    const lowMs = Math.max(consensus.lowMs, this.#negotiated.lowMs)
+    const span = Math.max(consensus.highMs, this.#negotiated.highMs) - lowMs
     return span <= 0 ? lowMs : lowMs + Math.max(randomBelow(this.#rng, span), randomBelow(this.#rng, span))
   }
 }

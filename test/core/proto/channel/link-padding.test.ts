@@ -2,10 +2,12 @@ import { describe, expect, test } from 'vitest'
 import { must } from '../../../../src/core/base/assert.ts'
 import { SeededRng } from '../../../../src/core/base/rng.ts'
 import { durationMs, later, monotonicMs, type MonotonicMs } from '../../../../src/core/base/time.ts'
-import { defaultLinkPadding, LinkPadding } from '../../../../src/core/proto/channel/link-padding.ts'
+import { LinkPadding, type LinkPaddingRange } from '../../../../src/core/proto/channel/link-padding.ts'
 
 const start = monotonicMs(1000)
-const make = (range = defaultLinkPadding): LinkPadding => new LinkPadding(range, new SeededRng('padding'), start)
+/** padding-spec §2.6. */
+const usual: LinkPaddingRange = { lowMs: 1500, highMs: 9500 }
+const make = (range = usual): LinkPadding => new LinkPadding(() => range, new SeededRng('padding'), start)
 const due = (padding: LinkPadding): MonotonicMs => must(padding.nextTimeout(), 'padding is on')
 
 describe('link padding', () => {
@@ -44,9 +46,21 @@ describe('link padding', () => {
     expect(due(padding) - start).toBeGreaterThanOrEqual(9000)
     // Below the consensus is clamped to it.
     padding.handleNegotiate({ command: 'start', lowMs: 1, highMs: 2 })
-    expect(due(padding) - start).toBe(1500)
+    expect(due(padding) - start).toBeGreaterThanOrEqual(1500)
+    padding.handleNegotiate({ command: 'start', lowMs: 60_000, highMs: 1 })
+    expect(due(padding) - start).toBe(60_000)
     padding.handleNegotiate({ command: 'start', lowMs: 0, highMs: 0 })
-    expect(due(padding) - start).toBeGreaterThan(1500)
+    expect(due(padding) - start).toBeLessThan(9500)
+  })
+
+  test('follows the consensus, also when that turns it off and on', () => {
+    let range = usual
+    const padding = new LinkPadding(() => range, new SeededRng('padding'), start)
+    range = { lowMs: 0, highMs: 0 }
+    expect(padding.handleTimeout(due(padding))).toBe(true)
+    expect(padding.nextTimeout()).toBeUndefined()
+    range = { lowMs: 20_000, highMs: 20_000 }
+    expect(due(padding) - start).toBe(20_000)
   })
 
   test('a consensus of zeros turns it off', () => {
