@@ -15,8 +15,8 @@ import { DestroyReason } from '../core/cell/commands.ts'
 import type { ChannelInspection } from '../runtime/events.ts'
 import type { Listener, Runtime, SecureByteStream, SocketAddress } from '../runtime/index.ts'
 import type { Channel, ChannelCallbacks, ChannelClosed, Channels, ChannelTarget, CreateHandler } from './channel.ts'
-import { CHANNELS_MAX, DIAL_TIMEOUT, LINK_CREDENTIALS_KEPT } from './limits.ts'
-import { LinkChannel, type ChannelOwner } from './link-channel.ts'
+import { CHANNELS_MAX, CIRCUIT_QUEUE_HIGH_CELLS, CIRCUIT_QUEUE_LOW_CELLS, DIAL_TIMEOUT, LINK_CREDENTIALS_KEPT } from './limits.ts'
+import { LinkChannel, type ChannelOwner, type CircuitQueueMarks } from './link-channel.ts'
 import type { LinkNews, NewsBoard } from './node-news.ts'
 import { fixedCell } from '../core/cell/cell.ts'
 import { ChannelCommand } from '../core/cell/commands.ts'
@@ -39,6 +39,8 @@ export interface ChannelManagerOptions {
   readonly linkPadding?: () => LinkPaddingRules
   /** `KeepalivePeriod`: an open link that has sent nothing for so long sends a PADDING cell. Never unless given. */
   readonly keepalivePeriod?: () => DurationMs
+  /** `cellq_high` and `cellq_low` of the consensus. */
+  readonly circuitQueueMarks?: () => CircuitQueueMarks
   readonly news?: NewsBoard
   /** Every channel that opens: whoever keeps an eye on clocks, addresses or reachability. */
   readonly onChannelOpen?: (channel: Channel, open: ChannelOpen) => void
@@ -167,6 +169,10 @@ export class ChannelManager implements Channels, ChannelOwner {
     }
     // A client's links carry its own circuits only.
     channel.sendCell(fixedCell(cell.circuitId, ChannelCommand.DESTROY, encodeDestroy({ reason: DestroyReason.PROTOCOL })))
+  }
+
+  circuitQueueMarks(): CircuitQueueMarks {
+    return this.#options.circuitQueueMarks?.() ?? { high: CIRCUIT_QUEUE_HIGH_CELLS, low: CIRCUIT_QUEUE_LOW_CELLS }
   }
 
   linkPadding(): LinkPaddingRules | undefined {

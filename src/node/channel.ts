@@ -42,7 +42,7 @@ export interface CircuitEndpoint {
   handleRelayBatch(batch: RelayCellBatch): void
   /** The channel is gone, and with it the circuit on this side. Nothing else follows. */
   handleChannelClosed(closed: ChannelClosed): void
-  /** After `sendRelayBatch` answered false: what this circuit had queued is on its way. */
+  /** After `sendRelayBatch` answered false: nearly all that this circuit had queued is on its way. */
   handleWritable(): void
 }
 
@@ -65,7 +65,7 @@ export interface Channel {
   /** Any cell but RELAY and RELAY_EARLY. A DESTROY drops what the circuit has queued. */
   sendCell(cell: Cell): void
   /**
-   * Takes the batch in any case. False: the link is busy and the batch waits its turn; stop producing until
+   * Takes the batch in any case. False: the link is busy and the circuit has much waiting; stop producing until
    * `handleWritable`. A circuit that goes on regardless is closed at a limit.
    */
   sendRelayBatch(batch: RelayCellBatch): boolean

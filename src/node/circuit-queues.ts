@@ -41,8 +41,8 @@ export class CircuitQueues {
     return true
   }
 
-  /** The cells of the next turn, and whether its circuit has no more; undefined when nothing waits. */
-  takeTurn(): { readonly batch: RelayCellBatch; readonly drained: boolean } | undefined {
+  /** The cells of the next turn; undefined when nothing waits. */
+  takeTurn(): RelayCellBatch | undefined {
     for (const [circuitId, queue] of this.#queues) {
       const first = queue.batches[0]
       this.#queues.delete(circuitId)
@@ -59,7 +59,7 @@ export class CircuitQueues {
       this.#cells -= batch.count
       // Back to the end of the line.
       if (queue.cells > 0) this.#queues.set(circuitId, queue)
-      return { batch, drained: queue.cells === 0 }
+      return batch
     }
     return undefined
   }

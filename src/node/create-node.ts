@@ -34,7 +34,7 @@ import { DirServerConnections } from './dir-server-connection.ts'
 import { DirServer } from './dir-server.ts'
 import { dirRoles, DirSources, trustedIdentities } from './dir-sources.ts'
 import { DirPortTransport } from './dir-transport.ts'
-import { flowParameters } from './flow-parameters.ts'
+import { circuitQueueMarks, flowParameters } from './flow-parameters.ts'
 import { makeLinkKey } from './link-key.ts'
 import { linkPaddingRules } from './link-padding-rules.ts'
 import { meteredRuntime } from './metered-network.ts'
@@ -221,6 +221,7 @@ class TorNode implements Node {
       ...(httpsProxy === undefined ? {} : { httpsProxy }),
       ...(relay === undefined ? {} : { onCreate: (channel, cell) => relay.circuits.handleCreate(channel, cell) }),
       onLinkStep: (step) => this.#bootstrap.link(step),
+      circuitQueueMarks: () => circuitQueueMarks(view.netDir),
       linkPadding: () => linkPaddingRules(view.netDir, this.#options),
       keepalivePeriod: () => durationMs(this.#options.KeepalivePeriod),
     })

@@ -6,6 +6,7 @@ import type { FlowParameters } from '../core/proto/flow/circuit-flow.ts'
 import type { CircuitKind, CongestionParameters, VegasThresholds } from '../core/proto/flow/congestion-parameters.ts'
 import type { ClockHealth } from '../core/proto/flow/round-trip.ts'
 import type { TorOptions } from '../core/torrc/option-table.ts'
+import type { CircuitQueueMarks } from './link-channel.ts'
 
 /** Without a consensus the defaults hold, as in C tor. `clock`: one for the whole node. */
 export function flowParameters(
@@ -24,6 +25,13 @@ export function flowParameters(
     endingKind: options.__SbwsExit ? 'sbws' : 'exit',
     ...(usesCongestion ? { congestion: congestionParameters(parameters) } : {}),
   }
+}
+
+/** When circuits are told that their link is busy. To stop at fewer cells than to go on at would make no sense. */
+export function circuitQueueMarks(netDir: NetDir | undefined): CircuitQueueMarks {
+  const parameters = netDir?.parameters ?? new NetworkParameters()
+  const high = parameters.get('cellq_high')
+  return { high, low: Math.min(parameters.get('cellq_low'), high) }
 }
 
 export function congestionParameters(parameters: NetworkParameters): CongestionParameters {

@@ -13,6 +13,10 @@ export const CIRCUITS_PER_CHANNEL_MAX = 32_768
 /** Relay cells a circuit may have waiting for a busy link. At it the circuit is closed with RESOURCELIMIT (C tor's `circ_max_cell_queue_size`). */
 export const CIRCUIT_QUEUE_CELLS_MAX = 50_000
 
+/** Cells that a circuit has waiting from which on those who send on it are told to stop, and down to which until they may go on, where the consensus does not say (C tor's `cellq_high`, `cellq_low`). */
+export const CIRCUIT_QUEUE_HIGH_CELLS = 256
+export const CIRCUIT_QUEUE_LOW_CELLS = 10
+
 /** Relay cells a circuit gets written before it is the next circuit's turn on a busy link: 16 KiB, a TLS record. */
 export const CIRCUIT_TURN_CELLS = 31
 

@@ -26,6 +26,11 @@ import { CHANNEL_IDLE_MIN, CIRCUITS_PER_CHANNEL_MAX, LINK_BUFFER_BYTES_MAX } fro
 /** PADDING_NEGOTIATE came with it (tor-spec §7.2). */
 const LINK_PROTOCOL_WITH_PADDING = 5
 
+export interface CircuitQueueMarks {
+  readonly high: number
+  readonly low: number
+}
+
 /** What a channel tells the manager. */
 export interface ChannelOwner {
   handleOpen(channel: LinkChannel, open: ChannelOpen): void
@@ -35,6 +40,8 @@ export interface ChannelOwner {
   linkPadding(): LinkPaddingRules | undefined
   /** After so long without anything sent, a PADDING cell goes out; undefined: never. */
   keepalivePeriod(): DurationMs | undefined
+  /** Cells a circuit may have waiting before it is told to stop, and before it may go on. */
+  circuitQueueMarks(): CircuitQueueMarks
   /** Once, last. */
   handleClosed(channel: LinkChannel, closed: ChannelClosed): void
 }
@@ -52,7 +59,7 @@ export class LinkChannel implements Channel {
   readonly #writer = new FrameWriter()
   readonly #circuits = new Map<number, CircuitEndpoint>()
   readonly #queues = new CircuitQueues()
-  /** Circuits that were told to wait. */
+  /** Circuits that were told to stop. */
   readonly #waiting = new Set<number>()
   #open: ChannelOpen | undefined
   #peer: ChannelPeer
@@ -157,10 +164,13 @@ export class LinkChannel implements Channel {
     if (!this.isOpen || !this.#circuits.has(batch.circuitId)) return true
     if (!this.#blocked) {
       this.#writeBatch(batch)
-      return !this.#blocked || this.#mustWait(batch.circuitId)
+      return true
     }
     if (!this.#queues.push(batch)) this.#closeOverflown(batch.circuitId)
-    return this.#mustWait(batch.circuitId)
+    // As in C tor, a busy link stops a circuit only once that has much waiting: to be stopped is a signal of congestion.
+    if (this.#queues.cellsOf(batch.circuitId) < this.#owner.circuitQueueMarks().high) return true
+    this.#waiting.add(batch.circuitId)
+    return false
   }
 
   isBlocked(): boolean {
@@ -302,24 +312,16 @@ export class LinkChannel implements Channel {
     if (!this.#stream.write(bytes)) this.#blocked = true
   }
 
-  /** For the answer of `sendRelayBatch`: false, and the circuit will be told when it may go on. */
-  #mustWait(circuitId: number): false {
-    this.#waiting.add(circuitId)
-    return false
-  }
-
   #handleDrain(): void {
     if (this.#closed !== undefined) return
     this.#blocked = false
-    const writable: number[] = []
     while (!this.#blocked) {
-      const turn = this.#queues.takeTurn()
-      if (turn === undefined) break
-      this.#writeBatch(turn.batch)
-      if (turn.drained) writable.push(turn.batch.circuitId)
+      const batch = this.#queues.takeTurn()
+      if (batch === undefined) break
+      this.#writeBatch(batch)
     }
-    // Those that were told to wait without anything queued, their last batch having filled the link.
-    if (!this.#blocked) for (const circuitId of this.#waiting) if (this.#queues.cellsOf(circuitId) === 0) writable.push(circuitId)
+    const { low } = this.#owner.circuitQueueMarks()
+    const writable = [...this.#waiting].filter((circuitId) => this.#queues.cellsOf(circuitId) <= low)
     for (const circuitId of writable) {
       if (this.#waiting.delete(circuitId)) this.#circuits.get(circuitId)?.handleWritable()
     }

@@ -6,7 +6,8 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo, type Server } from 'node:net'
+import { createHash } from 'node:crypto'
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -24,6 +25,9 @@ import { handshakeKeysOf } from '../../src/node/handshake-keys.ts'
 import type { HopTarget, OriginCircuit, StreamClosed, StreamTarget } from '../../src/node/origin-circuit.ts'
 import { OriginCircuitManager } from '../../src/node/origin-circuits.ts'
 import { RelayCircuits } from '../../src/node/relay-circuits.ts'
+import type { FlowParameters } from '../../src/core/proto/flow/circuit-flow.ts'
+import { ClockHealth } from '../../src/core/proto/flow/round-trip.ts'
+import { flowParameters } from '../../src/node/flow-parameters.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'relish-circuits-'))
 const bugs: unknown[] = []
@@ -35,6 +39,9 @@ let circuits: OriginCircuitManager
 const ctor: HopTarget[] = []
 const ours: HopTarget[] = []
 let echo: Server
+let server: Server
+const clock = new ClockHealth()
+const flow = (): FlowParameters => flowParameters(undefined, { __AlwaysCongestionControl: false, __SbwsExit: false }, clock)
 
 async function until<T>(what: string, ask: () => T | undefined): Promise<T> {
   const deadline = performance.now() + 40_000
@@ -91,7 +98,7 @@ async function startOurRelay(index: number): Promise<HopTarget> {
   )
   const credentials = makeLinkCredentials(keys, runtime.generateTlsKey(), { now: runtime.wallNow(), rng: runtime.rng('link') })
   const streams = new ExitService({ runtime, allows: () => true, ipv6Exit: () => false, bindAddresses: () => ({ ipv4: host }) })
-  const relay: RelayCircuits = new RelayCircuits({ runtime, channels: () => channels, keys: () => handshakeKeysOf(keys), streams, extendAllowPrivateAddresses: () => true })
+  const relay: RelayCircuits = new RelayCircuits({ runtime, channels: () => channels, keys: () => handshakeKeysOf(keys), streams, extendAllowPrivateAddresses: () => true, flow })
   const channels: ChannelManager = new ChannelManager(runtime, {
     credentials: () => credentials, myAddresses: () => [host], localHost: host, onCreate: (channel, cell) => relay.handleCreate(channel, cell),
   })
@@ -106,12 +113,14 @@ beforeAll(async () => {
   const runtime = hostRuntime('client')
   const channels = new ChannelManager(runtime, { credentials: undefined, myAddresses: () => [] })
   cleanups.push(() => channels.closeAll())
-  circuits = new OriginCircuitManager({ runtime, channels })
+  circuits = new OriginCircuitManager({ runtime, channels, flow })
   echo = createServer((socket) => {
     socket.on('error', () => undefined)
     socket.pipe(socket)
   }).listen(0, '127.0.0.1')
   await once(echo, 'listening')
+  server = transferServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
   // Before it has a descriptor of its own, C tor's exit policy rejects everything.
   for (let ready = false; !ready; ) {
     const circuit = await build(pick('CCC'))
@@ -125,6 +134,7 @@ const echoTarget = (): StreamTarget => ({ kind: 'connect', host: '127.0.0.1', po
 afterAll(async () => {
   for (const cleanup of cleanups.reverse()) cleanup()
   echo.close()
+  server.close()
   for (const child of children) {
     const ended = new Promise((resolve) => child.once('exit', resolve))
     child.kill('SIGTERM')
@@ -134,9 +144,9 @@ afterAll(async () => {
   expect(bugs).toEqual([])
 })
 
-const build = (path: readonly HopTarget[]): Promise<OriginCircuit> =>
+const build = (path: readonly HopTarget[], congestionControl = false): Promise<OriginCircuit> =>
   new Promise((resolve, reject) => {
-    circuits.build(path, { purpose: 'test' }, { onOpen: resolve, onFailed: (error, hop) => reject(error.within(`hop ${hop}`)) })
+    circuits.build(path, { purpose: 'test', congestionControl }, { onOpen: resolve, onFailed: (error, hop) => reject(error.within(`hop ${hop}`)) })
   })
 
 /** Sends bytes through an echo, or a request to a directory, and gives what came back once the stream is over or has it all. */
@@ -161,6 +171,41 @@ function exchange(circuit: OriginCircuit, target: StreamTarget, bytes: Uint8Arra
     for (let at = 0; at < bytes.length; at += 16_384) stream.write(bytes.slice(at, at + 16_384))
   })
 }
+
+const transferBytes = Buffer.from(new SeededRng('transfer').bytes(10_000_000))
+const transferDigest = createHash('sha256').update(transferBytes).digest()
+
+/** Asked with `D`, sends ten megabytes; after `U` it takes as many and answers with their digest; after `S` it takes its time. */
+function transferServer(): Server {
+  return createServer((socket) => {
+    socket.on('error', () => undefined)
+    socket.once('data', (first: Buffer) => {
+      const asked = first.toString('latin1', 0, 1)
+      if (asked === 'D') socket.end(transferBytes)
+      else digestUpload(socket, first.subarray(1), asked === 'S')
+    })
+  })
+}
+
+function digestUpload(socket: Socket, begin: Buffer, slowly: boolean): void {
+  const hash = createHash('sha256')
+  let left = transferBytes.length
+  const take = (chunk: Buffer): void => {
+    hash.update(chunk)
+    left -= chunk.length
+    if (left === 0) socket.end(hash.digest())
+  }
+  take(begin)
+  socket.on('data', take)
+  if (!slowly) return
+  socket.pause()
+  setTimeout(() => socket.resume(), 2000)
+}
+
+const serverTarget = (): StreamTarget => ({ kind: 'connect', host: '127.0.0.1', port: (server.address() as AddressInfo).port })
+
+/** Hops that say what C tor and our relays do. */
+const negotiating = (path: readonly HopTarget[]): HopTarget[] => path.map((hop) => ({ ...hop, protocols: 'FlowCtrl=1-2 Relay=1-4' }))
 
 const pick = (word: string): HopTarget[] =>
   [...word].map((letter, place) => {
@@ -218,6 +263,63 @@ describe('three hops, C for C tor and R for ours', () => {
     expect(closed).toMatchObject({ reason: EndReason.DONE, remote: true })
     circuit.close()
   })
+
+  for (const word of ['CCC', 'RRC', 'CCR', 'RRR', 'CRC', 'RCR']) {
+    test(`${word}: ten megabytes each way with congestion control`, async () => {
+      const circuit = await build(negotiating(pick(word)), true)
+      // The window is that of congestion control: 124 cells at the start, not 1000.
+      expect(circuits.inspect().find((each) => each.id === circuit.id)?.packageWindow).toBe(124)
+      const down = await exchange(circuit, serverTarget(), Buffer.from('D'), transferBytes.length)
+      expect(down.closed).toBeUndefined()
+      expect(down.received.equals(transferBytes)).toBe(true)
+      const up = await exchange(circuit, serverTarget(), Buffer.concat([Buffer.from('U'), transferBytes]), 32)
+      expect(up.closed).toBeUndefined()
+      expect(up.received.equals(transferDigest)).toBe(true)
+      circuit.close()
+    })
+  }
+
+  for (const word of ['RRC', 'CCR']) {
+    test(`${word}: a destination that does not read stops the upload, and lets it go on`, async () => {
+      const circuit = await build(negotiating(pick(word)), true)
+      const up = await exchange(circuit, serverTarget(), Buffer.concat([Buffer.from('S'), transferBytes]), 32)
+      expect(up.closed).toBeUndefined()
+      expect(up.received.equals(transferDigest)).toBe(true)
+      expect(circuit.state).toBe('open')
+      if (word === 'RRC') expect(logOf('ctor2')).toMatch(/Sending XOFF[^]*Sending XON/)
+      circuit.close()
+    })
+
+    test(`${word}: a client that does not read stops the download, and lets it go on`, async () => {
+      const circuit = await build(negotiating(pick(word)), true)
+      const { received } = await new Promise<{ received: Buffer }>((resolve) => {
+        const chunks: Uint8Array[] = []
+        let bytes = 0
+        let paused = false
+        const stream = circuit.openStream(serverTarget(), {
+          onConnected: () => undefined,
+          onData: (chunk) => {
+            chunks.push(chunk)
+            bytes += chunk.length
+            if (!paused && bytes > 1_000_000) {
+              paused = true
+              stream.pauseReading()
+              setTimeout(() => stream.resumeReading(), 1500)
+            }
+            if (bytes === transferBytes.length) resolve({ received: Buffer.concat(chunks) })
+          },
+          onEnd: () => undefined,
+          onDrain: () => undefined,
+          onClose: () => resolve({ received: Buffer.concat(chunks) }),
+        })
+        stream.write(Buffer.from('D'))
+      })
+      expect(received.equals(transferBytes)).toBe(true)
+      expect(circuit.state).toBe('open')
+      if (word === 'RRC') expect(logOf('ctor2')).toMatch(/Got XOFF![^]*Got XON/)
+      circuit.close()
+    })
+  }
 
   test('C tor found nothing to complain about', () => {
     for (const name of ['ctor0', 'ctor1', 'ctor2']) {

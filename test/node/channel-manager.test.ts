@@ -283,7 +283,7 @@ describe('a busy link', () => {
   /** 2 MB a second, so that sending outruns it. */
   const slow: LinkModel = () => ({ latencyMs: 5, jitterMs: 0, bytesPerSecond: 2_000_000, dialLoss: 0 })
 
-  test('circuits take turns, and are told when to go on', () => {
+  test('circuits take turns, and those with much waiting are told when to go on', () => {
     const world = new World(slow)
     const [alice, bob] = [world.relay('alice'), world.relay('bob')]
     const loud = circuit(world, alice, bob)
@@ -292,12 +292,13 @@ describe('a busy link', () => {
     while (loud.channel.sendRelayBatch(cells(loud.id, 31))) sent += 31
     for (let i = 0; i < 200; i++) loud.channel.sendRelayBatch(cells(loud.id, 31))
     expect(loud.channel.isBlocked()).toBe(true)
-    expect(quiet.channel.sendRelayBatch(cells(quiet.id, 31))).toBe(false)
+    // A busy link does not yet stop a circuit that has little waiting.
+    expect(quiet.channel.sendRelayBatch(cells(quiet.id, 31))).toBe(true)
     world.until('the quiet circuit', () => quiet.far.received === 31)
     // Were it not for turns, all of the loud circuit's cells would have come first.
     expect(loud.far.received).toBeLessThan(sent + 31 + 100 * 31)
     world.until('the rest', () => loud.far.received === sent + 31 + 200 * 31)
-    expect([loud.near.writable, quiet.near.writable]).toEqual([1, 1])
+    expect([loud.near.writable, quiet.near.writable]).toEqual([1, 0])
     expect(loud.channel.queuedCells(loud.id)).toBe(0)
     expect(Buffer.concat(loud.far.batches.map((batch) => batch.payloads)).every((byte) => byte === (loud.id & 255))).toBe(true)
   })
