@@ -31,6 +31,7 @@ import { createHostRuntime } from '../../src/host/host-runtime.ts'
 import type { HostRuntime } from '../../src/host/host-options.ts'
 import { ChannelManager } from '../../src/node/channel-manager.ts'
 import type { Channel, ChannelTarget } from '../../src/node/channel.ts'
+import { linkPaddingRules } from '../../src/node/link-padding-rules.ts'
 import type { SocketAddress } from '../../src/runtime/index.ts'
 
 const orAddress = { host: '127.83.1.1', port: 15431 }
@@ -221,6 +222,17 @@ describe('our initiator and a C tor relay', () => {
 
   test('the wrong identity is found out', async () => {
     await expect(open(client, { ...target, ed25519Identity: new Uint8Array(32) })).rejects.toMatchObject({ closed: { reason: 'identity' } })
+  })
+
+  test('a client that wants no padding says so', async () => {
+    const quiet = new ChannelManager(runtime, {
+      credentials: undefined,
+      myAddresses: () => [],
+      linkPadding: () => linkPaddingRules(undefined, { ConnectionPadding: false, ReducedConnectionPadding: false }),
+    })
+    await new Promise<Channel>((resolve, reject) => quiet.get(target, { onOpen: resolve, onFailed: reject }))
+    await until('C tor to agree', () => (/Negotiated padding=0/.test(logOf('relay')) ? true : undefined))
+    quiet.closeAll()
   })
 
   test('as a relay we authenticate', async () => {
