@@ -1,0 +1,69 @@
+/**
+ * The public Chutney (torproject/chutney), unmodified, with our programs as CHUTNEY_TOR and CHUTNEY_TOR_GENCERT. CHUTNEY
+ * names a checkout; nothing of it is kept here, and without one there is one test that says so. Chutney's ports are
+ * fixed: nothing else may use 5000 and up, 7000 and up, 8000 and up, 9000 and up.
+ */
+
+import { spawnSync } from 'node:child_process'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { buildCli, processesWith, type BuiltCli } from '../support/built-cli.ts'
+
+const checkout = process.env['CHUTNEY']
+const stepMs = 150_000
+
+if (checkout === undefined) {
+  test('no Chutney checkout is given: set CHUTNEY to run its networks', () => {
+    expect(checkout).toBeUndefined()
+  })
+} else {
+  describe.each(['basic-min', 'basic'])('Chutney runs %s on our nodes', (network) => {
+    let cli: BuiltCli
+    let folder: string
+    beforeAll(async () => {
+      expect(existsSync(join(checkout, 'chutney')), `${checkout} is a checkout of Chutney`).toBe(true)
+      cli = await buildCli()
+      folder = mkdtempSync(join(tmpdir(), 'relish-chutney-'))
+      program('tor', cli.torPath)
+      program('tor-gencert', cli.gencertPath)
+    })
+    afterAll(() => {
+      chutney('stop')
+      cli.remove()
+      rmSync(folder, { recursive: true, force: true })
+    })
+
+    function program(name: string, path: string): void {
+      writeFileSync(join(folder, name), `#!/bin/sh\nexec '${process.execPath}' '${path}' "$@"\n`)
+      chmodSync(join(folder, name), 0o755)
+    }
+
+    function chutney(command: string): { code: number | null; output: string } {
+      const { status, stdout, stderr } = spawnSync('./chutney', [command, `networks/${network}`], {
+        cwd: checkout,
+        encoding: 'utf8',
+        timeout: stepMs,
+        env: { ...process.env, CHUTNEY_TOR: join(folder, 'tor'), CHUTNEY_TOR_GENCERT: join(folder, 'tor-gencert'), CHUTNEY_DATA_DIR: join(folder, 'net'), PYTHONWARNINGS: 'ignore' },
+      })
+      return { code: status, output: stdout + stderr }
+    }
+
+    test('configure, start, wait_for_bootstrap, verify, hup, verify, stop', async () => {
+      for (const command of ['configure', 'start', 'wait_for_bootstrap', 'verify', 'hup', 'verify']) {
+        const { code, output } = chutney(command)
+        expect(code, `${command}: ${output}`).toBe(0)
+        if (command === 'verify') expect(output).toContain('Transmission: Success')
+      }
+      expect(chutney('status').output).toMatch(/(\d+)\/\1 nodes are running/)
+      expect(chutney('stop').code).toBe(0)
+      expect(await processesWith(folder)).toEqual([])
+      const nodes = join(folder, 'net', 'nodes')
+      const errors = readdirSync(nodes)
+        .filter((node) => existsSync(join(nodes, node, 'notice.log')))
+        .flatMap((node) => readFileSync(join(nodes, node, 'notice.log'), 'utf8').split('\n').filter((line) => line.includes('[err]')).map((line) => `${node}: ${line}`))
+      expect(errors).toEqual([])
+    }, 4 * stepMs)
+  })
+}
