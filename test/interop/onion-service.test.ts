@@ -28,7 +28,7 @@ const megabyte = 1024 * 1024
 const publishedWithinMs = 60_000
 
 /** What C tor says of any configuration like ours. */
-const aboutSetup = /TestingTorNetwork is set|You have used DirAuthority|running Tor as root|sensitive information|HiddenServiceNonAnonymousMode is set|Non-anonymous|SocksPort|'VanguardsLiteEnabled' used more than once/
+const aboutSetup = /TestingTorNetwork is set|You have used DirAuthority|running Tor as root|sensitive information|HiddenServiceNonAnonymousMode is set|non-anonymous mode|'VanguardsLiteEnabled' used more than once/
 
 let folder: string
 let cli: BuiltCli
@@ -105,7 +105,7 @@ afterAll(async () => {
 function startSingleHopService(torrc: readonly string[], target: string): void {
   const lines = [
     ...torrc, `DataDirectory ${join(folder, 'single')}`, 'SocksPort 0', 'HiddenServiceNonAnonymousMode 1', 'HiddenServiceSingleHopMode 1', 'ShutdownWaitLength 0',
-    'PathsNeededToBuildCircuits 0.67', 'ProtocolWarnings 1', `HiddenServiceDir ${serviceFolder('single')}`, `HiddenServicePort ${virtualPort} ${target}`,
+    'ProtocolWarnings 1', `HiddenServiceDir ${serviceFolder('single')}`, `HiddenServicePort ${virtualPort} ${target}`,
     `Log notice file ${join(folder, 'single.log')}`, '',
   ]
   writeFileSync(join(folder, 'single.torrc'), lines.join('\n'))
