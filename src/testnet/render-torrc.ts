@@ -17,8 +17,8 @@ export interface TorrcInputs {
   readonly logLevel: 'err' | 'warn' | 'notice' | 'info' | 'debug'
   /** Path of the network's resolv.conf; exits use the system's names without it. */
   readonly resolvConfFile: string | undefined
-  /** When the first vote should come (seconds since the epoch), where authorities of another implementation vote by the clock. */
-  readonly firstVoteSec?: number
+  /** When the network starts and when its first vote should come (seconds since the epoch), where authorities vote by the clock. */
+  readonly clock?: { readonly startSec: number; readonly firstVoteSec: number }
 }
 
 /** The lines by which all nodes know the authorities (`DirAuthority`'s value, without the option's name). */
@@ -76,7 +76,7 @@ function variablesOf(inputs: TorrcInputs, placed: NodePlacement): TemplateVariab
     // C tor warns of certificates with other keys than RSA.
     linkKeyType: placed.node.implementation !== 'relish' || network.nodes.some((node) => node.implementation !== 'relish') ? undefined : 'p256',
     consensusParams: params.length === 0 ? undefined : params.map(([name, value]) => `${name}=${value}`).join(' '),
-    ...(foreignAuthorities ? clockedSchedule(inputs.firstVoteSec) : ownSchedule),
+    ...(foreignAuthorities ? clockedSchedule(inputs.clock) : ownSchedule),
     voteWhenRelays: foreignAuthorities || placed.node.implementation !== 'relish' ? undefined : network.nodes.filter((node) => isRelay(node) && node.phase === firstPhase).length,
   }
 }
@@ -92,15 +92,17 @@ const ownSchedule: TemplateVariables = Object.freeze({
 /**
  * With C tor among them, votes come by the clock, and as often as C tor can and slow machines manage: at least
  * 2 s for votes and 2 s for signatures, together at most half of an interval (`dirauth_config.c`). The offset moves the
- * first vote to where it is wanted: a consensus that misses relays stays with C tor for most of its lifetime.
+ * first vote to where it is wanted: a consensus that misses relays stays with C tor for most of its lifetime. The
+ * interval is long enough for the period before that one to be over when the authorities start.
  */
-function clockedSchedule(firstVoteSec: number | undefined): TemplateVariables {
-  const interval = 10
+function clockedSchedule(clock: TorrcInputs['clock']): TemplateVariables {
+  const interval = clock !== undefined && clock.firstVoteSec - clock.startSec > 12 ? 30 : 20
   const [voteDelay, distDelay] = [3, 2]
   return {
-    votingIntervalSec: 20, voteDelaySec: 4, distDelaySec: 4,
+    votingIntervalSec: interval, voteDelaySec: 4, distDelaySec: 4,
     initialVotingIntervalSec: interval, initialVoteDelaySec: voteDelay, initialDistDelaySec: distDelay,
     intervalsValid: 4,
-    votingOffsetSec: firstVoteSec === undefined ? undefined : (firstVoteSec + voteDelay + distDelay) % interval,
+    votingOffsetSec: clock === undefined ? undefined : (clock.firstVoteSec + voteDelay + distDelay) % interval,
+    firstConsensusSec: clock === undefined ? undefined : clock.firstVoteSec - clock.startSec + voteDelay + distDelay + 1,
   }
 }

@@ -112,8 +112,8 @@ export class ProcessNetwork implements RunningNetwork {
   readonly #members = new Map<string, Member>()
   readonly #hub: EventHub
   readonly #host: HostRuntime
-  /** Where C tor votes: when the first vote of the present start is to come, in seconds since the epoch. */
-  #firstVoteSec: number | undefined
+  /** Where C tor votes: the times of the present start. */
+  #clock: TorrcInputs['clock']
   #nextIndex: number
   #closing: Promise<void> | undefined
 
@@ -169,7 +169,7 @@ export class ProcessNetwork implements RunningNetwork {
       fingerprints: this.#keys.fingerprints,
       logLevel: this.#options.logLevel ?? 'notice',
       resolvConfFile: this.directory.resolvConf,
-      ...(this.#firstVoteSec === undefined ? {} : { firstVoteSec: this.#firstVoteSec }),
+      ...(this.#clock === undefined ? {} : { clock: this.#clock }),
     }
   }
 
@@ -200,8 +200,9 @@ export class ProcessNetwork implements RunningNetwork {
     const members = [...this.#members.values()]
     const authorities = members.filter((member) => member.node.role === 'authority')
     if (!authorities.some((member) => isForeign(member.node)) || members.some((member) => member.process !== undefined)) return
-    this.#firstVoteSec = Math.ceil(Date.now() / 1000 + secondsToPublish(members.length))
-    for (const { node, placement } of authorities) writeFileSync(this.directory.torrc(node.name), renderNodeTorrc(this.#torrcInputs(), placement))
+    const startSec = Math.floor(Date.now() / 1000)
+    this.#clock = { startSec, firstVoteSec: startSec + Math.ceil(secondsToPublish(members.length)) }
+    for (const { node, placement } of members) writeFileSync(this.directory.torrc(node.name), renderNodeTorrc(this.#torrcInputs(), placement))
   }
 
   #launch(member: Member): void {
