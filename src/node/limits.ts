@@ -62,5 +62,7 @@ export const DNS_TTL_LONG_SEC = 3600
 
 // Self-test
 
-/** Between two attempts of a relay to reach itself through others. */
+/** Between two attempts of a relay to reach itself through others, when nothing was heard of the last one. */
 export const REACHABILITY_RETRY = seconds(60)
+/** After one that failed; doubled with each further failure, up to the other. */
+export const REACHABILITY_RETRY_FIRST = seconds(1)

@@ -5,9 +5,9 @@
  */
 
 import type { Runtime, Timer } from '../runtime/index.ts'
-import { REACHABILITY_RETRY } from './limits.ts'
+import { REACHABILITY_RETRY, REACHABILITY_RETRY_FIRST } from './limits.ts'
 import type { HopTarget, OriginCircuit, OriginCircuits } from './origin-circuit.ts'
-import { durationMs } from '../core/base/time.ts'
+import { durationMs, type DurationMs } from '../core/base/time.ts'
 
 export interface RelaySelfTestParts {
   readonly runtime: Runtime
@@ -29,6 +29,7 @@ export class RelaySelfTest {
   #circuit: OriginCircuit | undefined
   /** The last attempt found no relays to go through. */
   #lacksPath = false
+  #failures = 0
 
   constructor(parts: RelaySelfTestParts) {
     this.#parts = parts
@@ -39,7 +40,7 @@ export class RelaySelfTest {
   }
 
   start(): void {
-    this.#arm(true)
+    this.#arm(durationMs(0))
   }
 
   /** More of the network is known than before: what failed for the lack of relays is tried again now. */
@@ -66,8 +67,9 @@ export class RelaySelfTest {
     this.#circuit = undefined
   }
 
-  #arm(atOnce: boolean): void {
-    this.#timer = this.#parts.runtime.setTimer(atOnce ? durationMs(0) : REACHABILITY_RETRY, () => this.#attempt())
+  #arm(delay: DurationMs): void {
+    this.#timer?.cancel()
+    this.#timer = this.#parts.runtime.setTimer(delay, () => this.#attempt())
   }
 
   #attempt(): void {
@@ -76,23 +78,29 @@ export class RelaySelfTest {
       this.#parts.onReachable()
       return
     }
-    this.#arm(false)
+    this.#arm(REACHABILITY_RETRY)
     const path = this.#circuit === undefined ? this.#parts.pathToSelf() : undefined
     this.#lacksPath = this.#circuit === undefined && path === undefined
     if (path === undefined) return
     const circuit = this.#parts.circuits().build(path, { purpose: 'testing' }, {
-      // The circuit itself proves nothing more than what `noteReached` was told before.
+      // The circuit itself proves nothing more than what `noteReached` was told before: it may have come over our own link.
       onOpen: (open) => {
-        this.#circuit = undefined
+        this.#ended()
         open.close()
       },
-      onFailed: () => {
-        this.#circuit = undefined
-      },
+      onFailed: () => this.#ended(),
     })
     circuit.onClosed = () => {
       if (this.#circuit === circuit) this.#circuit = undefined
     }
     this.#circuit = circuit
+  }
+
+  /** An attempt is over and has not shown anything: the next one is made soon, through other relays. */
+  #ended(): void {
+    this.#circuit = undefined
+    if (this.#reachable) return
+    this.#arm(durationMs(Math.min(REACHABILITY_RETRY, REACHABILITY_RETRY_FIRST * 2 ** this.#failures)))
+    this.#failures++
   }
 }

@@ -38,6 +38,17 @@ describe('the self-test of a relay', () => {
     outcome.test.stop()
   })
 
+  it('tries again soon when a circuit fails', () => {
+    const world = new CircuitWorld({ relays: 3 })
+    let asked = 0
+    const elsewhere: HopTarget = { ...world.relay(1).hop, addresses: [{ host: '10.9.9.9', port: 1 }] }
+    const outcome = selfTest(world, () => [++asked < 3 ? elsewhere : world.relay(1).hop, world.relay(2).hop, world.relay(0).hop])
+    outcome.test.start()
+    world.until('relay 0 is reached', () => world.relay(0).reached > 0, seconds(30))
+    expect(asked).toBe(3)
+    outcome.test.stop()
+  })
+
   it('is taken for granted when the operator says so', () => {
     const world = new CircuitWorld({ relays: 1 })
     const outcome = selfTest(world, () => { throw new Error('not asked') }, true)
