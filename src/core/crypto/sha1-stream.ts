@@ -28,6 +28,9 @@ const INITIAL = Object.freeze([0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_547
 const engine = new WebAssembly.Instance(new WebAssembly.Module(sha1Module())).exports as Sha1Exports
 const bytes = new Uint8Array(engine.memory.buffer)
 const words = new Int32Array(engine.memory.buffer, 0, 5)
+/** A block's room behind the data, through which what is left over goes: views are made once, not for every cell. */
+const LEFT_OVER_AT = DATA_AT + DATA_BYTES_MAX
+const leftOver = bytes.subarray(LEFT_OVER_AT, LEFT_OVER_AT + BLOCK_BYTES)
 
 export class Sha1Stream {
   readonly #state = Int32Array.from(INITIAL)
@@ -43,7 +46,7 @@ export class Sha1Stream {
       return this
     }
     words.set(this.#state)
-    if (held > 0) bytes.set(held === BLOCK_BYTES ? this.#partial : this.#partial.subarray(0, held), DATA_AT)
+    if (held > 0) bytes.set(this.#partial, DATA_AT)
     let start = DATA_AT + held
     let at = 0
     do {
@@ -53,7 +56,10 @@ export class Sha1Stream {
       const filled = start - DATA_AT + take
       const whole = filled - (filled % BLOCK_BYTES)
       if (whole > 0) engine.compress(DATA_AT, DATA_AT + whole)
-      if (at === data.length) this.#partial.set(bytes.subarray(DATA_AT + whole, DATA_AT + filled))
+      if (at === data.length) {
+        bytes.copyWithin(LEFT_OVER_AT, DATA_AT + whole, DATA_AT + filled)
+        this.#partial.set(leftOver)
+      }
       // The space is a multiple of blocks, so nothing is left over before the end.
       start = DATA_AT
     } while (at < data.length)
