@@ -87,6 +87,7 @@ const ownSchedule: TemplateVariables = Object.freeze({
   initialVotingIntervalSec: 30, initialVoteDelaySec: 5, initialDistDelaySec: 5,
   intervalsValid: 4,
   votingOffsetSec: undefined,
+  firstConsensusSec: undefined,
 })
 
 /**
