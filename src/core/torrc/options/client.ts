@@ -65,7 +65,7 @@ export const clientOptions = {
   __DisablePredictedCircuits: option(bool, '0', 'Build no circuits ahead of need', { hidden: true }),
   __LeaveStreamsUnattached: option(bool, '0', 'Leave streams for the controller to attach', { hidden: true, defaultOnly: 'streams are put on circuits by the node itself' }),
   __AllDirActionsPrivate: option(bool, '0', 'Make all directory requests through three hops', { hidden: true, defaultOnly: 'directory requests use one hop' }),
-  __AlwaysCongestionControl: option(bool, '0', 'Use congestion control whatever the consensus says', { defaultOnly: 'congestion control is as the consensus says' }),
+  __AlwaysCongestionControl: option(bool, '0', 'Use congestion control whatever the consensus says'),
   UseBridges: option(bool, '0', 'Use Bridge lines as first hops and directories', { defaultOnly: 'clients do not use bridges yet' }),
   Bridge: option(eachLine('LineList', parseBridgeLine), undefined, 'A bridge: ADDRESS:PORT [FINGERPRINT]', { noEffect: 'it is read only with UseBridges' }),
   UpdateBridgesFromAuthority: option(bool, '0', 'Ask the bridge authority for descriptors of bridges first', { defaultOnly: 'descriptors of bridges are asked of the bridges' }),

@@ -65,7 +65,7 @@ export const relayOptions = {
   ExitPortStatistics: option(bool, '0', 'Count exit traffic by port', { defaultOnly: 'traffic is seen by inspection' }),
   HiddenServiceStatistics: option(bool, '1', 'Count traffic of onion services', { noEffect: 'it is not counted' }),
   OverloadStatistics: option(bool, '1', 'Publish that the relay is overloaded', { noEffect: 'it is not published' }),
-  __SbwsExit: option(bool, '0', 'Let a bandwidth scanner reach our own address', { hidden: true, defaultOnly: 'there is no bandwidth scanner' }),
+  __SbwsExit: option(bool, '0', 'Let a bandwidth scanner reach our own address', { hidden: true }),
   DoSConnectionEnabled: option(autobool, 'auto', 'Limit connections of one client address', { defaultOnly: 'there are no defences against busy clients' }),
   DoSConnectionMaxConcurrentCount: option(natural, '0', 'Connections at a time of one client address; 0 for the consensus value', { defaultOnly: 'there are no defences against busy clients' }),
   DoSConnectionDefenseType: option(integer, '0', 'What is done at that limit: 1 nothing, 2 close; 0 for the consensus value', { defaultOnly: 'there are no defences against busy clients' }),
