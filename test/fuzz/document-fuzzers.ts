@@ -8,7 +8,9 @@ import { wallMs } from '../../src/core/base/time.ts'
 import * as authority from '../../src/core/netdoc/authority-certificate.ts'
 import * as bandwidth from '../../src/core/netdoc/bandwidth-file.ts'
 import * as consensus from '../../src/core/netdoc/consensus.ts'
+import { applyConsensusDiff, generateConsensusDiff } from '../../src/core/netdoc/consensus-diff.ts'
 import * as detached from '../../src/core/netdoc/detached-signatures.ts'
+import { applyEdCommands } from '../../src/core/netdoc/ed-diff.ts'
 import { ExitPolicy, parseDescriptorRule } from '../../src/core/netdoc/exit-policy.ts'
 import * as extraInfo from '../../src/core/netdoc/extra-info.ts'
 import * as micro from '../../src/core/netdoc/microdescriptor.ts'
@@ -20,6 +22,12 @@ import * as votes from '../../src/core/netdoc/vote.ts'
 import { documentKinds, type Fuzzer } from './fuzzer.ts'
 
 const vector = (name: string): string => latin1Decode(readFileSync(new URL(`../vectors/c-tor-0.4.9.11/netdoc/${name}`, import.meta.url)))
+
+/** From one flavour to the other: much changes. */
+const vectorDiff = (): string => {
+  const [base, other] = [vector('consensus-ns'), vector('consensus-microdesc')]
+  return generateConsensusDiff(base, other) ?? ''
+}
 
 interface DocumentFuzzer<T> {
   readonly examples: () => readonly string[]
@@ -88,6 +96,13 @@ export const documentFuzzers: readonly Fuzzer[] = [
     parse: consensus.parseConsensus,
     emit: consensus.emitConsensus,
     use: (document) => consensus.checkConsensusSignatures(document, new Set(document.signatures.map((one) => one.identityFingerprint)), () => undefined, wallMs(0)),
+  }),
+  documents('consensus-diff', { examples: () => [vectorDiff()], parse: (text) => applyConsensusDiff(vector('consensus-ns'), text) }),
+  // Without the digests, which let hardly any mutation through.
+  documents('consensus-diff-commands', {
+    examples: () => [vectorDiff().split('\n').slice(2, -1).join('\n'), '3,$d\n2c\nx\n.\n0a\ny\nz\n.'],
+    parse: (text) => applyEdCommands(vector('consensus-ns').split('\n'), text.split('\n')),
+    smokeCases: 400,
   }),
   documents('vote', {
     examples: () => ['vote-auth1', 'vote-auth2', 'vote-auth3'].map(vector),
