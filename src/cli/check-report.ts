@@ -4,14 +4,14 @@ import Table from 'cli-table3'
 import type { CheckResult } from '../testnet/checks/check.ts'
 import type { SessionProgress } from '../testnet/session.ts'
 import type { BootstrapResult } from '../testnet/bootstrap.ts'
-import { secondsText, type Output } from './output.ts'
+import { cutTo, secondsText, type Output } from './output.ts'
 
 /** Lines while checks run: in a pipe every result with its evidence, at once; on a terminal the name of the one that runs. */
 export function checkProgress(output: Output): (progress: SessionProgress) => void {
   return (progress) => {
     switch (progress.kind) {
       case 'check-started':
-        if (output.live) process.stdout.write(`${output.colours.dim(`… ${progress.name}: ${progress.summary}`)}\r`)
+        if (output.live) process.stdout.write(`${output.colours.dim(cutTo(`… ${progress.name}: ${progress.summary}`, output.columns - 1))}\r`)
         return
       case 'check-log':
         if (!output.live) output.note(`    ${progress.name}: ${progress.line}`)
@@ -41,15 +41,20 @@ function plainResult(result: CheckResult): string {
   }
 }
 
-/** The table at the end of a run on a terminal. */
+/** Of the table's first three columns and all its rules. */
+const otherColumnsWidth = 4 + 22 + 10 + 5
+const evidenceWidthMin = 30
+
+/** The table at the end of a run on a terminal; one too narrow for a table gets plain lines. */
 export function checkTable(output: Output, results: readonly CheckResult[]): string {
   const { colours } = output
-  const evidenceWidth = Math.max(30, output.columns - 42)
+  const evidenceWidth = output.columns - otherColumnsWidth
+  if (evidenceWidth < evidenceWidthMin) return results.map(plainResult).join('\n')
   const table = new Table({
     head: ['', 'check', 'time', 'evidence'].map((title) => colours.bold(title)),
     colWidths: [4, 22, 10, evidenceWidth],
     wordWrap: true,
-    style: { head: [], border: output.live ? ['gray'] : [] },
+    style: { head: [], border: colours.isColorSupported ? ['gray'] : [] },
   })
   for (const result of results) {
     const { outcome } = result

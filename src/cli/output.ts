@@ -26,8 +26,13 @@ export function terminalOutput(asJson: boolean): Output {
     note: (text) => void (asJson ? process.stderr : process.stdout).write(text + '\n'),
     colours,
     live: tty && !asJson && process.env['TERM'] !== 'dumb' && process.env['CI'] === undefined,
-    columns: process.stdout.columns ?? 100,
+    get columns() {
+      return process.stdout.columns ?? 100
+    },
   }
 }
 
 export const secondsText = (ms: number): string => `${(ms / 1000).toFixed(2)} s`
+
+/** The text, or as much of it as `columns` leave room for. */
+export const cutTo = (text: string, columns: number): string => (text.length <= columns ? text : columns <= 0 ? '' : `${text.slice(0, columns - 1)}…`)

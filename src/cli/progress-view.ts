@@ -4,7 +4,7 @@ import { createLogUpdate } from 'log-update'
 import type { NodeEventRecord, NodeStatus } from '../testnet/backend/backend.ts'
 import { isReady, stagesOf } from '../testnet/bootstrap.ts'
 import type { ResolvedNode } from '../testnet/network-types.ts'
-import { secondsText, type Output } from './output.ts'
+import { cutTo, secondsText, type Output } from './output.ts'
 
 export interface WatchedNode {
   readonly name: string
@@ -88,20 +88,34 @@ class LiveView implements ProgressView {
   }
 
   #render(): string {
-    const { colours } = this.#output
-    const nodes = this.#nodes()
-    const width = Math.max(...nodes.map((node) => node.name.length), 4)
-    return nodes
-      .map((node) => {
-        const status = this.#status(node.name)
-        const stages = stagesOf(node.role)
-        const reached = stages.indexOf(status.stage) + 1
-        const bar = `${'━'.repeat(reached)}${colours.dim('─'.repeat(stages.length - reached))}${' '.repeat(10 - stages.length)}`
-        const mark = status.state.kind === 'died' ? colours.red('✗') : isReady(status) ? colours.green('✓') : colours.yellow('…')
-        const words = status.state.kind === 'died' ? colours.red(status.state.reason.split('\n')[0] ?? '') : isReady(status) ? colours.dim(secondsText(status.stageAtMs.ready ?? 0)) : colours.dim(status.waitingFor === undefined ? '' : `waits for ${status.waitingFor}`)
-        const line = `${mark} ${node.name.padEnd(width)} ${bar} ${status.stage.padEnd(9)}`
-        return `${line} ${words}`.slice(0, this.#output.columns + 40)
-      })
-      .join('\n')
+    return nodeLines(this.#output, this.#nodes(), this.#status)
   }
+}
+
+const barWidth = stagesOf('authority').length
+
+/** One line a node, none wider than the terminal: mark, name, bar, stage, and when it was ready or what it waits for. */
+export function nodeLines(output: Output, nodes: readonly WatchedNode[], statusOf: (node: string) => NodeStatus): string {
+  const { colours, columns } = output
+  const nameWidth = Math.max(...nodes.map((node) => node.name.length), 4)
+  // The bar is the first to go where there is no room for words.
+  const withBar = columns >= nameWidth + barWidth + 34
+  const line = (node: WatchedNode): string => {
+    const status = statusOf(node.name)
+    const stages = stagesOf(node.role)
+    const reached = stages.indexOf(status.stage) + 1
+    const mark = status.state.kind === 'died' ? colours.red('✗') : isReady(status) ? colours.green('✓') : colours.yellow('…')
+    const name = cutTo(node.name.padEnd(nameWidth), columns - 2)
+    const bar = withBar ? ` ${'━'.repeat(reached)}${colours.dim('─'.repeat(stages.length - reached))}${' '.repeat(barWidth - stages.length)}` : ''
+    const stage = cutTo(` ${status.stage.padEnd(9)} `, columns - 2 - name.length)
+    const words = cutTo(wordsOf(status), columns - 2 - name.length - (withBar ? barWidth + 1 : 0) - stage.length)
+    return `${mark} ${name}${bar}${stage}${status.state.kind === 'died' ? colours.red(words) : colours.dim(words)}`
+  }
+  return nodes.map(line).join('\n')
+}
+
+function wordsOf(status: NodeStatus): string {
+  if (status.state.kind === 'died') return status.state.reason.split('\n')[0] ?? ''
+  if (isReady(status)) return secondsText(status.stageAtMs.ready ?? 0)
+  return status.waitingFor === undefined ? '' : `waits for ${status.waitingFor}`
 }

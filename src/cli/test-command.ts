@@ -46,7 +46,9 @@ export async function runTest(nameOrPath: string, options: TestOptions): Promise
   const network = await prepare(loaded, options)
   const preparedMs = performance.now() - beganMs
   const session = new LocalSession(network)
+  const progress = checkProgress(output)
   let control: ControlServer | undefined
+  let ended = false
   const outcome = await untilSignal(
     async () => {
       control = await ControlServer.open(network.directory, session, () => Promise.resolve())
@@ -58,10 +60,14 @@ export async function runTest(nameOrPath: string, options: TestOptions): Promise
         watch.stop()
       }
       const checkedFromMs = performance.now()
-      const results = await session.verify(checks, checkProgress(output))
+      const results = await session.verify(checks, (one) => {
+        // What checks say of a network that is being taken from under them means nothing.
+        if (!ended) progress(one)
+      })
       return { bootstrap, results, died: diedNodes(network), checksMs: performance.now() - checkedFromMs }
     },
     async () => {
+      ended = true
       await control?.close()
       await network.close()
     },

@@ -17,7 +17,8 @@ beforeAll(async () => {
   const nodes = 'nodes:\n  - { role: authority, name: auth }\n  - { role: relay, name: middle }\n  - { role: exit, name: exit }\n  - { role: client, name: client }\n'
   writeFileSync(join(folder, 'small.yaml'), nodes)
   writeFileSync(join(folder, 'stuck.yaml'), nodes.replace('name: exit }', 'name: exit, torrc: "ContactInfo stuck-at=listed" }'))
-  writeFileSync(join(folder, 'hangs.mjs'), 'export default ({ log }) => { log("hangs"); setInterval(() => undefined, 1000); return new Promise(() => undefined) }\n')
+  writeFileSync(join(folder, 'hangs.mjs'), 'export default ({ log, network }) => { log("hangs"); setInterval(() => undefined, 1000); return new Promise((_, reject) => network.onEvent(({ event }) => { if (event.kind === "stopped") reject(new Error("the network went")) })) }\n')
+  writeFileSync(join(folder, 'throws-listening.mjs'), 'export default ({ network }) => new Promise(() => { network.onEvent(() => { throw new Error("thrown while listening") }); network.kill("exit") })\n')
   writeFileSync(join(folder, 'throws-later.mjs'), 'export default () => new Promise(() => { setImmediate(() => { throw new Error("thrown by nobody\'s promise") }) })\n')
   writeFileSync(join(folder, 'exits.mjs'), 'export default () => { process.exit(0) }\n')
   writeFileSync(join(folder, 'leaves-open.mjs'), 'export default () => { setInterval(() => undefined, 1000); return ["done"] }\n')
@@ -61,6 +62,7 @@ test.each(['SIGINT', 'SIGTERM'] as const)('%s while a check runs ends check and 
   const ended = await actOn('hangs: hangs', ['test', 'small.yaml', '--dir', 'a', '--only', './hangs.mjs'], (child) => child.kill(signal))
   expect(ended.code).toBe(130)
   expect(ended.stderr).toBe(`relish: ended by ${signal}\n`)
+  expect(ended.stdout).not.toContain('FAILED')
   expect(ended.elapsedMs).toBeLessThan(2000)
   await isFree('a')
 })
@@ -94,6 +96,13 @@ test('an error that no promise of a check carries ends the run as an internal er
   expect(ended.stderr).toContain("thrown by nobody's promise")
   expect(ended.stderr).toContain('throws-later.mjs')
   await isFree('d')
+})
+
+test('an error in what a check does with events of nodes does not stop the nodes from being ended', async () => {
+  const ended = await cli.run(['test', 'small.yaml', '--dir', 'g', '--only', './throws-listening.mjs'], { cwd: folder, env })
+  expect(ended.code).toBe(4)
+  expect(ended.stderr).toContain('thrown while listening')
+  await isFree('g')
 })
 
 test('a check cannot end the program with success', async () => {

@@ -18,7 +18,16 @@ export class EventHub {
   }
 
   emit(record: NodeEventRecord): void {
-    for (const listener of [...this.#listeners]) listener(record)
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(record)
+      } catch (error) {
+        // Listeners are anybody's code; the node that emits must not stop half way because of them.
+        queueMicrotask(() => {
+          throw error
+        })
+      }
+    }
     this.changed()
   }
 
