@@ -23,6 +23,11 @@ export interface Ed25519KeyPair {
 }
 
 const groupOrder = ed25519.Point.Fn.ORDER
+/**
+ * The base point as a point like any other: for its own one the library first builds a table of multiples, which takes as
+ * long as a dozen products, and a process makes two or three.
+ */
+const basePoint = ed25519.Point.fromAffine(ed25519.Point.BASE.toAffine())
 
 function littleEndianToBigInt(bytes: Uint8Array): bigint {
   let value = 0n
@@ -57,11 +62,11 @@ export function ed25519FromExpanded(expandedSecret: Uint8Array): Ed25519KeyPair 
   assert(expandedSecret.length === 64, 'an expanded Ed25519 secret has 64 bytes')
   const scalar = littleEndianToBigInt(expandedSecret.subarray(0, 32)) % groupOrder
   const prefix = expandedSecret.slice(32)
-  const publicKey = ed25519.Point.BASE.multiply(scalar).toBytes()
+  const publicKey = basePoint.multiply(scalar).toBytes()
   const signMessage = (message: Uint8Array): Uint8Array => {
     // RFC 8032 §5.1.6, from step 2 on: the seed is not needed once the scalar and prefix are known.
     const nonce = littleEndianToBigInt(sha512(prefix, message)) % groupOrder
-    const commitment = ed25519.Point.BASE.multiply(nonce).toBytes()
+    const commitment = basePoint.multiply(nonce).toBytes()
     const challenge = littleEndianToBigInt(sha512(commitment, publicKey, message)) % groupOrder
     return concatBytes([commitment, bigIntToLittleEndian((nonce + challenge * scalar) % groupOrder)])
   }
