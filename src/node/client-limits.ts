@@ -18,3 +18,6 @@ export const untrustedExitsMax = 1024
 export const refusedAddressesMax = 64
 /** Bytes of an HTTP CONNECT request up to the empty line: C tor's 8192. A longer one is closed without an answer. */
 export const httpTunnelHeaderBytesMax = 8192
+
+/** Mappings of addresses followed for one request, as in C tor. Further ones are not looked at. */
+export const addressMapRoundsMax = 16

@@ -14,6 +14,7 @@ import type { TorOptions } from '../core/torrc/option-table.ts'
 import type { StreamFlags } from '../core/torrc/port-spec.ts'
 import type { LogLevel } from '../runtime/index.ts'
 import type { ApplicationRequest } from './application-stream.ts'
+import { addressMapRoundsMax } from './client-limits.ts'
 import { LocalReason } from './end-reasons.ts'
 
 /** A request as its protocol gave it. */
@@ -153,9 +154,6 @@ function mapAddress(host: string, mappings: TorOptions['MapAddress']): string {
   }
   return current
 }
-
-/** C tor follows 16 mappings. */
-const addressMapRoundsMax = 16
 
 /** `host.relay.exit`, which only the user's own MapAddress may give (path-spec §2.2.2). */
 function exitNotation(host: string): { readonly host: string; readonly relay: string } | undefined {

@@ -14,7 +14,7 @@ import { addressOfArpaName } from './arpa-name.ts'
 import { CircuitByteStream } from './circuit-byte-stream.ts'
 import { chooseAddress, clipTtl } from './exit-address.ts'
 import { ExitConnection } from './exit-connection.ts'
-import { DNS_TTL_LONG_SEC } from './limits.ts'
+import { DNS_ANSWERS_MAX, DNS_NAME_LENGTH_MAX, DNS_TTL_LONG_SEC } from './limits.ts'
 import type { StreamHost, StreamService, StreamSink } from './relay-circuit-driver.ts'
 
 export interface ExitServiceOptions {
@@ -157,13 +157,13 @@ function answersOf(result: ResolveResult, ipv6: boolean): ResolvedAnswer[] {
   switch (result.kind) {
     case 'addresses': {
       const ttlSec = clipTtl(result.ttlSec)
-      const usable = result.addresses.filter((address) => ipv6 || !isIpv6(address)).slice(0, ANSWERS_MAX)
+      const usable = result.addresses.filter((address) => ipv6 || !isIpv6(address)).slice(0, DNS_ANSWERS_MAX)
       if (usable.length === 0) return [{ kind: 'error', transient: false, ttlSec }]
       return usable.map((address) => ({ kind: 'address', address, ttlSec }))
     }
     case 'names': {
       const ttlSec = clipTtl(result.ttlSec)
-      const usable = result.names.filter((name) => name.length > 0 && name.length <= NAME_LENGTH_MAX).slice(0, 1)
+      const usable = result.names.filter((name) => name.length > 0 && name.length <= DNS_NAME_LENGTH_MAX).slice(0, 1)
       if (usable.length === 0) return [{ kind: 'error', transient: false, ttlSec }]
       return usable.map((name) => ({ kind: 'hostname', name, ttlSec }))
     }
@@ -173,9 +173,4 @@ function answersOf(result: ResolveResult, ipv6: boolean): ResolvedAnswer[] {
 }
 
 /** Letters, digits, hyphens and underscores with dots between, as C tor's string_is_valid_nonrfc_hostname has it. */
-const isHostName = (name: string): boolean => name.length <= NAME_LENGTH_MAX && /^[a-z0-9_]([a-z0-9_-]*)(\.[a-z0-9_-]+)*\.?$/i.test(name)
-
-/** Twenty answers of 22 bytes fit one cell. */
-const ANSWERS_MAX = 20
-const NAME_LENGTH_MAX = 255
-
+const isHostName = (name: string): boolean => name.length <= DNS_NAME_LENGTH_MAX && /^[a-z0-9_]([a-z0-9_-]*)(\.[a-z0-9_-]+)*\.?$/i.test(name)

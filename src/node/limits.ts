@@ -60,6 +60,12 @@ export const EXIT_LINGER = seconds(30)
 export const DNS_TTL_SHORT_SEC = 300
 export const DNS_TTL_LONG_SEC = 3600
 
+/** Addresses that a client is told of a name: twenty answers of 22 bytes fit one cell. Further ones are left out. */
+export const DNS_ANSWERS_MAX = 20
+
+/** Characters of a name. A longer one does not resolve; as an answer it is left out. */
+export const DNS_NAME_LENGTH_MAX = 255
+
 // Self-test
 
 /** Between two attempts of a relay to reach itself through others, when nothing was heard of the last one. */

@@ -40,3 +40,9 @@ export const socksTimeoutMs = 60_000
 export const controlClientsMax = 64
 /** How long a program may take to say its version, or to judge a torrc. Then it is ended, and counts as unusable. */
 export const programTimeoutMs = 30_000
+/** Bytes of an HTTP answer that a check takes from a sink. With a longer one it has failed. */
+export const answerBytesMax = 1 << 20
+/** Circuits that a client opens in search of one whose relays can all be asked. Then what could be judged counts. */
+export const circuitsTriedMax = 12
+/** Events of a simulation run in one turn of the real event loop when nobody outside notices any of them. */
+export const eventsPerTurnMax = 2000

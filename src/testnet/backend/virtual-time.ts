@@ -5,9 +5,7 @@
  */
 
 import { RelishError } from '../../core/base/errors.ts'
-
-/** Events run in one turn of the real event loop when nobody outside notices any of them. */
-const eventsPerTurnMax = 2000
+import { eventsPerTurnMax } from '../limits.ts'
 
 export interface SteppedWorld {
   /** Runs the next event. False when nothing is left to run. */

@@ -4,11 +4,9 @@ import { concatBytes, latin1Decode, utf8Encode } from '../../core/base/encoding.
 import { RelishError } from '../../core/base/errors.ts'
 import type { SocketAddress } from '../../runtime/index.ts'
 import type { RunningNetwork } from '../backend/backend.ts'
+import { answerBytesMax } from '../limits.ts'
 import { connectThroughSocks, resolveThroughSocks, type SocksOptions } from '../socks-client.ts'
 import type { WorldStream } from '../world-stream.ts'
-
-/** HTTP answers of sinks are small. */
-const answerBytesMax = 1 << 20
 
 export interface CheckClient {
   readonly name: string

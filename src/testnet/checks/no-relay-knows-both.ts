@@ -9,14 +9,12 @@
 import { formatAddressPort } from '../../core/ident/address.ts'
 import type { CircuitInspection } from '../../runtime/events.ts'
 import type { RunningNetwork } from '../backend/backend.ts'
+import { circuitsTriedMax } from '../limits.ts'
 import { isRelay } from '../network-types.ts'
 import type { Check, CheckContext } from './check.ts'
 import { circuitOfStream, namesOf, pathOf, relaysByFingerprint } from './circuits.ts'
 import type { CheckClient } from './client.ts'
 import { CheckFailure } from './expect.ts'
-
-/** Circuits that a client opens in search of one whose relays can all be asked. */
-const circuitsTriedMax = 12
 
 export const noRelayKnowsBoth: Check = {
   name: 'no-relay-knows-both',
