@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /**
  * `relish-gencert`: identity key, signing key and certificate of a directory authority, a drop-in for `tor-gencert`.
  * dir-spec §3.1.

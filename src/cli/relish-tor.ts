@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** `relish-tor`: one node, a drop-in for `tor`. Only what a command needs is loaded. */
 
 import { readFileSync } from 'node:fs'

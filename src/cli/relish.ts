@@ -62,10 +62,14 @@ const stackOf = (error: RelishError): string => (error.cause instanceof Error ? 
 
 // Whoever closes the pipe has read enough: see `untilSignal` for what a run makes of it.
 process.stdout.on('error', () => undefined)
-try {
-  await makeProgram().parseAsync()
-} catch (error) {
-  process.exitCode = report(error)
+async function main(): Promise<void> {
+  try {
+    await makeProgram().parseAsync()
+  } catch (error) {
+    process.exitCode = report(error)
+  }
+  // What is written so far gets out, and whatever a check of the user's own has left open does not keep the program.
+  process.stdout.write('', () => process.exit())
 }
-// What is written so far gets out, and whatever a check of the user's own has left open does not keep the program.
-process.stdout.write('', () => process.exit())
+
+void main()

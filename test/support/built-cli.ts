@@ -1,10 +1,10 @@
 /** The program `relish`, bundled as `build.js` does, so that tests run it as users do without a build of their own. */
 
-import { spawn, type ChildProcess } from 'node:child_process'
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
+import { promisify } from 'node:util'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -31,16 +31,7 @@ export async function buildCli(): Promise<BuiltCli> {
   mkdirSync(cache, { recursive: true })
   // Below the package, so that it finds the package's networks and templates.
   const folder = mkdtempSync(join(cache, 'relish-test-'))
-  await build({
-    entryPoints: [join(root, 'src/cli/relish.ts'), join(root, 'src/cli/relish-tor.ts'), join(root, 'src/cli/relish-gencert.ts')],
-    outdir: folder,
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20',
-    banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
-  })
+  await promisify(execFile)(process.execPath, [join(root, 'build.js'), folder, '--no-warm-up'], { cwd: root })
   const path = join(folder, 'relish.js')
   const start: BuiltCli['start'] = (args, { cwd = root, env = {} } = {}) =>
     spawn(process.execPath, [path, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env } })
