@@ -138,9 +138,13 @@ export class Authority {
     this.#peers.stop()
   }
 
-  /** Options that changed while running, and `approved-routers` once more. */
+  /** Options that changed while running. */
   reconfigure(options: TorOptions): void {
     this.#options = options
+  }
+
+  /** SIGHUP: reads `approved-routers` again. */
+  reload(): void {
     this.#relays.reload()
   }
 

@@ -458,7 +458,8 @@ class TorNode implements Node {
   #signal(signal: Extract<NodeCommand, { command: 'signal' }>['signal']): void {
     switch (signal) {
       case 'HUP':
-        // The configuration came through `reconfigure`. C tor also asks for news of the directory.
+        // The configuration came through `reconfigure`, if it changed. C tor also asks for news of the directory.
+        this.#parts?.authority?.reload()
         this.#parts?.dirClient.fetchNow()
         return
       case 'NEWNYM':

@@ -1,7 +1,7 @@
 /** Authorities among themselves, as whole nodes in virtual time: voting off and on schedule, failures, restarts. */
 
 import { describe, expect, test } from 'vitest'
-import { hexEncode } from '../../src/core/base/encoding.ts'
+import { hexEncode, latin1Encode } from '../../src/core/base/encoding.ts'
 import { seconds } from '../../src/core/base/time.ts'
 import type { ConsensusUnverified } from '../../src/core/netdoc/consensus.ts'
 import { AuthorityWorld } from './authority-world.ts'
@@ -149,5 +149,18 @@ describe('what an operator decides', () => {
     expect(flags('relay1')).not.toContain('BadExit')
     expect(flags('relay1')).not.toContain('MiddleOnly')
     expect(Object.fromEntries(consensus?.params ?? [])).toEqual({ AuthDirMaxServersPerAddr: 0, circwindow: 500 })
+  })
+
+  test('the list of approved routers is read again at a HUP, also when the torrc is the same', () => {
+    const world = new AuthorityWorld({ seed: 'approved', authorities: 3, relays: 2, authorityLines: () => 'TestingV3AuthVoteWhenRelays 5' })
+    world.start()
+    expect(world.runUntilAgreed(world.authorities, (consensus) => listed(consensus).includes('relay0'), 10)).toBe(true)
+    const fingerprint = world.consensus('auth0')?.relays.find((relay) => relay.nickname === 'relay0')?.fingerprint
+    for (const name of ['auth0', 'auth1']) {
+      world.machine(name).files.write('approved-routers', latin1Encode(`!reject ${fingerprint}\n`))
+      world.command(name, { command: 'signal', signal: 'HUP' })
+    }
+    world.command('auth0', { command: 'vote' })
+    expect(world.runUntilAgreed(world.authorities, (consensus) => !listed(consensus).includes('relay0'), 10)).toBe(true)
   })
 })
