@@ -13,6 +13,7 @@ import * as detached from '../../src/core/netdoc/detached-signatures.ts'
 import { applyEdCommands } from '../../src/core/netdoc/ed-diff.ts'
 import { ExitPolicy, parseDescriptorRule } from '../../src/core/netdoc/exit-policy.ts'
 import * as extraInfo from '../../src/core/netdoc/extra-info.ts'
+import * as hs from '../../src/core/netdoc/hs-descriptor-outer.ts'
 import * as micro from '../../src/core/netdoc/microdescriptor.ts'
 import { PortPolicy } from '../../src/core/netdoc/port-policy.ts'
 import { ProtocolList } from '../../src/core/netdoc/protocol-list.ts'
@@ -112,6 +113,11 @@ export const documentFuzzers: readonly Fuzzer[] = [
   }),
   documents('detached-signatures', { examples: () => [vector('detached-signatures')], parse: detached.parseDetachedSignatures, emit: detached.emitDetachedSignatures }),
   documents('bandwidth-file', { examples: () => [vector('bandwidth-file')], parse: bandwidth.parseBandwidthFile, emit: bandwidth.emitBandwidthFile }),
+  documents('hs-descriptor-outer', {
+    examples: () => [vector('hs-descriptor')],
+    parse: hs.parseHsDescriptorOuter,
+    use: (document) => hs.verifyHsDescriptorOuter(document, wallMs(0)),
+  }),
   documents('exit-policy', {
     examples: () => ['accept *:80,reject 10.0.0.0/8:1-1024,accept6 [::1]:*,reject private:*,reject *:*', 'accept 1.2.3.4:22'],
     parse: (text) => ExitPolicy.parse(text),

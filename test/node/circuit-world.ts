@@ -12,6 +12,7 @@ import { Simulation, type SimulationOptions } from '../../src/sim/simulation.ts'
 import { ChannelManager } from '../../src/node/channel-manager.ts'
 import { ExitService } from '../../src/node/exit-service.ts'
 import { handshakeKeysOf } from '../../src/node/handshake-keys.ts'
+import { HsRelayService } from '../../src/node/hs-relay-service.ts'
 import type { HopTarget, OriginCircuit } from '../../src/node/origin-circuit.ts'
 import { OriginCircuitManager } from '../../src/node/origin-circuits.ts'
 import { RelayCircuits } from '../../src/node/relay-circuits.ts'
@@ -38,6 +39,7 @@ export interface WorldOptions {
   readonly allows?: (address: string, port: number) => boolean
   readonly isNetworkPort?: (address: string, port: number) => boolean
   readonly isDirectory?: boolean
+  readonly refusesSingleHopRendezvous?: boolean
 }
 
 export class CircuitWorld {
@@ -105,6 +107,10 @@ export class CircuitWorld {
       channels: () => channels,
       keys: () => handshakeKeysOf(relayKeys),
       streams,
+      messages: new HsRelayService(runtime, {
+        introDosLimits: () => ({ enabled: false, ratePerSec: 0, burst: 0 }),
+        refusesSingleHopRendezvous: () => options.refusesSingleHopRendezvous === true,
+      }),
       extendAllowPrivateAddresses: () => false,
       onReached: () => { relay.reached++ },
     })
