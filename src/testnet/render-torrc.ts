@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { formatAddressPort } from '../core/ident/address.ts'
 import { must } from '../core/base/assert.ts'
-import { isRelay } from './network-types.ts'
+import { isRelay, type ResolvedNetwork } from './network-types.ts'
 import { packageRoot } from './package-root.ts'
 import type { AuthorityIdentity, NetworkPlacement, NodePlacement } from './placement.ts'
 import { renderTemplate, type TemplateVariables } from './torrc-template.ts'
@@ -52,7 +52,7 @@ function variablesOf(inputs: TorrcInputs, placed: NodePlacement): TemplateVariab
   const foreignAuthorities = network.nodes.some((node) => node.role === 'authority' && node.implementation !== 'relish')
   const firstPhase = Math.min(...network.nodes.map((node) => node.phase))
   const usesIpv6 = network.nodes.some((node) => node.ipv6)
-  const params = Object.entries(network.params).sort(([a], [b]) => (a < b ? -1 : 1))
+  const params = Object.entries({ ...usualParams(network), ...network.params }).sort(([a], [b]) => (a < b ? -1 : 1))
   const family = network.nodes.filter((node) => isRelay(node) && node.family !== undefined && node.family === placed.node.family)
   return {
     nickname: placed.node.name,
@@ -79,6 +79,16 @@ function variablesOf(inputs: TorrcInputs, placed: NodePlacement): TemplateVariab
     ...(foreignAuthorities ? clockedSchedule(inputs.clock) : ownSchedule),
     voteWhenRelays: foreignAuthorities || placed.node.implementation !== 'relish' ? undefined : network.nodes.filter((node) => isRelay(node) && node.phase === firstPhase).length,
   }
+}
+
+/**
+ * Exits of relish have no conflux. C tor's nodes want an exit that has, and warn every second while there are too few of
+ * them: where exits are mixed, nobody uses it unless the network file says otherwise.
+ */
+function usualParams(network: ResolvedNetwork): ResolvedNetwork['params'] {
+  const exits = network.nodes.filter((node) => node.role === 'exit')
+  const hasForeign = network.nodes.some((node) => node.implementation !== 'relish')
+  return hasForeign && exits.some((node) => node.implementation === 'relish') ? { cfx_enabled: 0 } : {}
 }
 
 /** With relish authorities alone the first vote does not wait for the clock, and later ones need not be often. */

@@ -6,9 +6,10 @@ import { SocksRefusal } from '../socks-client.ts'
 import type { Check } from './check.ts'
 import { CheckFailure } from './expect.ts'
 
-/** TEST-NET-3 (RFC 5737): addresses that nothing treats as internal, and that nobody has. */
+/** TEST-NET-3 and TEST-NET-2 (RFC 5737): addresses that nothing treats as internal, and that nobody has. */
 const forwardAddress = '203.0.113.77'
-const reverseAddress = '203.0.113.78'
+/** One for each client: exits keep answers. */
+const reverseAddressOf = (index: number): string => `198.51.100.${(index % 250) + 1}`
 
 export const resolve: Check = {
   name: 'resolve',
@@ -20,7 +21,8 @@ export const resolve: Check = {
     const askerOf = (question: NameQuestion): string | undefined => network.nodeAt({ host: question.from, port: question.fromPort ?? 0 }, 'udp')
     const server = await sink.echo()
     const evidence: string[] = []
-    for (const client of clients) {
+    for (const [index, client] of clients.entries()) {
+      const reverseAddress = reverseAddressOf(index)
       const name = sink.name([forwardAddress])
       expect.equal(await client.resolve(name), forwardAddress, `${client.name} resolves ${name}`)
       const reverse = `reverse-of-${client.name}.relish.test`
