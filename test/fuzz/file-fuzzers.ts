@@ -20,6 +20,7 @@ import { emitTaggedFile, parseEd25519CertFile, parseEd25519PublicFile, parseEd25
 import { parseConfigText } from '../../src/core/torrc/config-line.ts'
 import { buildConfig } from '../../src/core/torrc/config.ts'
 import { dumpConfig } from '../../src/core/torrc/dump.ts'
+import { parseHiddenServicePorts } from '../../src/core/torrc/hidden-service-port.ts'
 import { readConfigText } from '../../src/core/torrc/include.ts'
 import { parseInterval, parseMemory, parseMillisecondInterval } from '../../src/core/torrc/units.ts'
 import { loadNetworkText } from '../../src/testnet/load-network.ts'
@@ -78,7 +79,7 @@ const torrcExamples: readonly string[] = [
   'ORPort 127.0.0.1:9001 NoAdvertise\nDirPort auto\nNickname fuzz\nExitPolicy accept *:80, reject *:*\nLog [handshake]debug [~net,~mm]info notice stdout\n',
   'SocksPort 127.0.0.1:9050 IsolateDestAddr NoIPv6Traffic\nUseBridges 0\nMaxCircuitDirtiness 10 minutes\nBandwidthRate 1 MByte\nTestingTorNetwork 1\nDirAuthority a orport=9001 no-v2 v3ident=0123456789ABCDEF0123456789ABCDEF01234567 127.0.0.1:9030 0123 4567 89AB CDEF 0123 4567 89AB CDEF 0123 4567\n',
   'DirAuthority a orport=9001 no-v2 v3ident=0123456789ABCDEF0123456789ABCDEF01234567 127.0.0.1:9030 0123 4567 89AB CDEF 0123 4567 89AB CDEF 0123 4567\n',
-  'ContactInfo "quoted \\"text\\" \\x41"  # comment\nMyFamily $0123456789ABCDEF0123456789ABCDEF01234567,other\nMapAddress a.example b.example\nHiddenServiceDir /tmp/x\nHiddenServicePort 80 127.0.0.1:8080\n',
+  'ContactInfo "quoted \\"text\\" \\x41"  # comment\nMyFamily $0123456789ABCDEF0123456789ABCDEF01234567,other\nMapAddress a.example b.example\n',
   '# comment\n+ORPort 9002\n/ExitPolicy\nDataDirectory /tmp/\\\n  continued\n',
 ]
 
@@ -94,6 +95,8 @@ const torrcFuzzers: readonly Fuzzer[] = [
     const text = utf8Decode(input)
     return readConfigText(text, 'a', { read: (path) => (path === 'b' ? 'Nickname b' : path === '/d/x.conf' ? text : undefined), list: (path) => (path === '/d' ? ['x.conf', '.y.conf', 'sub'] : undefined) })
   }, { form: 'text', allowed: ['config', 'limit'], growthMax: 100_000, inputBytesMax: 400, smokeCases: 200 }),
+  files('torrc-hidden-service-ports', () => [utf8Encode('HiddenServicePort 80 127.0.0.1:8080\nHiddenServicePort 22 unix:/tmp/x\nHiddenServicePort 443\n')], (input) =>
+    parseHiddenServicePorts(parseConfigText(utf8Decode(input), 'torrc').filter((line) => line.keyword === 'HiddenServicePort')), { form: 'text', allowed: ['config', 'limit'] }),
   files('torrc-units', () => ['10 minutes', '1.5 GBytes', '100 msec', '3 weeks'].map(utf8Encode), (input) => {
     const text = utf8Decode(input)
     return [parseInterval(text), parseMemory(text), parseMillisecondInterval(text)]
