@@ -13,7 +13,6 @@ import { loadOrCreateRelayKeys, type RelayKeys } from '../core/cert/relay-keys.t
 import { parseAddressPort } from '../core/ident/address.ts'
 import type { Consensus } from '../core/netdoc/consensus.ts'
 import type { FlowParameters } from '../core/proto/flow/circuit-flow.ts'
-import { ClockHealth } from '../core/proto/flow/round-trip.ts'
 import type { TorOptions } from '../core/torrc/option-table.ts'
 import { isAuthority, isRelay } from '../core/torrc/validate.ts'
 import type { NodeCommand, NodeEvent } from '../runtime/events.ts'
@@ -34,7 +33,7 @@ import { DirServerConnections } from './dir-server-connection.ts'
 import { DirServer } from './dir-server.ts'
 import { dirRoles, DirSources, trustedIdentities } from './dir-sources.ts'
 import { DirPortTransport } from './dir-transport.ts'
-import { circuitQueueMarks, flowParameters } from './flow-parameters.ts'
+import { circuitQueueMarks, NodeFlowParameters } from './flow-parameters.ts'
 import { makeLinkKey } from './link-key.ts'
 import { linkPaddingRules } from './link-padding-rules.ts'
 import { meteredRuntime } from './metered-network.ts'
@@ -208,8 +207,8 @@ class TorNode implements Node {
     const runtime = keys === undefined ? this.#runtime : meteredRuntime(this.#runtime, (host) => meter.counterFor(host))
     const fingerprint = keys === undefined ? undefined : hexEncodeUpper(keys.rsaFingerprint)
     const view = new NetworkView(runtime, options, this.#state, { version: torVersion, ownFingerprint: fingerprint })
-    const clock = new ClockHealth()
-    const flow = (): FlowParameters => flowParameters(view.netDir, this.#options, clock)
+    const parameters = new NodeFlowParameters()
+    const flow = (): FlowParameters => parameters.current(view.netDir, this.#options)
     const relay = keys === undefined ? undefined : this.#makeRelay({ runtime, keys, view, meter, flow })
     const bindAddress = options.OutboundBindAddressOR.ipv4 ?? options.OutboundBindAddress.ipv4
     const httpsProxy = proxyAddress(options.HTTPSProxy)

@@ -4,9 +4,22 @@ import type { NetDir } from '../core/netdir/net-dir.ts'
 import { NetworkParameters, type ParameterName } from '../core/netdir/parameters.ts'
 import type { FlowParameters } from '../core/proto/flow/circuit-flow.ts'
 import type { CircuitKind, CongestionParameters, VegasThresholds } from '../core/proto/flow/congestion-parameters.ts'
-import type { ClockHealth } from '../core/proto/flow/round-trip.ts'
+import { ClockHealth } from '../core/proto/flow/round-trip.ts'
 import type { TorOptions } from '../core/torrc/option-table.ts'
 import type { CircuitQueueMarks } from './link-channel.ts'
+
+/** The parameters of a node, made anew when its view of the network is another. */
+export class NodeFlowParameters {
+  readonly #clock = new ClockHealth()
+  #made: { readonly netDir: NetDir | undefined; readonly options: TorOptions; readonly flow: FlowParameters } | undefined
+
+  current(netDir: NetDir | undefined, options: TorOptions): FlowParameters {
+    if (this.#made === undefined || this.#made.netDir !== netDir || this.#made.options !== options) {
+      this.#made = { netDir, options, flow: flowParameters(netDir, options, this.#clock) }
+    }
+    return this.#made.flow
+  }
+}
 
 /** Without a consensus the defaults hold, as in C tor. `clock`: one for the whole node. */
 export function flowParameters(

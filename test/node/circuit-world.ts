@@ -10,6 +10,11 @@ import { loadOrCreateRelayKeys, type RelayKeys } from '../../src/core/cert/relay
 import type { ByteStream, Runtime } from '../../src/runtime/index.ts'
 import { Simulation, type SimulationOptions } from '../../src/sim/simulation.ts'
 import { ChannelManager } from '../../src/node/channel-manager.ts'
+import type { FlowParameters } from '../../src/core/proto/flow/circuit-flow.ts'
+import { ClockHealth } from '../../src/core/proto/flow/round-trip.ts'
+import { NetworkParameters } from '../../src/core/netdir/parameters.ts'
+import { congestionParameters } from '../../src/node/flow-parameters.ts'
+import { supportedProtocols } from '../../src/node/supported-protocols.ts'
 import { ExitService } from '../../src/node/exit-service.ts'
 import { handshakeKeysOf } from '../../src/node/handshake-keys.ts'
 import { HsRelayService } from '../../src/node/hs-relay-service.ts'
@@ -39,11 +44,14 @@ export interface WorldOptions {
   readonly allows?: (address: string, port: number) => boolean
   readonly isNetworkPort?: (address: string, port: number) => boolean
   readonly isDirectory?: boolean
+  /** Congestion control with the last hop of every circuit, by the parameters of this consensus line; fixed windows without it. */
+  readonly congestion?: ReadonlyMap<string, number>
   readonly refusesSingleHopRendezvous?: boolean
 }
 
 export class CircuitWorld {
   readonly sim: Simulation
+  readonly #flow: FlowParameters
   readonly relays: WorldRelay[] = []
   readonly client: { readonly runtime: Runtime; readonly channels: ChannelManager; readonly circuits: OriginCircuitManager }
   /** A machine outside the network, for destinations. */
@@ -54,7 +62,8 @@ export class CircuitWorld {
     for (let i = 0; i < (options.relays ?? 3); i++) this.relays.push(this.#addRelay(i, options))
     const runtime = this.sim.addMachine({ name: 'client', addresses: ['10.0.0.1'] }).boot()
     const channels = new ChannelManager(runtime, { credentials: undefined, myAddresses: () => [] })
-    this.client = { runtime, channels, circuits: new OriginCircuitManager({ runtime, channels }) }
+    this.#flow = flowOf(options)
+    this.client = { runtime, channels, circuits: new OriginCircuitManager({ runtime, channels, flow: () => this.#flow }) }
     this.server = this.sim.addMachine({ name: 'server', addresses: ['203.0.113.1', '2001:db8::1'] }).boot()
   }
 
@@ -72,7 +81,7 @@ export class CircuitWorld {
   /** An open circuit through these relays, or why there is none. */
   build(path: readonly HopTarget[] = this.relays.map((relay) => relay.hop)): OriginCircuit | { readonly error: RelishError; readonly failedHop: number } {
     let outcome: OriginCircuit | { error: RelishError; failedHop: number } | undefined
-    this.client.circuits.build(path, { purpose: 'test' }, {
+    this.client.circuits.build(path, { purpose: 'test', congestionControl: this.#flow.congestion !== undefined }, {
       onOpen: (circuit) => { outcome = circuit },
       onFailed: (error, failedHop) => { outcome = { error, failedHop } },
     })
@@ -93,6 +102,7 @@ export class CircuitWorld {
     const relayKeys = this.#keysOf(name, runtime)
     const credentials = makeLinkCredentials(relayKeys, runtime.generateTlsKey(), { now: runtime.wallNow(), rng: runtime.rng('link') })
     const directoryStreams: ByteStream[] = []
+    const flow = flowOf(options)
     const streams = new ExitService({
       runtime,
       allows: options.allows ?? (() => true),
@@ -112,6 +122,7 @@ export class CircuitWorld {
         refusesSingleHopRendezvous: () => options.refusesSingleHopRendezvous === true,
       }),
       extendAllowPrivateAddresses: () => false,
+      flow: () => flow,
       onReached: () => { relay.reached++ },
     })
     const channels: ChannelManager = new ChannelManager(runtime, {
@@ -125,6 +136,7 @@ export class CircuitWorld {
       ed25519Identity: relayKeys.ed25519Identity,
       ntorOnionKey: relayKeys.ntorOnionKey.publicKey,
       addresses: [{ host: address, port: PORT }],
+      ...(options.congestion === undefined ? {} : { protocols: supportedProtocols.text }),
     }
     const relay: WorldRelay = { name, runtime, keys: relayKeys, channels, circuits, origin: new OriginCircuitManager({ runtime, channels }), hop, directoryStreams, reached: 0 }
     return relay
@@ -143,6 +155,11 @@ export class CircuitWorld {
     this.until(`the keys of ${name}`, () => keys !== undefined)
     return madeKeys.get(name) as RelayKeys
   }
+}
+
+/** Each node has a clock of its own to watch. */
+function flowOf({ congestion }: WorldOptions): FlowParameters {
+  return congestion === undefined ? {} : { congestion: congestionParameters(new NetworkParameters(congestion)), clock: new ClockHealth() }
 }
 
 const madeKeys = new Map<string, RelayKeys>()
