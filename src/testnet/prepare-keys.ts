@@ -10,7 +10,7 @@ import { generateKeyPair } from 'node:crypto'
 import { utf8Decode } from '../core/base/encoding.ts'
 import { RelishError, asRelishError } from '../core/base/errors.ts'
 import { hours, later, wallMs, type WallMs } from '../core/base/time.ts'
-import { AUTHORITY_SIGNING_KEY_BITS, emitAuthorityIdentityKey } from '../core/cert/authority-keys.ts'
+import { emitAuthorityIdentityKey } from '../core/cert/authority-keys.ts'
 import { RsaPrivateKey } from '../core/crypto/rsa.ts'
 import { formatFingerprint } from '../core/ident/fingerprint.ts'
 import { emitRsaKeyFile, keyFilePaths, parseRsaKeyFile } from '../core/ident/key-files.ts'
@@ -25,10 +25,12 @@ export const identityKeyPassphrase = 'relish'
 
 const relayIdentityBits = 1024
 /**
- * Gencert programs make 3072 bits. Both sizes are read by everybody, and half a second of prime search for each authority
- * is the largest part of a cold start.
+ * Gencert programs make 3072 and 2048 bits. All sizes from 1024 on are read by everybody (dir-spec §3.1), and prime search is
+ * the largest part of a cold start: so the identity has what the specification recommends, and the signing key, which
+ * is there for a year at most, what it demands.
  */
 const authorityIdentityBits = 2048
+const authoritySigningBits = 1024
 const certificateLifetime = hours(365 * 24)
 
 export interface PreparedKeys {
@@ -92,7 +94,7 @@ async function authorityIdentity(placed: NodePlacement, workshop: KeyWorkshop): 
   if (known !== undefined && known.expires > now) return known.identityFingerprint
   const [identityKey, signingKey] = await Promise.all([
     workshop.generate(placed, 'authority identity', authorityIdentityBits),
-    workshop.generate(placed, 'authority signing', AUTHORITY_SIGNING_KEY_BITS),
+    workshop.generate(placed, 'authority signing', authoritySigningBits),
   ])
   const certificate = signAuthorityCertificate({ published: now, expires: later(now, certificateLifetime) }, identityKey, signingKey)
   if (workshop.keepsAuthorityIdentityKeys) files.write(keyFilePaths.authorityIdentity, emitAuthorityIdentityKey(identityKey, identityKeyPassphrase))
