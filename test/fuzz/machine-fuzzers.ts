@@ -11,7 +11,7 @@ import { ChannelMachine } from '../../src/core/proto/channel/channel-machine.ts'
 import type { ChannelNow, ChannelOptions, ChannelOutput } from '../../src/core/proto/channel/channel-types.ts'
 import { testRelay, type TestRelay } from '../support/relay-credentials.ts'
 import type { Fuzzer } from './fuzzer.ts'
-import { streamOperations } from './stream-operations.ts'
+import { congestedStreamOperations, streamOperations } from './stream-operations.ts'
 
 const wall = wallFromSec(1_800_000_000)
 const start: ChannelNow = { monotonic: monotonicMs(0), wall }
@@ -94,4 +94,4 @@ function channelFuzzers(): Fuzzer[] {
   ]
 }
 
-export const machineFuzzers: readonly Fuzzer[] = [...channelFuzzers(), streamOperations]
+export const machineFuzzers: readonly Fuzzer[] = [...channelFuzzers(), streamOperations, congestedStreamOperations]

@@ -6,6 +6,9 @@
 
 import { strictEqual } from 'node:assert'
 import { EndReason } from '../../src/core/cell/commands.ts'
+import type { CircuitFlowOptions } from '../../src/core/proto/flow/circuit-flow.ts'
+import { NetworkParameters } from '../../src/core/netdir/parameters.ts'
+import { congestionParameters } from '../../src/node/flow-parameters.ts'
 import type { Stream } from '../../src/core/proto/stream/stream.ts'
 import { EdgePair, type EdgeSide } from '../core/proto/stream/edge-pair.ts'
 import type { Fuzzer } from './fuzzer.ts'
@@ -31,16 +34,21 @@ const sizes = [1, 100, 498, 499, 5_000, 30_000]
 const byteAt = (stream: Stream, initiated: boolean, at: number): number => (at * 31 + (at >>> 8) * 7 + stream.id * 13 + (initiated ? 101 : 0)) & 255
 
 class Model {
-  readonly pair = new EdgePair()
+  readonly pair: EdgePair
   readonly #ends = new Map<Stream, ModelEnd>()
   readonly #order: ModelEnd[] = []
 
   run(operations: Uint8Array): void {
     for (const operation of operations) {
+      this.pair.tick(3)
       this.#apply(operation)
       this.#observe()
     }
     this.#finishAll()
+  }
+
+  constructor(pair: EdgePair) {
+    this.pair = pair
   }
 
   #apply(operation: number): void {
@@ -175,24 +183,37 @@ class Model {
       this.#observe()
       this.pair.settle()
       this.#observe()
-      this.pair.settle()
+      // Streams that are sent to at a rate need their time.
+      for (let second = 0; second < 20; second++) {
+        this.pair.tick(1000)
+        this.pair.settle()
+        this.#observe()
+      }
     }
   }
 }
 
-export const streamOperations: Fuzzer = {
-  name: 'machine/stream-operations',
-  corpus: () => [
-    Uint8Array.of(0x00, 0x0f, 0x01, 0x11, 0x0f, 0x06, 0x0f),
-    Uint8Array.of(0x00, 0x00, 0x0e, 0x51, 0x04, 0x53, 0x51, 0x0f, 0x05, 0x41, 0x0f, 0xc7, 0x0e),
-  ],
-  run: (input) => {
-    new Model().run(input)
-    return input.length
-  },
-  // No peer misbehaves here.
-  allowed: [],
-  form: 'bytes',
-  inputBytesMax: 200,
-  smokeCases: 200,
+const agreed = { parameters: congestionParameters(new NetworkParameters()), kind: 'exit', sendmeIncrement: 31 } as const
+
+export const streamOperations = fuzzer('machine/stream-operations', {})
+export const congestedStreamOperations = fuzzer('machine/stream-operations-congestion', { agreed })
+
+/** `flow`: of both ends. */
+function fuzzer(name: string, flow: CircuitFlowOptions): Fuzzer {
+  return {
+    name,
+    corpus: () => [
+      Uint8Array.of(0x00, 0x0f, 0x01, 0x11, 0x0f, 0x06, 0x0f),
+      Uint8Array.of(0x00, 0x00, 0x0e, 0x51, 0x04, 0x53, 0x51, 0x0f, 0x05, 0x41, 0x0f, 0xc7, 0x0e),
+    ],
+    run: (input) => {
+      new Model(new EdgePair(flow)).run(input)
+      return input.length
+    },
+    // No peer misbehaves here.
+    allowed: [],
+    form: 'bytes',
+    inputBytesMax: 200,
+    smokeCases: 200,
+  }
 }

@@ -80,6 +80,15 @@ export class EdgePair {
     this.responder = new EdgeSide('responder', 'responder', flow)
   }
 
+  /** Lets time pass at both ends. */
+  tick(ms: number): void {
+    this.now = monotonicMs(this.now + ms)
+    for (const side of [this.origin, this.responder]) {
+      side.now = this.now
+      side.edge.handleTimeout(this.now)
+    }
+  }
+
   /** Moves what both sides have sent, until nothing moves. */
   settle(): void {
     while (this.toResponder() || this.toOrigin() || this.responder.release() || this.origin.release());
