@@ -3,12 +3,14 @@
 import { describe, expect, test } from 'vitest'
 import { SeededRng } from '../../src/core/base/rng.ts'
 import { seconds } from '../../src/core/base/time.ts'
+import { Writer } from '../../src/core/bytes/writer.ts'
 import { ChannelCommand, DestroyReason, RelayCommand } from '../../src/core/cell/commands.ts'
 import { decodeIntroduceAck, decodeIntroEstablished, encodeEstablishIntro, encodeIntroduce, encodeRendezvous1, IntroduceStatus } from '../../src/core/cell/hs-messages.ts'
 import { ed25519Generate } from '../../src/core/crypto/ed25519.ts'
 import { signEstablishIntro } from '../../src/core/hs/establish-intro.ts'
 import { TOR1_ONION_SERVICE_KEY_BYTES, Tor1ClientLayer } from '../../src/core/proto/relaycrypt/tor1.ts'
 import { ChannelManager } from '../../src/node/channel-manager.ts'
+import { CIRCUIT_QUEUE_CELLS_MAX } from '../../src/node/limits.ts'
 import { CircuitWorld, type WorldOptions } from './circuit-world.ts'
 import { RawCircuit } from './raw-circuit.ts'
 
@@ -92,6 +94,36 @@ describe('a rendezvous', () => {
     ])
     world.until('both messages', () => client.messages(RelayCommand.DATA).length === 1)
     expect(client.received.map(({ message }) => message.command)).toEqual([RelayCommand.EXTENDED2, RelayCommand.RENDEZVOUS_ESTABLISHED, RelayCommand.RENDEZVOUS2, RelayCommand.DATA])
+  })
+
+  test('keeps what a slow link does not take, whole and in order', () => {
+    const world = new MeetingWorld()
+    const { client, service } = world.meet()
+    world.sim.setLinkFault('relay2', 'relay0', { kind: 'slow', bytesPerSecond: 1_000_000 })
+    const sent = Array.from({ length: 6000 }, (_, index) => new Writer(4).u32(index).finish())
+    service.sendAll(sent.map((data) => ({ hop: service.lastHop, command: RelayCommand.DATA, data })))
+    let most = 0
+    world.until('all of it', () => {
+      most = Math.max(most, ...world.relay(2).circuits.inspect().map((circuit) => circuit.queuedCells))
+      return client.messages(RelayCommand.DATA).length === sent.length
+    })
+    expect(most).toBeGreaterThan(1000)
+    expect(client.messages(RelayCommand.DATA)).toEqual(sent)
+  })
+
+  test('ends for both when one sends more than may wait for the other', () => {
+    const world = new MeetingWorld()
+    const { client, service } = world.meet()
+    world.sim.setLinkFault('relay2', 'relay0', { kind: 'slow', bytesPerSecond: 100 })
+    // A tenth of what may wait.
+    const cells = Array.from({ length: CIRCUIT_QUEUE_CELLS_MAX / 10 }, () => ({ hop: service.lastHop, command: RelayCommand.DATA, data: new Uint8Array(0) }))
+    for (let i = 0; i < 11 && service.destroyed === undefined; i++) {
+      service.sendAll(cells)
+      world.sim.runFor(seconds(1))
+    }
+    expect(service.destroyed).toBeDefined()
+    world.sim.setLinkFault('relay2', 'relay0', { kind: 'none' })
+    world.until('nothing is left', () => client.destroyed !== undefined && world.circuitCounts.every((count) => count === 0), seconds(600))
   })
 
   test('ends for both when one of them goes', () => {
