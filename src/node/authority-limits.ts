@@ -52,6 +52,9 @@ export const PROPOSAL_SKEW = minutes(2)
 /** Entries of the key pinning journal. Further pairs are pinned in memory only. */
 export const KEY_PINS_MAX = 200_000
 
+/** How often an authority saves what it knows of relays' stability: C tor's `SAVE_STABILITY_INTERVAL`. */
+export const STABILITY_SAVE_INTERVAL = minutes(30)
+
 /** Measurements older than this are not voted: C tor's `MAX_MEASUREMENT_AGE`. */
 export const BANDWIDTH_FILE_AGE_MAX = hours(72)
 

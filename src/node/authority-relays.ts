@@ -3,9 +3,10 @@
  * their reachability tested, and tells what it knows of each when a vote is due.
  */
 
-import { bytesEqual, latin1Decode } from '../core/base/encoding.ts'
+import { bytesEqual, latin1Decode, latin1Encode } from '../core/base/encoding.ts'
 import { asRelishError, RelishError } from '../core/base/errors.ts'
 import { wallToSec, type WallMs } from '../core/base/time.ts'
+import { emitRelayHistories, parseRelayHistories } from '../core/dirvote/relay-history-file.ts'
 import { RelayHistories } from '../core/dirvote/relay-history.ts'
 import { isRunning } from '../core/dirvote/relay-flags.ts'
 import { compareTorVersions, parseTorVersion, versionOfPlatform } from '../core/dirvote/tor-version.ts'
@@ -14,11 +15,11 @@ import { isPrivateIp } from '../core/ident/address.ts'
 import { parseExtraInfo, verifyExtraInfo } from '../core/netdoc/extra-info.ts'
 import { parseServerDescriptor, splitDocuments, verifyServerDescriptor, type ServerDescriptor } from '../core/netdoc/server-descriptor.ts'
 import type { TorOptions } from '../core/torrc/option-table.ts'
-import type { Runtime, SocketAddress } from '../runtime/index.ts'
+import type { Runtime, SocketAddress, Timer } from '../runtime/index.ts'
 import { KeyPins } from './authority-key-pins.ts'
 import {
   AUTHORITY_DESCRIPTOR_LENGTH_MAX, AUTHORITY_DOCUMENTS_PER_UPLOAD_MAX, AUTHORITY_EXTRA_INFO_LENGTH_MAX, AUTHORITY_RELAYS_MAX,
-  DESCRIPTOR_AGE_MAX, DESCRIPTOR_COSMETIC_TIME, DESCRIPTOR_FUTURE_SKEW,
+  DESCRIPTOR_AGE_MAX, DESCRIPTOR_COSMETIC_TIME, DESCRIPTOR_FUTURE_SKEW, STABILITY_SAVE_INTERVAL,
 } from './authority-limits.ts'
 import { ReachabilityTester, type LinkTest } from './authority-reachability.ts'
 import { ApprovedRouters, isCosmeticChange, isRejected, judge } from './authority-rules.ts'
@@ -43,21 +44,25 @@ interface Reached {
   ipv6: WallMs | undefined
 }
 
+const stabilityFile = 'router-stability'
+
 /** A relay that moved counts as down for this long, where there is no consensus to tell how long clients took to learn. */
 const MOVE_PENALTY_SEC = Object.freeze({ testing: 240, otherwise: 3600 })
 
 export class AuthorityRelays {
   readonly #parts: AuthorityRelaysOptions
   readonly #pins: KeyPins
-  readonly #histories = new RelayHistories()
+  readonly #histories: RelayHistories
   readonly #reached = new Map<string, Reached>()
   readonly #tester: ReachabilityTester
   #approved: ApprovedRouters
+  #saveTimer: Timer | undefined
   #ownDescriptor: ServerDescriptor | undefined
 
   constructor(parts: AuthorityRelaysOptions) {
     this.#parts = parts
     this.#pins = new KeyPins(parts.runtime)
+    this.#histories = this.#readHistories()
     this.#approved = this.#readApproved()
     this.#tester = new ReachabilityTester({
       runtime: parts.runtime,
@@ -71,10 +76,13 @@ export class AuthorityRelays {
   /** Begins to test the relays whose descriptors the cache had from before. */
   start(): void {
     for (const descriptor of this.#parts.cache.serverDescriptors()) this.#watch(descriptor, undefined)
+    this.#armSaving()
   }
 
   stop(): void {
     this.#tester.stop()
+    this.#saveTimer?.cancel()
+    this.#saveHistories()
   }
 
   /** Reads `approved-routers` again. */
@@ -234,6 +242,33 @@ export class AuthorityRelays {
     const consensus = this.#parts.cache.consensus('ns')
     if (consensus === undefined) return this.#parts.options().TestingTorNetwork ? MOVE_PENALTY_SEC.testing : MOVE_PENALTY_SEC.otherwise
     return Math.floor((consensus.freshUntil - consensus.validAfter + (consensus.validUntil - consensus.validAfter)) / 2000)
+  }
+
+  #armSaving(): void {
+    this.#saveTimer = this.#parts.runtime.setTimer(STABILITY_SAVE_INTERVAL, () => {
+      this.#saveHistories()
+      this.#armSaving()
+    })
+  }
+
+  #saveHistories(): void {
+    const { files, log, wallNow } = this.#parts.runtime
+    try {
+      files.write(stabilityFile, latin1Encode(emitRelayHistories(this.#histories, wallToSec(wallNow()))))
+    } catch (thrown) {
+      log.write('warn', 'dirserv', `Unable to write ${stabilityFile}: ${asRelishError(thrown).message}`)
+    }
+  }
+
+  #readHistories(): RelayHistories {
+    const { files, log, wallNow } = this.#parts.runtime
+    try {
+      const content = files.read(stabilityFile)
+      if (content !== undefined) return parseRelayHistories(latin1Decode(content), wallToSec(wallNow()))
+    } catch (thrown) {
+      log.write('warn', 'dirserv', `Relays' histories begin anew: ${asRelishError(thrown).message}`)
+    }
+    return new RelayHistories()
   }
 
   #readApproved(): ApprovedRouters {

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { base64EncodeUnpadded, latin1Decode, latin1Encode } from '../../src/core/base/encoding.ts'
-import { durationMs, hours, later, seconds, wallMs, type WallMs } from '../../src/core/base/time.ts'
+import { durationMs, hours, later, seconds, wallMs, wallToSec, type WallMs } from '../../src/core/base/time.ts'
 import { parseServerDescriptors, splitDocuments, verifyServerDescriptor, type ServerDescriptor } from '../../src/core/netdoc/server-descriptor.ts'
 import { buildConfig } from '../../src/core/torrc/config.ts'
 import { parseConfigText } from '../../src/core/torrc/config-line.ts'
@@ -66,6 +66,30 @@ function world(lines = '', start: WallMs = now, files: Readonly<Record<string, s
 }
 
 const running = (one: World): number => one.relays.readiness(flagRules(optionsFrom(''), hours(1), new Map())).running
+
+describe('what is known of relays\' stability', () => {
+  const stabilityOf = (one: World): string => latin1Decode(one.runtime.files.read('router-stability') ?? new Uint8Array())
+
+  test('is saved every half hour and at the end, and goes on after a restart', () => {
+    const one = world()
+    one.relays.start()
+    one.relays.receive(firstText)
+    one.simulation.runFor(hours(1))
+    expect(stabilityOf(one)).toContain(`R ${first.fingerprint}\n+MTBF 0 0.00000 S=`)
+    one.simulation.runFor(hours(3))
+    one.relays.stop()
+    const restarted = world('', later(now, hours(10)), { 'router-stability': stabilityOf(one) })
+    restarted.relays.receive(firstText)
+    const history = restarted.relays.votedRelays(new Map())[0]?.history
+    expect(history?.uptime(wallToSec(later(now, hours(10))))).toBeGreaterThan(4 * 3600 - 5)
+    // It has watched for long enough to judge, although it has just been started.
+    expect(restarted.relays.enoughMtbf).toBe(true)
+  })
+
+  test('begins anew when the file is none', () => {
+    expect(world('', now, { 'router-stability': 'something else' }).relays.votedRelays(new Map())).toEqual([])
+  })
+})
 
 describe('uploads', () => {
   test('a descriptor is taken once, and its relay is tested', () => {

@@ -17,5 +17,8 @@ export const MAX_SHARED_RANDOM_COMMITS = 64
 /** Sets of detached signatures kept until this authority has a consensus to put them on. */
 export const MAX_WAITING_SIGNATURES = 64
 
+/** Relays whose history is taken from a file; further ones start anew. */
+export const MAX_RELAY_HISTORIES = 100_000
+
 /** A shared-random state file larger than this is not read. */
 export const MAX_SHARED_RANDOM_STATE_BYTES = 256 * 1024

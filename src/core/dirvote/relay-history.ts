@@ -103,6 +103,25 @@ export class RelayHistories {
   #trackingSinceSec: number | undefined
   #lastDiscountSec: number | undefined
 
+  /** Goes on with what another had learnt: when it began to watch, and last discounted. */
+  constructor(before: Pick<RelayHistories, 'trackingSinceSec' | 'lastDiscountSec'> = { trackingSinceSec: undefined, lastDiscountSec: undefined }) {
+    this.#trackingSinceSec = before.trackingSinceSec
+    this.#lastDiscountSec = before.lastDiscountSec
+  }
+
+  get trackingSinceSec(): number | undefined {
+    return this.#trackingSinceSec
+  }
+
+  get lastDiscountSec(): number | undefined {
+    return this.#lastDiscountSec
+  }
+
+  /** Fingerprints and histories. */
+  entries(): Iterable<readonly [string, RelayHistory]> {
+    return this.#histories
+  }
+
   /** The relay's history; a new one has nothing in it. */
   of(fingerprint: string): RelayHistory {
     let history = this.#histories.get(fingerprint)
