@@ -2,7 +2,7 @@
 
 import { RelishError } from '../core/base/errors.ts'
 import { canonicalIp } from '../core/ident/address.ts'
-import type { MonotonicMs } from '../core/base/time.ts'
+import { seconds, type MonotonicMs } from '../core/base/time.ts'
 import type { ConfAnswer, ControlActions, ControlSignal, InfoAnswer, Outcome } from '../core/control/actions.ts'
 import type { ControlSecrets } from '../core/control/authentication.ts'
 import { eventBacklogBytesFatal, eventBacklogBytesMax } from '../core/control/limits.ts'
@@ -31,6 +31,9 @@ export interface ControlContext {
   forget(connection: ControlConnection): void
 }
 
+/** For a controller to read the last reply. */
+const farewell = seconds(2)
+
 export class ControlConnection implements ControlActions {
   readonly version = versionText
   readonly eventNames: readonly string[]
@@ -44,7 +47,7 @@ export class ControlConnection implements ControlActions {
     this.#context = context
     this.#stream = stream
     this.eventNames = context.eventNames
-    this.#session = new ControlSession(this, { send: (bytes) => void stream.write(bytes), close: () => stream.end() })
+    this.#session = new ControlSession(this, { send: (bytes) => void stream.write(bytes), close: () => this.#close() })
   }
 
   start(): void {
@@ -200,6 +203,12 @@ export class ControlConnection implements ControlActions {
 
   eventsChanged(): void {
     this.#context.events.wantsChanged()
+  }
+
+  /** What was sent goes out first; a controller that stays is left after a moment. */
+  #close(): void {
+    this.#stream.end()
+    this.#context.runtime.setTimer(farewell, () => this.#stream.destroy())
   }
 
   #configSource(): ConfigSource {
