@@ -54,7 +54,7 @@ class Controller {
     world.elsewhere.network.dial({ target: controlAddress, timeout: seconds(5) }, {
       onConnect: (stream) => {
         this.#stream = stream
-        stream.start({ onData: (chunk) => (this.received += utf8Decode(chunk)), onEnd: () => undefined, onDrain: () => undefined, onClose: () => (this.closed = true) })
+        stream.start({ onData: (chunk) => (this.received += utf8Decode(chunk)), onEnd: () => (this.closed = true), onDrain: () => undefined, onClose: () => (this.closed = true) })
       },
       onError: (error) => {
         throw error
