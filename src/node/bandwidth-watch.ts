@@ -3,11 +3,14 @@
  * then. The rules are those of C tor's `check_descriptor_bandwidth_changed`.
  */
 
-import { between, hours, minutes, type MonotonicMs } from '../core/base/time.ts'
+import { between, hours, minutes, seconds, type DurationMs, type MonotonicMs } from '../core/base/time.ts'
 import type { Runtime, Timer } from '../runtime/index.ts'
+import { ROLLING_SECONDS } from './bandwidth-history.ts'
 import type { BandwidthMeter } from './bandwidth-meter.ts'
 
 const checkInterval = minutes(1)
+/** The first look comes when there may be something to see, so that a new network is not told for a minute that nothing passes. */
+const firstCheck = seconds(ROLLING_SECONDS + 1)
 const saveInterval = hours(2)
 /** A relay that has been up for longer says it with its next regular descriptor. */
 const checkedUptime = hours(24)
@@ -38,7 +41,7 @@ export class BandwidthWatch {
   }
 
   start(): void {
-    this.#armCheck()
+    this.#armCheck(firstCheck)
     this.#armSave()
   }
 
@@ -48,8 +51,8 @@ export class BandwidthWatch {
     this.#parts.meter.save()
   }
 
-  #armCheck(): void {
-    this.#checkTimer = this.#parts.runtime.setTimer(checkInterval, () => {
+  #armCheck(delay: DurationMs = checkInterval): void {
+    this.#checkTimer = this.#parts.runtime.setTimer(delay, () => {
       const { runtime, published, testing, onChanged } = this.#parts
       const now = runtime.monotonicNow()
       if (between(this.#startedAt, now) > checkedUptime) return
