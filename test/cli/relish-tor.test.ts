@@ -224,9 +224,14 @@ describe('a running node', () => {
     expect(await first.exited).toBe(0)
     const pid = Number(readFileSync(pidFile, 'utf8'))
     expect(pid).not.toBe(first.child.pid)
-    const control = connect(join(folder, 'daemon.sock'))
-    control.write('AUTHENTICATE\r\nSIGNAL HALT\r\n')
-    await once(control, 'close')
+    try {
+      const control = connect(join(folder, 'daemon.sock'))
+      control.write('AUTHENTICATE\r\nSIGNAL HALT\r\n')
+      await once(control, 'close')
+    } catch (error) {
+      process.kill(pid, 'SIGKILL')
+      throw error
+    }
     expect(readFileSync(join(folder, 'daemon.log'), 'utf8')).toContain('Opened Control listener')
   })
 

@@ -43,6 +43,8 @@ class RunningProcess {
   #events: EventsFd | undefined
   #ending = false
   #shutdownTimer: NodeJS.Timeout | undefined
+  /** Those that are there at once. A relay's come after its keys, which nobody should have to wait for. */
+  #listenersToOpen: number
 
   constructor(commandLine: TorCommandLine, loaded: LoadedConfig, log: NodeLog, onExit: (code: number) => void) {
     this.#commandLine = commandLine
@@ -60,6 +62,7 @@ class RunningProcess {
       clockOffset: seconds(options.TestingClockOffset),
       ...(options.ServerDNSResolvConfFile === undefined ? {} : { resolvConfFile: expandHome(options.ServerDNSResolvConfFile) }),
     })
+    this.#listenersToOpen = options.ControlPort.length + options.ControlSocket.length + (isRelay(options) ? 0 : options.SocksPort.length)
     this.#pidFile = options.PidFile === undefined ? undefined : resolvePath(expandHome(options.PidFile))
   }
 
@@ -88,8 +91,8 @@ class RunningProcess {
         requestExit: (how) => (how === 'HALT' ? this.#end('asked to by a controller', 0) : this.#shutDown('asked to by a controller')),
       })
       this.#node = node
-      reportDaemonReady()
       node.start()
+      if (this.#listenersToOpen === 0) reportDaemonReady()
     } catch (thrown) {
       const error = asRelishError(thrown)
       this.#say('error', describeConfigError(error))
@@ -145,6 +148,7 @@ class RunningProcess {
   }
 
   #onEvent(event: NodeEvent): void {
+    if (event.kind === 'listening' && --this.#listenersToOpen === 0) reportDaemonReady()
     this.#events?.sendEvent(event)
   }
 
