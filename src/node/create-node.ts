@@ -24,6 +24,7 @@ import { ChannelManager } from './channel-manager.ts'
 import { ControlPort, wantsControlPort } from './control-port.ts'
 import { controlView } from './control-view.ts'
 import { Client } from './client.ts'
+import { ClockWatch } from './clock-watch.ts'
 import { BeginDirTransport } from './dir-begindir-transport.ts'
 import { DirCache } from './dir-cache.ts'
 import { DirClient } from './dir-client.ts'
@@ -45,6 +46,7 @@ import type { Node, NodeOwner, NodeReply } from './node.ts'
 import { OriginCircuitManager } from './origin-circuits.ts'
 import { Relay, type RelayParts } from './relay.ts'
 import { StateStore } from './state-store.ts'
+import { tellWarnings } from './warning-log.ts'
 
 /** A relay publishes anew at least so often (dir-spec §2.1). */
 const republishInterval = hours(18)
@@ -91,12 +93,12 @@ class TorNode implements Node {
   #stopped = false
 
   constructor(runtime: Runtime, options: TorOptions, owner: NodeOwner) {
-    this.#runtime = runtime
+    this.#runtime = { ...runtime, log: tellWarnings(runtime.log, (level, message) => this.#emit({ kind: 'warning', level, message })) }
     this.#options = options
     this.#owner = owner
     this.#stages = new NodeStages(conditionsOf(options), (event) => this.#emit(event))
-    this.#bootstrap = new BootstrapStatus(runtime.log, (event) => this.#emit(event))
-    this.#state = new StateStore(runtime, torVersion)
+    this.#bootstrap = new BootstrapStatus(this.#runtime.log, (event) => this.#emit(event))
+    this.#state = new StateStore(this.#runtime, torVersion)
     this.#control = wantsControlPort(options) ? this.#makeControlPort() : undefined
   }
 
@@ -212,6 +214,7 @@ class TorNode implements Node {
     const relay = keys === undefined ? undefined : this.#makeRelay({ runtime, keys, view, meter, flow })
     const bindAddress = options.OutboundBindAddressOR.ipv4 ?? options.OutboundBindAddress.ipv4
     const httpsProxy = proxyAddress(options.HTTPSProxy)
+    const clocks = new ClockWatch(runtime, new Set(options.DirAuthority.map((line) => hexEncodeUpper(line.rsaIdentity))))
     const channels = new ChannelManager(runtime, {
       credentials: relay?.credentials,
       myAddresses: relay?.myAddresses ?? (() => []),
@@ -220,12 +223,14 @@ class TorNode implements Node {
       ...(httpsProxy === undefined ? {} : { httpsProxy }),
       ...(relay === undefined ? {} : { onCreate: (channel, cell) => relay.circuits.handleCreate(channel, cell) }),
       onLinkStep: (step) => this.#bootstrap.link(step),
+      onChannelOpen: (channel, open) => clocks.channelOpened(channel, open),
       circuitQueueMarks: () => circuitQueueMarks(view.netDir),
       linkPadding: () => linkPaddingRules(view.netDir, this.#options),
       keepalivePeriod: () => durationMs(this.#options.KeepalivePeriod),
     })
     const circuits = new OriginCircuitManager({ runtime, channels, news: this.#news, flow })
     const cache = new DirCache(runtime, trustedIdentities(options))
+    cache.listen({ consensusChanged: (consensus) => clocks.consensusHeld(consensus) })
     const dirPort = new DirPortTransport(runtime, bindAddress)
     const beginDir = new BeginDirTransport(runtime, circuits, (step) => this.#bootstrap.directoryRequest(step))
     const sources = new DirSources({
@@ -423,7 +428,6 @@ class TorNode implements Node {
       return
     }
     this.#runtime.log.write('error', 'general', error.message)
-    this.#emit({ kind: 'warning', level: 'error', message: error.message })
     this.stop(() => this.#emit({ kind: 'stopped', reason: error.message }))
   }
 

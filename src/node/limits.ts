@@ -72,3 +72,10 @@ export const DNS_NAME_LENGTH_MAX = 255
 export const REACHABILITY_RETRY = seconds(60)
 /** After one that failed; doubled with each further failure, up to the other. */
 export const REACHABILITY_RETRY_FIRST = seconds(1)
+
+// Clocks
+
+/** A peer whose clock differs by more is told of (C tor's `NETINFO_NOTICE_SKEW`). */
+export const NETINFO_SKEW_NOTICE_SEC = 3600
+/** A consensus that comes earlier than this before its authorities can have signed it is told of (C tor's `EARLY_CONSENSUS_NOTICE_SKEW`). */
+export const CONSENSUS_EARLY_NOTICE_SEC = 60

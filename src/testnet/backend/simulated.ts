@@ -143,8 +143,9 @@ export class SimulatedNetwork extends InProcessNetwork {
       forget: (placed) => simulation.removeMachine(placed.node.name),
       torrcOf: (placed) =>
         renderNodeTorrc({ placement, authorities: keys.authorities, fingerprints: keys.fingerprints, logLevel: options.logLevel ?? 'notice', resolvConfFile: undefined }, placed),
-      boot: (placed, _torOptions, onNodeBug) => {
+      boot: (placed, torOptions, onNodeBug) => {
         const machine = simulation.machine(placed.node.name)
+        if (torOptions.TestingClockOffset !== 0) machine.setClockSkew(torOptions.TestingClockOffset * 1000)
         onBug.set(placed.node.name, onNodeBug)
         return { runtime: machine.boot(), end: () => machine.crash() }
       },

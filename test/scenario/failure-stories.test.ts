@@ -1,0 +1,44 @@
+/** Networks that cannot come up: the story of the failed start names the node, what it waits for and what it warned of. */
+
+import { expect, test } from 'vitest'
+import { BootstrapError, formatBootstrapError, startUntilReady } from '../../src/testnet/bootstrap.ts'
+import { SimulatedNetwork } from '../../src/testnet/backend/simulated.ts'
+import { loadNetworkText } from '../../src/testnet/load-network.ts'
+
+const nodes = (each: { readonly auth?: string; readonly exit?: string; readonly client?: string }): string => `nodes:
+  - role: authority
+    name: auth
+    count: 3
+    each: {${each.auth ?? ''}}
+  - role: exit
+    name: exit
+    count: 2
+    each: {${each.exit ?? ''}}
+  - role: client
+    name: client
+    count: 1
+    each: {${each.client ?? ''}}
+options: { progressSec: 30 }
+`
+
+async function storyOf(text: string): Promise<{ story: string; error: BootstrapError }> {
+  const { network } = loadNetworkText(text, '/nowhere/story.yaml', {})
+  const running = await SimulatedNetwork.prepare({ network, seed: '1' })
+  const error = await running.drive(() => startUntilReady(running).then(() => undefined, (thrown: unknown) => thrown))
+  await running.close()
+  if (!(error instanceof BootstrapError)) throw new Error(`it came up: ${String(error)}`)
+  return { story: formatBootstrapError(error), error }
+}
+
+test('authorities whose clocks differ say so, and that no consensus comes of it', async () => {
+  const { story } = await storyOf(nodes({ auth: 'auth2: { torrc: { TestingClockOffset: 7200 } }, auth3: { torrc: { TestingClockOffset: -7200 } }' }))
+  expect(story).toContain('auth1 (authority): at stage voted')
+  expect(story).toContain('It seems that our clock is behind by 2 hours, 0 minutes, or that theirs is ahead')
+  expect(story).toContain("We don't have enough votes to generate a consensus: 1 of 2")
+})
+
+test('a client whose clock is days behind says so', async () => {
+  const { story } = await storyOf(nodes({ client: 'client1: { torrc: { TestingClockOffset: -259200 } }' }))
+  expect(story).toContain('client')
+  expect(story).toMatch(/It seems that our clock is behind by 3 days, 0 hours, [01] minutes/)
+})
