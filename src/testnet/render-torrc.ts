@@ -82,13 +82,14 @@ function variablesOf(inputs: TorrcInputs, placed: NodePlacement): TemplateVariab
 }
 
 /**
- * Exits of relish have no conflux. C tor's nodes want an exit that has, and warn every second while there are too few of
- * them: where exits are mixed, nobody uses it unless the network file says otherwise.
+ * Exits of relish have no conflux. C tor's nodes want one that has, beside themselves, and warn every second while there is
+ * none to choose: where exits are mixed or few, nobody uses it unless the network file says otherwise.
  */
 function usualParams(network: ResolvedNetwork): ResolvedNetwork['params'] {
   const exits = network.nodes.filter((node) => node.role === 'exit')
   const hasForeign = network.nodes.some((node) => node.implementation !== 'relish')
-  return hasForeign && exits.some((node) => node.implementation === 'relish') ? { cfx_enabled: 0 } : {}
+  const enough = exits.length >= 3 && exits.every((node) => node.implementation !== 'relish')
+  return hasForeign && !enough ? { cfx_enabled: 0 } : {}
 }
 
 /** With relish authorities alone the first vote does not wait for the clock, and later ones need not be often. */
