@@ -35,14 +35,14 @@ const dirPort = 7001
 
 export class VotingNetwork {
   readonly members: readonly Member[]
+  readonly folder: string
   readonly #cli: BuiltCli
-  readonly #base: string
   readonly #schedule: readonly string[]
 
   /** `block`: the second number of the members' addresses, so that networks do not meet. `schedule`: torrc lines of authorities. */
   constructor(cli: BuiltCli, options: { block: number; schedule: readonly string[]; members: readonly MemberSpec[] }) {
     this.#cli = cli
-    this.#base = mkdtempSync(join(tmpdir(), 'relish-voting-'))
+    this.folder = mkdtempSync(join(tmpdir(), 'relish-voting-'))
     this.#schedule = options.schedule
     this.members = options.members.map((spec, index) => this.#make(spec, `127.${options.block}.${index + 1}.1`))
     for (const family of new Set(options.members.flatMap((spec) => spec.family ?? []))) this.#makeFamilyKey(family)
@@ -90,9 +90,10 @@ export class VotingNetwork {
     return this.#end(member, 'SIGINT')
   }
 
-  async close(): Promise<void> {
+  /** Ends all nodes. Their files are removed unless somebody wants to look into them. */
+  async close(files: 'remove' | 'keep' = 'remove'): Promise<void> {
     await Promise.all(this.members.map((member) => this.stop(member)))
-    rmSync(this.#base, { recursive: true, force: true })
+    if (files === 'remove') rmSync(this.folder, { recursive: true, force: true })
   }
 
   async #end(member: Member, signal: NodeJS.Signals): Promise<void> {
@@ -114,7 +115,7 @@ export class VotingNetwork {
   }
 
   #make(spec: MemberSpec, address: string): Member {
-    const folder = join(this.#base, spec.name)
+    const folder = join(this.folder, spec.name)
     mkdirSync(join(folder, 'keys'), { recursive: true, mode: 0o700 })
     chmodSync(folder, 0o700)
     let v3Identity: string | undefined
@@ -129,9 +130,9 @@ export class VotingNetwork {
   }
 
   #makeFamilyKey(family: string): void {
-    execFileSync('tor', ['--keygen-family', join(this.#base, family), '--quiet'], { stdio: 'ignore' })
+    execFileSync('tor', ['--keygen-family', join(this.folder, family), '--quiet'], { stdio: 'ignore' })
     const file = `${family}.secret_family_key`
-    for (const member of this.members) if (member.family === family) copyFileSync(join(this.#base, file), join(member.folder, 'keys', file))
+    for (const member of this.members) if (member.family === family) copyFileSync(join(this.folder, file), join(member.folder, 'keys', file))
   }
 }
 
