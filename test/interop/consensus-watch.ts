@@ -87,7 +87,7 @@ export class ConsensusWatch {
   }
 }
 
-interface Difference {
+export interface Difference {
   readonly line: number
   readonly one: string
   readonly other: string
@@ -101,7 +101,7 @@ const unsignedPart = (document: ConsensusUnverified): string => document.text.sl
 const votersOf = (document: ConsensusUnverified): string => (document.text.match(/^vote-digest .*$/gm) ?? []).join(',')
 const countVoters = (document: ConsensusUnverified): number => (document.text.match(/^vote-digest .*$/gm) ?? []).length
 
-function firstDifference(one: string, other: string): Difference | undefined {
+export function firstDifference(one: string, other: string): Difference | undefined {
   if (one === other) return undefined
   const [ones, others] = [one.split('\n'), other.split('\n')]
   const line = ones.findIndex((text, i) => text !== others[i])
@@ -111,7 +111,7 @@ function firstDifference(one: string, other: string): Difference | undefined {
 }
 
 /** The entry of the relay in a vote; without one the lines that begin with the keyword, or all of the header. */
-function excerpt(vote: string, difference: Difference): string {
+export function excerpt(vote: string, difference: Difference): string {
   if (difference.relay !== undefined) {
     const identity = difference.relay.split(' ')[2] ?? ''
     return vote.split(/^(?=r )/m).find((entry) => entry.startsWith('r ') && entry.split(' ')[2] === identity) ?? '(does not list it)'
