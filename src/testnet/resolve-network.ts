@@ -35,7 +35,7 @@ export function resolveNetwork(file: NetworkFile, path: string, name: string, so
         continue
       }
       taken.set(nodeName.toLowerCase(), groupIndex)
-      nodes.push(resolveNode(nodeName, nodes.length, group, file.defaults ?? {}, foreignAuthorities))
+      nodes.push(resolveNode(nodeName, nodes.length, group, file.defaults ?? {}, { foreignAuthorities, folder: dirname(path) }))
     }
   })
   if (nodes.length > nodesPerNetworkMax) diagnostics.push(source.complain(['nodes'], 'value', 'error', `${nodes.length} nodes are more than the ${nodesPerNetworkMax} one machine can give addresses to`, []))
@@ -69,20 +69,22 @@ function nodeNames(group: NodeGroup): string[] {
   return Array.from({ length: group.count }, (_, index) => `${start}${index + 1}`)
 }
 
-function resolveNode(name: string, index: number, group: NodeGroup, defaults: NodeSettings, foreignAuthorities: boolean): ResolvedNode {
+function resolveNode(name: string, index: number, group: NodeGroup, defaults: NodeSettings, file: { readonly foreignAuthorities: boolean; readonly folder: string }): ResolvedNode {
   const own = group.each?.[name] ?? {}
   const pick = <Key extends keyof NodeSettings>(key: Key): NodeSettings[Key] => own[key] ?? group[key] ?? defaults[key]
   const implementation = pick('implementation') ?? 'relish'
   // C tor asks for a first consensus ever more rarely, and keeps one that misses relays until it is nearly too old: its
   // clients, and those of authorities that vote by the clock, start when there is one that lists everybody.
-  const usualPhase = group.role === 'client' && (implementation === 'tor' || foreignAuthorities) ? 2 : 1
+  const usualPhase = group.role === 'client' && (implementation === 'tor' || file.foreignAuthorities) ? 2 : 1
+  const program = pick('tor')
   return {
     name,
     index,
     group: group.name ?? group.role,
     role: group.role,
     implementation,
-    tor: pick('tor'),
+    // A name is looked for on the PATH; a path is the file's, as those of checks are.
+    tor: program?.includes('/') === true ? resolve(file.folder, program) : program,
     phase: pick('phase') ?? usualPhase,
     family: pick('family'),
     ipv6: pick('ipv6') ?? false,

@@ -95,6 +95,19 @@ params: { circwindow: 900 }
 
   test('C tor is accepted as an implementation', () => {
     expect(load(whole.replace('role: client', 'role: client, implementation: tor, tor: /usr/bin/tor')).network.nodes.at(-1)).toMatchObject({ implementation: 'tor', tor: '/usr/bin/tor' })
+    // A name is for the PATH; a path is beside the file.
+    expect(load(whole.replace('role: client', 'role: client, implementation: tor, tor: ./build/tor')).network.nodes.at(-1)).toMatchObject({ tor: '/nowhere/build/tor' })
+    expect(load(whole.replace('role: client', 'role: client, implementation: tor, tor: tor-0.4.9')).network.nodes.at(-1)).toMatchObject({ tor: 'tor-0.4.9' })
+  })
+
+  test('clients of C tor, and all clients where it votes, wait for the relays unless told otherwise', () => {
+    const phasesOf = (text: string): number[] => load(text).network.nodes.map((node) => node.phase)
+    const settings = (authority: string, client: string): string => `nodes:\n  - { role: authority, name: auth, count: 3${authority} }\n  - { role: exit, name: exit }\n  - { role: client, name: client${client} }\n`
+    expect(phasesOf(settings('', ''))).toEqual([1, 1, 1, 1, 1])
+    expect(phasesOf(settings('', ', implementation: tor'))).toEqual([1, 1, 1, 1, 2])
+    expect(phasesOf(settings(', implementation: tor', ''))).toEqual([1, 1, 1, 1, 2])
+    expect(phasesOf(settings(', each: { auth2: { implementation: tor } }', ''))).toEqual([1, 1, 1, 1, 2])
+    expect(phasesOf(settings(', implementation: tor', ', phase: 1'))).toEqual([1, 1, 1, 1, 1])
   })
 })
 

@@ -57,8 +57,8 @@ nodes:
 params: { circwindow: 900, bwweightscale: 10000 }
 `
 
-  function torrcs(): Map<string, string> {
-    const { network } = loadNetworkText(text, '/nowhere/net.yaml', {})
+  function torrcs(file: string = text, clock?: { startSec: number; firstVoteSec: number }): Map<string, string> {
+    const { network } = loadNetworkText(file, '/nowhere/net.yaml', {})
     const placement: NetworkPlacement = {
       network,
       observerHost: '127.254.3.4',
@@ -79,7 +79,7 @@ params: { circwindow: 900, bwweightscale: 10000 }
     }
     const authorities = new Map<string, AuthorityIdentity>(['auth1', 'auth2'].map((nickname, index) => [nickname, { nickname, v3Identity: `${index}`.repeat(40), fingerprint: `${index + 4}`.repeat(40) }]))
     const fingerprints = new Map([['middle', 'A'.repeat(40)], ['exit', 'B'.repeat(40)]])
-    return new Map(placement.nodes.map((placed) => [placed.node.name, renderNodeTorrc({ placement, authorities, fingerprints, logLevel: 'notice', resolvConfFile: '/run/resolv.conf' }, placed)]))
+    return new Map(placement.nodes.map((placed) => [placed.node.name, renderNodeTorrc({ placement, authorities, fingerprints, logLevel: 'notice', resolvConfFile: '/run/resolv.conf', ...(clock === undefined ? {} : { clock }) }, placed)]))
   }
 
   test.each(['auth1', 'middle', 'exit', 'client'])('the torrc of %s is one that relish-tor takes, without a warning', (name) => {
@@ -99,5 +99,35 @@ params: { circwindow: 900, bwweightscale: 10000 }
     expect(all.get('exit')).toMatch(/# From the network file\.\nBandwidthRate 5 MB\n$/)
     expect(all.get('client')).toMatch(/^SocksPort 127\.5\.3\.4:9000$/m)
     expect(all.get('client')).not.toMatch(/MyFamily|ExitPolicy|^DirPort/m)
+    expect(all.get('exit')).toMatch(/^TestingLinkKeyType p256$/m)
+  })
+
+  describe('with nodes of C tor', () => {
+    const withTor = (name: string): string => text.replace(`name: ${name}`, `name: ${name}, implementation: tor`)
+
+    test('its torrcs have none of our own options, and our relays have keys like its own', () => {
+      const all = torrcs(withTor('middle'))
+      expect(all.get('middle')).not.toMatch(/^Testing(?:LinkKeyType|V3AuthVoteWhenRelays|EventsFd|ListenFd)/m)
+      expect(all.get('exit')).not.toMatch(/^TestingLinkKeyType/m)
+      // Relish authorities still need no clock, and count its relays among those they wait for.
+      expect(all.get('auth1')).toMatch(/^TestingV3AuthVoteWhenRelays 4$/m)
+    })
+
+    test('authorities of both kinds keep the same hours, which the first vote fits', () => {
+      const all = torrcs(withTor('auth'), { startSec: 1_000_000_000, firstVoteSec: 1_000_000_007 })
+      for (const torrc of [all.get('auth1'), all.get('auth2')]) {
+        expect(torrc).not.toMatch(/^TestingV3AuthVoteWhenRelays/m)
+        expect(torrc).toMatch(/^TestingV3AuthInitialVotingInterval 20 seconds$/m)
+        // The consensus is valid five seconds after the first vote.
+        expect(torrc).toMatch(/^TestingV3AuthVotingStartOffset 12$/m)
+      }
+      expect(all.get('exit')).toMatch(/^TestingServerConsensusDownloadInitialDelay 13$/m)
+    })
+
+    test('nobody uses conflux where exits are mixed or few, unless the file says so', () => {
+      expect(torrcs(withTor('middle')).get('auth1')).toMatch(/^ConsensusParams .*cfx_enabled=0/m)
+      expect(torrcs(withTor('middle').replace('circwindow: 900', 'cfx_enabled: 1')).get('auth1')).toMatch(/^ConsensusParams .*cfx_enabled=1/m)
+      expect(torrcs().get('auth1')).not.toContain('cfx_enabled')
+    })
   })
 })
