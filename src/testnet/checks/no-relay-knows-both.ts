@@ -25,14 +25,18 @@ export const noRelayKnowsBoth: Check = {
   async run(context) {
     const names = await relaysByFingerprint(context.network)
     const evidence: string[] = []
+    const unasked: string[] = []
     for (const client of context.clients) {
       const tries: CircuitEvidence[] = []
       while (tries.length < circuitsTriedMax && !tries.some((one) => one.isWhole)) tries.push(await judgeCircuit(context, client, names, tries.length))
       const whole = tries.find((one) => one.isWhole)
+      const told = tries.map((one) => one.words).filter((words) => words !== '')
       if (whole !== undefined) evidence.push(`${client.name}: ${whole.words}`)
-      else evidence.push(`${client.name}: no circuit of ${tries.length} had only relays that can be asked; ${tries.filter((one) => one.words !== '').map((one) => one.words).join('; ')}`)
+      else if (told.length > 0) evidence.push(`${client.name}: no circuit of ${tries.length} had only relays that can be asked; ${told.join('; ')}`)
+      else unasked.push(`${client.name}: nothing shown, all relays of its ${tries.length} circuits are C tor and cannot be asked`)
     }
-    return evidence
+    // Without a relay that was asked there is no evidence at all, and the check has not passed.
+    return evidence.length === 0 ? [] : [...evidence, ...unasked]
   },
 }
 
