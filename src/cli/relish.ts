@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import { asRelishError, type RelishError } from '../core/base/errors.ts'
 import { BootstrapError, formatBootstrapError } from '../testnet/bootstrap.ts'
+import { toWireError } from '../testnet/control-protocol.ts'
 import { packageRoot } from '../testnet/package-root.ts'
 import { exitCode, exitCodeOf } from './exit-codes.ts'
 import { addListCommands } from './list-command.ts'
@@ -52,6 +53,8 @@ function report(thrown: unknown): number {
   const error = asRelishError(thrown)
   const code = exitCodeOf(error)
   const words = error instanceof BootstrapError ? formatBootstrapError(error) : code === exitCode.internal ? `internal error: ${stackOf(error)}` : error.message
+  // Whoever reads JSON gets the reason as such, too.
+  if (process.argv.includes('--json')) process.stdout.write(`${JSON.stringify({ error: toWireError(error) }, undefined, 2)}\n`)
   process.stderr.write(`relish: ${words}\n`)
   if (error.hint !== undefined) process.stderr.write(`        ${error.hint}\n`)
   return code

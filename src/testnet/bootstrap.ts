@@ -7,6 +7,7 @@
 import { RelishError } from '../core/base/errors.ts'
 import type { NodeStage } from '../runtime/events.ts'
 import type { NodeStatus, RunningNetwork } from './backend/backend.ts'
+import { shownWarningsMax, shownWarningsOfNode } from './limits.ts'
 import { isRelay, type ResolvedNode } from './network-types.ts'
 
 /** Stages in the order of their coming; what a role has no part in is left out. */
@@ -47,6 +48,8 @@ export interface StuckNode {
   readonly warnings: readonly string[]
   readonly silentForMs: number
   readonly advice: readonly string[]
+  /** `RunningNetwork.runOptions`. */
+  readonly runOptions: string | undefined
 }
 
 export class BootstrapError extends RelishError {
@@ -144,9 +147,10 @@ function stuckNode(network: RunningNetwork, status: NodeStatus): StuckNode {
     state: status.state,
     stage: status.stage,
     waitingFor: status.waitingFor ?? waitingAt(status.stage),
-    warnings: status.warnings.slice(-3),
+    warnings: [...new Set(status.warnings)].slice(-shownWarningsOfNode),
     silentForMs: network.clock.now() - status.progressAtMs,
     advice: adviceFor(network, status, role),
+    runOptions: network.runOptions,
   }
 }
 
@@ -175,38 +179,61 @@ function waitingAt(stage: NodeStage): string {
 }
 
 function adviceFor(network: RunningNetwork, status: NodeStatus, role: ResolvedNode['role']): string[] {
-  if (status.state.kind === 'died') return [`read its log: relish logs ${status.name}`, 'check its options: relish-tor --verify-config -f TORRC']
-  if (status.state.kind !== 'running') return [`it does not run: relish start, or relish restart ${status.name}`]
+  if (status.state.kind === 'died') {
+    // In a simulation there is no file to check.
+    return network.runOptions === undefined ? [] : [`relish-tor --verify-config -f ${network.placementOf(status.name).dataDirectory}/torrc`]
+  }
+  if (status.state.kind !== 'running') return commandFor(network, 'restart', status.name)
   const authorities = network.nodes().filter((node) => node.role === 'authority')
   const withConsensus = authorities.filter((node) => network.status(node.name).consensus !== undefined)
-  const advice: string[] = []
   if (status.consensus === undefined && status.stage !== 'starting' && status.stage !== 'keys') {
-    if (withConsensus.length === 0) {
-      const unpublished = network.nodes().filter((node) => isRelay(node) && network.status(node.name).stageAtMs.published === undefined)
-      advice.push(
-        unpublished.length === 0
-          ? `no authority has a consensus yet although all relays have published: relish vote, and look at the authorities' logs`
-          : `the authorities wait for ${unpublished.map((node) => node.name).join(', ')}, which ${unpublished.length === 1 ? 'has' : 'have'} not published`,
-      )
-    } else {
-      advice.push(`${withConsensus.length} of ${authorities.length} authorities have a consensus: look at what ${status.name} says about fetching it`)
-    }
-  } else if (status.stage === 'consensus' && role !== 'client') {
-    advice.push('the authorities did not find it running, or voted before it published: relish vote')
+    if (withConsensus.length > 0) return [`look at what ${status.name} says about fetching the consensus: ${withConsensus.length} of ${authorities.length} authorities have one`]
+    const unpublished = network.nodes().filter((node) => isRelay(node) && network.status(node.name).stageAtMs.published === undefined)
+    return [
+      unpublished.length === 0
+        ? `look at the authorities: none has a consensus, although all relays have published`
+        : `look at ${unpublished.map((node) => node.name).join(', ')} first: the authorities wait for ${unpublished.length === 1 ? 'it' : 'them'} to publish`,
+    ]
   }
-  advice.push(`relish logs ${status.name} --level info`)
-  return advice
+  if (status.stage === 'consensus' && role !== 'client') {
+    return ['have the authorities vote again: they did not find it running, or voted before it published', ...commandFor(network, 'vote')]
+  }
+  return []
 }
 
-/** The error as people read it. */
+/** A command line that asks this run. Those who run a simulation have none. */
+const commandFor = (network: RunningNetwork, ...words: readonly string[]): string[] => (network.runOptions === undefined ? [] : [['relish', ...words, network.runOptions].join(' ')])
+
+/** The error as people read it: those that died first, others together as far as they stand at the same place. */
 export function formatBootstrapError(error: BootstrapError): string {
-  const lines = [error.message]
-  for (const node of error.stuck) {
-    lines.push(`  ${node.node} (${node.role}): ${node.state.kind === 'died' ? `died at stage ${node.stage}: ${node.state.reason}` : `at stage ${node.stage} for ${(node.silentForMs / 1000).toFixed(1)} s, waits for ${node.waitingFor}`}`)
-    for (const warning of node.warnings) lines.push(`      ${warning}`)
-    for (const advice of node.advice) lines.push(`      try: ${advice}`)
+  const died = error.stuck.filter((node) => node.state.kind === 'died')
+  const waiting = error.stuck.filter((node) => node.state.kind !== 'died')
+  const groups = new Map<string, StuckNode[]>()
+  for (const node of waiting) {
+    const place = `(${node.role}): at stage ${node.stage}, waits for ${node.waitingFor}`
+    groups.set(place, [...(groups.get(place) ?? []), node])
   }
-  return lines.join('\n')
+  const causes = died.length > 0 ? died : waiting
+  return [
+    error.message,
+    ...died.flatMap((node) => [`  ${node.node} (${node.role}): died at stage ${node.stage}: ${node.state.kind === 'died' ? node.state.reason : ''}`, ...warningsOf([node])]),
+    ...[...groups].flatMap(([place, nodes]) => [`  ${nodes.map((node) => node.node).join(', ')} ${place}, nothing new for ${(Math.min(...nodes.map((node) => node.silentForMs)) / 1000).toFixed(1)} s`, ...warningsOf(nodes)]),
+    ...[...new Set([...causes.flatMap((node) => node.advice), ...logsOf(causes)])].map((advice) => `  try: ${advice}`),
+  ].join('\n')
+}
+
+/** What several nodes say in the same words comes once. */
+function warningsOf(nodes: readonly StuckNode[]): string[] {
+  const saidBy = new Map<string, string[]>()
+  for (const node of nodes) for (const warning of node.warnings) saidBy.set(warning, [...(saidBy.get(warning) ?? []), node.node])
+  const all = [...saidBy].map(([warning, names]) => `      ${names.length < nodes.length ? `${names.join(', ')}: ` : ''}${warning}`)
+  return all.length <= shownWarningsMax ? all : [...all.slice(0, shownWarningsMax), `      and ${all.length - shownWarningsMax} more warnings`]
+}
+
+/** One command for the logs of all of them. */
+function logsOf(nodes: readonly StuckNode[]): string[] {
+  const options = nodes[0]?.runOptions
+  return options === undefined ? ['the same again with --log-level info'] : [`relish logs ${nodes.map((node) => node.node).join(' ')} --level info ${options}`]
 }
 
 export function stageTimes(network: RunningNetwork, names: readonly string[], startMs: number): StageTime[] {

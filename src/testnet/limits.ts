@@ -10,6 +10,9 @@ export const shownErrorsMax = 20
 export const templateDepthMax = 8
 /** Bytes of one JSON line from a node or on the control socket. A consensus of 8,000 relays fits. A longer one ends the connection. */
 export const jsonLineBytesMax = 16 << 20
+/** Last warnings shown of a node when a start fails, and of all that stand at the same place. */
+export const shownWarningsOfNode = 3
+export const shownWarningsMax = 8
 /** Warnings kept for each node. The oldest go. */
 export const lastWarningsKept = 20
 /** Lines of a child's standard error kept to say why it ended. The oldest go. */

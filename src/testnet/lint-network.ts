@@ -109,7 +109,9 @@ function lintOptions(network: ResolvedNetwork, file: NetworkFile, source: Source
       if (meaning.kind === 'unknown' && implementation === 'relish') {
         complain(`there is no option "${option}"`, ...(meaning.suggestion === undefined ? [] : [`did you mean "${meaning.suggestion}"?`]), 'all options: relish-tor --list-torrc-options')
       }
-      const contradiction = role === undefined ? undefined : contradictionOf(role, option.toLowerCase(), value)
+      // Rules of an exit policy count in order: one after others may well reject all the rest.
+      const isLaterRule = option.toLowerCase() === 'exitpolicy' && line !== torrc.find((other) => /^[+/]?exitpolicy\s/i.test(other))
+      const contradiction = role === undefined || isLaterRule ? undefined : contradictionOf(role, option.toLowerCase(), value)
       if (contradiction !== undefined) complain(`"${line}" contradicts the role ${role}`, contradiction)
     }
   }

@@ -103,8 +103,17 @@ describe('test', () => {
     expect(result.code).toBe(3)
     expect(result.stderr).toContain('the network did not come up: no node has come further for 1 s')
     expect(result.stderr).toContain('exit (exit): at stage listed')
-    expect(result.stderr).toContain('try: relish logs exit --level info')
+    expect(result.stderr).toContain(`try: relish logs exit --level info --dir ${join(folder, 'one')}`)
     expect(await processesWith(join(folder, 'one'))).toEqual([])
+  })
+
+  test('with --json the reason is JSON', async () => {
+    const stuck = await relish('test', 'stuck.yaml', '--dir', 'one', '--json')
+    expect(stuck.code).toBe(3)
+    expect(JSON.parse(stuck.stdout)).toMatchObject({ error: { kind: 'timeout', stuck: expect.arrayContaining([expect.objectContaining({ node: 'exit', stage: 'listed', waitingFor: expect.any(String) as unknown })]) as unknown } })
+    const nowhere = await relish('join', '--dir', 'nothing-here', '--json')
+    expect(nowhere.code).toBe(2)
+    expect(JSON.parse(nowhere.stdout)).toMatchObject({ error: { kind: 'unavailable', hint: expect.any(String) as unknown } })
   })
 
   test('two runs of one directory: the second is told', async () => {

@@ -32,8 +32,9 @@ async function storyOf(text: string): Promise<{ story: string; error: BootstrapE
 
 test('authorities whose clocks differ say so, and that no consensus comes of it', async () => {
   const { story } = await storyOf(nodes({ auth: 'auth2: { torrc: { TestingClockOffset: 7200 } }, auth3: { torrc: { TestingClockOffset: -7200 } }' }))
-  expect(story).toContain('auth1 (authority): at stage voted')
+  expect(story).toContain('auth1, auth2, auth3 (authority): at stage voted')
   expect(story).toContain('It seems that our clock is behind by 2 hours, 0 minutes, or that theirs is ahead')
+  expect(story).toContain('try: look at the authorities')
   expect(story).toContain("We don't have enough votes to generate a consensus: 1 of 2")
 })
 

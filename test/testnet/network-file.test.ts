@@ -168,6 +168,10 @@ describe('lint', () => {
     expect(complaints.find((one) => one.message === message)?.notes).not.toEqual([])
   })
 
+  test('an exit policy that rejects the rest after some rules is a policy', () => {
+    expect(complaintsOf(whole.replace('count: 2', 'count: 2, torrc: { ExitPolicy: ["accept *:80", "reject *:*"] }'))).toEqual([])
+  })
+
   test('what is only unwise is a warning', () => {
     expect(load(whole.replace('count: 3', 'count: 2')).warnings.map((one) => one.message)).toEqual(['two authorities need each other'])
     expect(load(whole.replace('  - { role: client }\n', '')).warnings.map((one) => one.message)).toEqual(['the network has no client'])

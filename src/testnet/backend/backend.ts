@@ -88,6 +88,8 @@ export interface ExtraNode {
 export interface RunningNetwork {
   readonly world: World
   readonly network: ResolvedNetwork
+  /** How a command line names this run, as in `--dir /tmp/mine`; absent where none can ask it. */
+  readonly runOptions?: string
   readonly placement: NetworkPlacement
   readonly clock: WorldClock
   /** Sockets of the observer's host, for sinks and SOCKS clients. Listen on and dial from `placement.observerHost`. */

@@ -18,7 +18,7 @@ import { programFolder } from '../package-root.ts'
 import type { NetworkPlacement, NodePlacement } from '../placement.ts'
 import { prepareKeys, type PreparedKeys } from '../prepare-keys.ts'
 import { renderNodeTorrc, type TorrcInputs } from '../render-torrc.ts'
-import { lockRunDirectory, type RunDirectory, type RunLock } from '../run-directory.ts'
+import { defaultRunDirectory, lockRunDirectory, type RunDirectory, type RunLock } from '../run-directory.ts'
 import { ownerOfSocket, type Transport } from '../socket-owner.ts'
 import { verifyTorrc } from '../tor-program.ts'
 import type { ExtraNode, NodeEventRecord, NodeStatus, RunningNetwork, WorldClock } from './backend.ts'
@@ -59,15 +59,19 @@ export async function prepareProcessNetwork(options: ProcessNetworkOptions): Pro
   const torVersions = await checkPrograms(network)
   await checkMachine(network)
   const lock = await lockRunDirectory(directory)
+  const held: (() => void | Promise<void>)[] = [() => lock.release()]
   try {
     const record = directory.readRecord()
     directory.make(network.nodes.map((node) => node.name))
     const block = await claimAddressBlock(record?.addressBytes)
+    held.push(() => block.release())
     const same = block.bytes === record?.addressBytes
     const placed = await Promise.all(network.nodes.map((node) => placeNode(node, network, block, directory, (same ? record?.ports[node.name] : undefined) ?? {})))
+    for (const { reserved } of placed) for (const port of reserved) held.push(() => port.release())
     const moved = placed.some((one) => !samePorts(portsOf(one.placement), same ? record?.ports[one.placement.node.name] : undefined))
     if (record !== undefined && (moved || Object.keys(record.ports).length !== placed.length)) directory.forgetDocuments()
     const nameServer = await startNameServer(block.observerHost)
+    held.push(() => nameServer.close())
     const placement: NetworkPlacement = {
       network,
       nodes: placed.map((one) => one.placement),
@@ -90,7 +94,7 @@ export async function prepareProcessNetwork(options: ProcessNetworkOptions): Pro
     })
     return made
   } catch (error) {
-    await lock.release()
+    for (const letGo of held.reverse()) await letGo()
     throw error
   }
 }
@@ -98,6 +102,7 @@ export async function prepareProcessNetwork(options: ProcessNetworkOptions): Pro
 export class ProcessNetwork implements RunningNetwork {
   readonly world = 'processes'
   readonly network: ResolvedNetwork
+  readonly runOptions: string
   readonly placement: NetworkPlacement
   readonly clock: WorldClock
   readonly observer: RuntimeNetwork
@@ -125,6 +130,8 @@ export class ProcessNetwork implements RunningNetwork {
     this.#torVersions = torVersions
     this.network = options.network
     this.directory = options.directory
+    const { name } = options.network
+    this.runOptions = options.directory.path === defaultRunDirectory(name) ? `-n ${name}` : `--dir ${options.directory.path}`
     this.placement = placement
     this.nameServer = nameServer
     this.#nextIndex = options.network.nodes.length
