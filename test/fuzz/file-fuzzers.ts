@@ -10,6 +10,7 @@ import { parseRsaCrossCert, signRsaCrossCert } from '../../src/core/cert/rsa-cro
 import { signX509, verifyIdentityX509 } from '../../src/core/cert/x509.ts'
 import { parseX509 } from '../../src/core/crypto/x509.ts'
 import { RsaPublicKey } from '../../src/core/crypto/rsa.ts'
+import { emitRelayHistories, parseRelayHistories } from '../../src/core/dirvote/relay-history-file.ts'
 import { emitSharedRandomState, parseSharedRandomState } from '../../src/core/dirvote/shared-random-state.ts'
 import { parseTorVersion } from '../../src/core/dirvote/tor-version.ts'
 import { parseGuardLine } from '../../src/core/guard/guard.ts'
@@ -131,6 +132,22 @@ const sharedRandomFuzzer: Fuzzer = files('shared-random-state', () => [utf8Encod
   strictEqual(emitSharedRandomState(parseSharedRandomState(written), 'v', wallMs(0)), written)
   return record
 }, { form: 'text' })
+const relayHistoriesExample = `format 2
+stored-at 2023-11-15 03:13:20
+tracked-since 2023-11-14 22:13:20
+last-downrated 2023-11-14 22:13:20
+data
+R 0123456789ABCDEF0123456789ABCDEF01234567
++MTBF 3600 1.50000 S=2023-11-15 01:13:20
++WFU 7200 14400
+.
+`
+const relayHistoriesFuzzer: Fuzzer = files('router-stability', () => [utf8Encode(relayHistoriesExample)], (input) => {
+  const nowSec = 1_700_020_000
+  const written = emitRelayHistories(parseRelayHistories(utf8Decode(input), nowSec), nowSec)
+  strictEqual(emitRelayHistories(parseRelayHistories(written, nowSec), nowSec), written)
+  return written
+}, { form: 'text' })
 const versionFuzzer: Fuzzer = files('tor-version', () => [utf8Encode('0.4.9.11'), utf8Encode('0.4.8.1-alpha-dev (git-0123456789abcdef)')], (input) => parseTorVersion(utf8Decode(input)), { form: 'text', allowed: [] })
 
 const networkExample = (name: string): Uint8Array => new Uint8Array(readFileSync(new URL(`../../networks/${name}.yaml`, import.meta.url)))
@@ -140,4 +157,4 @@ const networkFuzzer: Fuzzer = files('network', () => ['basic', 'basic-min', 'fam
   return network.nodes.length
 }, { form: 'text', allowed: ['config', 'limit'], smokeCases: 120 })
 
-export const fileFuzzers: readonly Fuzzer[] = [...keyFuzzers, ...torrcFuzzers, ...smallTextFuzzers, sharedRandomFuzzer, versionFuzzer, networkFuzzer]
+export const fileFuzzers: readonly Fuzzer[] = [...keyFuzzers, ...torrcFuzzers, ...smallTextFuzzers, sharedRandomFuzzer, relayHistoriesFuzzer, versionFuzzer, networkFuzzer]

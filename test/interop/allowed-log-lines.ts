@@ -3,6 +3,7 @@
  * is not here fails the test. `docs/INTEROP.md` has this list as a table.
  */
 
+import { readFileSync } from 'node:fs'
 import type { Implementation } from '../../src/testnet/network-types.ts'
 
 export interface AllowedLine {
@@ -42,3 +43,12 @@ export const allowedLines: readonly AllowedLine[] = Object.freeze([
   { by: 'relish', pattern: /^Your application \(using socks[45]/, reason: 'checks ask for plain addresses on purpose' },
   { by: 'relish', pattern: /^SOCKS request refused: HTTP spoken to a SOCKS port$/, reason: 'the check socks-matrix speaks HTTP to a SOCKS port on purpose' },
 ])
+
+/** Warnings and errors of a node's log that the list does not have. */
+export function unexplained(file: string, node: string, by: Implementation): string[] {
+  return readFileSync(file, 'utf8').split('\n').flatMap((line) => {
+    const message = /\[(?:warn|err)\] (?:\{\w+\} )?(.*)$/.exec(line)?.[1]
+    if (message === undefined || allowedLines.some((allowed) => allowed.by === by && allowed.pattern.test(message))) return []
+    return [`${node} (${by}) logs: ${line}`]
+  })
+}

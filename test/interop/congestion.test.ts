@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { buildCli, type BuiltCli } from '../support/built-cli.ts'
+import { unexplained } from './allowed-log-lines.ts'
 
 const network = `
 description: a client of each kind, that leaves by an exit of the other kind
@@ -32,7 +33,8 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-const logOf = (node: string): string => readFileSync(join(folder, 'run/nodes', node, 'node.log'), 'utf8')
+const logFile = (node: string): string => join(folder, 'run/nodes', node, 'node.log')
+const logOf = (node: string): string => readFileSync(logFile(node), 'utf8')
 
 test('ten megabytes arrive whole, both ways, under the control of both kinds', async () => {
   const { code, stdout, stderr } = await cli.run(['test', 'network.yaml', '--only', 'echo', 'bulk', '--log-level', 'info', '--dir', 'run', '--json'], { cwd: folder, env: { RELISH_TOR: cli.torPath } })
@@ -46,9 +48,5 @@ test('C tor has used it at both ends', () => {
 })
 
 test('C tor has found nothing to complain about', () => {
-  // What any testing network is told, and what checks and RSA-less links make C tor say.
-  const usual = /TestingTorNetwork is set|DirAuthority or AlternateDirAuthority|giving Tor only an IP address|expecting an rsa key|Unhandled OpenSSL errors|as root|sensitive information/
-  for (const node of ['torclient', 'torexit']) {
-    expect(logOf(node).split('\n').filter((line) => /\[(warn|err)\]/.test(line) && !usual.test(line)), node).toEqual([])
-  }
+  for (const node of ['torclient', 'torexit']) expect(unexplained(logFile(node), node, 'tor')).toEqual([])
 })

@@ -21,7 +21,7 @@ import { RunDirectory } from '../../src/testnet/run-directory.ts'
 import { openEchoSink } from '../../src/testnet/sink/sinks.ts'
 import { torVersion } from '../../src/testnet/tor-program.ts'
 import { buildCli, type BuiltCli } from '../support/built-cli.ts'
-import { allowedLines } from './allowed-log-lines.ts'
+import { unexplained } from './allowed-log-lines.ts'
 import { authorityNetwork, authorityRoles, cacheNode, directions, ownClient, pinned, relayNetwork, relayRoles, type Direction, type Role } from './pairing-networks.ts'
 
 const networkTimeoutMs = 300_000
@@ -102,15 +102,6 @@ async function inNetwork(name: string, text: string, show: (network: ProcessNetw
   }
   for (const node of loaded.network.nodes) problems.push(...unexplained(directory.nodeLog(node.name), node.name, node.implementation))
   return { checks, shown, problems }
-}
-
-/** Warnings and errors of a node's log that the list does not have. */
-function unexplained(file: string, node: string, by: Implementation): string[] {
-  return readFileSync(file, 'utf8').split('\n').flatMap((line) => {
-    const message = /\[(?:warn|err)\] (?:\{\w+\} )?(.*)$/.exec(line)?.[1]
-    if (message === undefined || allowedLines.some((allowed) => allowed.by === by && allowed.pattern.test(message))) return []
-    return [`${node} (${by}) logs: ${line}`]
-  })
 }
 
 async function showsInPath(network: ProcessNetwork, clientName: string, hop: number, node: string): Promise<string> {
