@@ -89,7 +89,7 @@ export class AuthorityPeers {
       if (response === undefined) {
         this.#sendLater(peer, upload)
       } else if (response.status !== 200) {
-        this.#runtime.log.write('info', 'dir', `${peer.name} did not take our ${upload.what}: ${response.status} ${response.reason}`)
+        this.#runtime.log.write(response.status === 400 ? 'warn' : 'info', 'dir', `${peer.name} did not take our ${upload.what}: ${response.status} ${response.reason}`)
       }
     })
   }

@@ -126,7 +126,9 @@ export class VotingRounds {
   handleVote(vote: Vote, posted: boolean): void {
     const round = this.#roundFor(vote.validAfter)
     if (round === undefined) {
-      throw new RelishError('refused', `Bad valid-after time: ${formatIsoTime(vote.validAfter)}, expected ${this.#scheduled === undefined ? 'none' : formatIsoTime(this.#scheduled.period.validAfter)}`)
+      const expected = this.#scheduled === undefined ? 'none' : formatIsoTime(this.#scheduled.period.validAfter)
+      this.#options.runtime.log.write('warn', 'dir', `Rejecting vote from ${vote.source.nickname} with valid-after time of ${formatIsoTime(vote.validAfter)}; we were expecting ${expected}`)
+      throw new RelishError('refused', `Bad valid-after time: ${formatIsoTime(vote.validAfter)}, expected ${expected}`)
     }
     if (posted && round.schedule !== undefined && this.#options.runtime.wallNow() > round.schedule.fetchMissingVotes) {
       throw new RelishError('refused', 'Posted vote received too late, would be dangerous to count it')

@@ -24,6 +24,7 @@ import { parseDetachedSignatures } from '../core/netdoc/detached-signatures.ts'
 import type { ExtraInfo } from '../core/netdoc/extra-info.ts'
 import { splitDocuments, type ServerDescriptor } from '../core/netdoc/server-descriptor.ts'
 import { parseVote, signVote, verifyVote, type Vote } from '../core/netdoc/vote.ts'
+import type { ChannelOpen } from '../core/proto/channel/channel-types.ts'
 import type { TorOptions } from '../core/torrc/option-table.ts'
 import type { Runtime } from '../runtime/index.ts'
 import { BANDWIDTH_FILE_AGE_MAX, BANDWIDTH_FILE_HEADERS_MAX } from './authority-limits.ts'
@@ -32,7 +33,7 @@ import { AuthorityRelays } from './authority-relays.ts'
 import { VotingRounds } from './authority-rounds.ts'
 import { flagRules, votedParams, votedVersions } from './authority-rules.ts'
 import { ChannelManager } from './channel-manager.ts'
-import type { ChannelTarget } from './channel.ts'
+import type { Channel, ChannelTarget } from './channel.ts'
 import type { AuthorityDocuments, UploadResult } from './dir-authority-documents.ts'
 import type { DirCache } from './dir-cache.ts'
 import type { DirSources } from './dir-sources.ts'
@@ -47,6 +48,8 @@ export interface AuthorityOptions {
   readonly onVoted: () => void
   /** What the first vote still waits for, in words. */
   readonly onWaiting: (words: string) => void
+  /** A link made to test a relay opened: peers' clocks are looked at. */
+  readonly onChannelOpen: (channel: Channel, open: ChannelOpen) => void
 }
 
 const sharedRandomFile = 'sr-state'
@@ -193,7 +196,8 @@ export class Authority {
   /** Dials with a manager of its own, so that no link that is open already stands for the test. */
   #testLink(target: ChannelTarget, onOutcome: (reached: boolean) => void): { cancel(): void } {
     const localHost = this.#options.OutboundBindAddressOR.ipv4 ?? this.#options.OutboundBindAddress.ipv4
-    const manager = new ChannelManager(this.#runtime, { credentials: undefined, myAddresses: () => [], ...(localHost === undefined ? {} : { localHost }) })
+    const { onChannelOpen } = this.#parts
+    const manager = new ChannelManager(this.#runtime, { credentials: undefined, myAddresses: () => [], onChannelOpen, ...(localHost === undefined ? {} : { localHost }) })
     const finish = (reached: boolean): void => {
       onOutcome(reached)
       manager.closeAll()

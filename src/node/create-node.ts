@@ -244,7 +244,12 @@ class TorNode implements Node {
     const authority =
       keys === undefined || relay === undefined || !isAuthority(options)
         ? undefined
-        : new Authority({ runtime, options, keys, cache, sources, onVoted: () => this.#stages.meet('voted'), onWaiting: (words) => this.#stages.waitFor('voted', words) })
+        : new Authority({
+            runtime, options, keys, cache, sources,
+            onVoted: () => this.#stages.meet('voted'),
+            onWaiting: (words) => this.#stages.waitFor('voted', words),
+            onChannelOpen: (channel, open) => clocks.channelOpened(channel, open),
+          })
     const publisher =
       relay === undefined || !publishes(options)
         ? undefined

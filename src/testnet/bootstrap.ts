@@ -23,6 +23,8 @@ export const stagesOf = (role: ResolvedNode['role']): readonly NodeStage[] => {
   }
 }
 
+const hasReached = (status: NodeStatus, role: ResolvedNode['role'], stage: NodeStage): boolean => stagesOf(role).indexOf(status.stage) >= stagesOf(role).indexOf(stage)
+
 export const isReady = (status: NodeStatus): boolean => status.state.kind === 'running' && status.stage === 'ready'
 
 export interface StageTime {
@@ -188,7 +190,7 @@ function adviceFor(network: RunningNetwork, status: NodeStatus, role: ResolvedNo
   const withConsensus = authorities.filter((node) => network.status(node.name).consensus !== undefined)
   if (status.consensus === undefined && status.stage !== 'starting' && status.stage !== 'keys') {
     if (withConsensus.length > 0) return [`look at what ${status.name} says about fetching the consensus: ${withConsensus.length} of ${authorities.length} authorities have one`]
-    const unpublished = network.nodes().filter((node) => isRelay(node) && network.status(node.name).stageAtMs.published === undefined)
+    const unpublished = network.nodes().filter((node) => isRelay(node) && !hasReached(network.status(node.name), node.role, 'published'))
     return [
       unpublished.length === 0
         ? `look at the authorities: none has a consensus, although all relays have published`
