@@ -89,8 +89,7 @@ export class AuthorityPeers {
       if (response === undefined) {
         this.#sendLater(peer, upload)
       } else if (response.status !== 200) {
-        // A refused vote stops a consensus; signatures may come before a round that does not follow the clock has begun.
-        this.#runtime.log.write(response.status === 400 && upload.what === 'vote' ? 'warn' : 'info', 'dir', `${peer.name} did not take our ${upload.what}: ${response.status} ${response.reason}`)
+        this.#runtime.log.write('info', 'dir', `${peer.name} did not take our ${upload.what}: ${response.status} ${response.reason}`)
       }
     })
   }
