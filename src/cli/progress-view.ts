@@ -4,7 +4,7 @@ import { createLogUpdate } from 'log-update'
 import type { NodeEventRecord, NodeStatus } from '../testnet/backend/backend.ts'
 import { isReady, stagesOf } from '../testnet/bootstrap.ts'
 import type { ResolvedNode } from '../testnet/network-types.ts'
-import { cutTo, secondsText, type Output } from './output.ts'
+import { cutTo, secondsText, type Colours, type Output } from './output.ts'
 
 export interface WatchedNode {
   readonly name: string
@@ -13,6 +13,8 @@ export interface WatchedNode {
 
 export interface ProgressView {
   onEvent(record: NodeEventRecord): void
+  /** The start is over: from now on the view shows how things stand, with these lines below. */
+  hold(lines: readonly string[]): void
   /** Draws the last state and lets go of the terminal. */
   finish(): void
 }
@@ -25,14 +27,22 @@ export function makeProgressView(output: Output, nodes: () => readonly WatchedNo
 
 class PlainView implements ProgressView {
   readonly #output: Output
+  #holds = false
 
   constructor(output: Output) {
     this.#output = output
   }
 
   onEvent({ atMs, node, event }: NodeEventRecord): void {
+    // Of a network that is up only comings and goings are news.
+    if (this.#holds && event.kind !== 'stopped' && !(event.kind === 'stage' && event.stage === 'ready')) return
     const line = plainLine(event)
     if (line !== undefined) this.#output.note(`[${(atMs / 1000).toFixed(3).padStart(8)}] ${node.padEnd(8)} ${line}`)
+  }
+
+  hold(lines: readonly string[]): void {
+    this.#holds = true
+    for (const line of lines) this.#output.note(line)
   }
 
   finish(): void {
@@ -63,6 +73,7 @@ class LiveView implements ProgressView {
   readonly #status: (node: string) => NodeStatus
   readonly #draw = createLogUpdate(process.stdout)
   #timer: NodeJS.Timeout | undefined
+  #below: readonly string[] = []
   #finished = false
 
   constructor(output: Output, nodes: () => readonly WatchedNode[], status: (node: string) => NodeStatus) {
@@ -79,6 +90,11 @@ class LiveView implements ProgressView {
     }, redrawMs)
   }
 
+  hold(lines: readonly string[]): void {
+    this.#below = lines
+    this.onEvent()
+  }
+
   finish(): void {
     if (this.#finished) return
     this.#finished = true
@@ -88,7 +104,7 @@ class LiveView implements ProgressView {
   }
 
   #render(): string {
-    return nodeLines(this.#output, this.#nodes(), this.#status)
+    return [nodeLines(this.#output, this.#nodes(), this.#status), ...this.#below.map((line) => cutTo(line, this.#output.columns))].join('\n')
   }
 }
 
@@ -104,7 +120,7 @@ export function nodeLines(output: Output, nodes: readonly WatchedNode[], statusO
     const status = statusOf(node.name)
     const stages = stagesOf(node.role)
     const reached = stages.indexOf(status.stage) + 1
-    const mark = status.state.kind === 'died' ? colours.red('✗') : isReady(status) ? colours.green('✓') : colours.yellow('…')
+    const mark = markOf(status, colours)
     const name = cutTo(node.name.padEnd(nameWidth), columns - 2)
     const bar = withBar ? ` ${'━'.repeat(reached)}${colours.dim('─'.repeat(stages.length - reached))}${' '.repeat(barWidth - stages.length)}` : ''
     const stage = cutTo(` ${status.stage.padEnd(9)} `, columns - 2 - name.length)
@@ -114,8 +130,15 @@ export function nodeLines(output: Output, nodes: readonly WatchedNode[], statusO
   return nodes.map(line).join('\n')
 }
 
+function markOf(status: NodeStatus, colours: Colours): string {
+  if (status.state.kind === 'died') return colours.red('✗')
+  if (status.state.kind === 'stopped') return colours.dim('–')
+  return isReady(status) ? colours.green('✓') : colours.yellow('…')
+}
+
 function wordsOf(status: NodeStatus): string {
   if (status.state.kind === 'died') return status.state.reason.split('\n')[0] ?? ''
+  if (status.state.kind === 'stopped') return 'stopped'
   if (isReady(status)) return secondsText(status.stageAtMs.ready ?? 0)
   return status.waitingFor === undefined ? '' : `waits for ${status.waitingFor}`
 }

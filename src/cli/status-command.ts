@@ -4,24 +4,18 @@ import type { Command } from 'commander'
 import { formatAddressPort } from '../core/ident/address.ts'
 import type { NetworkStatus } from '../testnet/session.ts'
 import { tryConnect, withSession, type RunChoice } from './find-run.ts'
-import { examples, withDirectory, withJson, withRun } from './options.ts'
+import { examples, runChoice, withJson, withRun, withRunArgument } from './options.ts'
 import { secondsText, terminalOutput, type Output } from './output.ts'
 
-interface Options {
-  readonly dir?: string
+interface Options extends RunChoice {
   readonly json?: boolean
 }
 
-const choiceOf = (network: string | undefined, options: Options): RunChoice => ({
-  ...(network === undefined ? {} : { network }),
-  ...(options.dir === undefined ? {} : { dir: options.dir }),
-})
-
 export function addStatusCommands(program: Command): void {
   examples(
-    withJson(withDirectory(program.command('status').description('show what each node of a run is doing').argument('[network]', 'name of the network'))).action(async (network: string | undefined, options: Options) => {
+    withJson(withRunArgument(program.command('status').description('show what each node of a run is doing'))).action(async (network: string | undefined, options: Options) => {
       const output = terminalOutput(options.json === true)
-      const { session, directory } = await tryConnect(choiceOf(network, options))
+      const { session, directory } = await tryConnect(runChoice(network, options))
       if (session === undefined) {
         const record = directory.readRecord()
         if (options.json === true) output.json({ network: record?.network.name, running: false, directory: directory.path })
@@ -37,9 +31,9 @@ export function addStatusCommands(program: Command): void {
   )
 
   examples(
-    withJson(withDirectory(program.command('join').description('print what a foreign node or application needs to take part').argument('[network]', 'name of the network'))).action(async (network: string | undefined, options: Options) => {
+    withJson(withRunArgument(program.command('join').description('print what a foreign node or application needs to take part'))).action(async (network: string | undefined, options: Options) => {
       const output = terminalOutput(options.json === true)
-      await withSession(choiceOf(network, options), async (session) => {
+      await withSession(runChoice(network, options), async (session) => {
         const join = await session.join()
         if (options.json === true) {
           output.json(join)

@@ -12,7 +12,7 @@ import { LocalSession } from '../testnet/session.ts'
 import { loadNetworkText } from '../testnet/load-network.ts'
 import { RunDirectory } from '../testnet/run-directory.ts'
 import { tryConnect, withSession, type RunChoice } from './find-run.ts'
-import { examples, parseLevel, withDirectory, withJson, type LogLevelName } from './options.ts'
+import { examples, parseLevel, runChoice, withDirectory, withJson, withRunArgument, type LogLevelName } from './options.ts'
 import { secondsText, terminalOutput, type Output } from './output.ts'
 import { makeProgressView } from './progress-view.ts'
 import { Interrupted, directoryOf, load, prepare, untilSignal, watchStart, type RunOptions } from './run.ts'
@@ -44,9 +44,9 @@ export function addUpCommands(program: Command): void {
   )
 
   examples(
-    withDirectory(program.command('down').description('stop a run and everything in it').argument('[network]', 'name of the network').option('--clean', 'remove its run directory too')).action(
-      async (network: string | undefined, options: { dir?: string; clean?: boolean }) => {
-        await down({ ...(network === undefined ? {} : { network }), ...options }, options.clean === true)
+    withRunArgument(program.command('down').description('stop a run and everything in it').option('--clean', 'remove its run directory too')).action(
+      async (network: string | undefined, options: RunChoice & { readonly clean?: boolean }) => {
+        await down(runChoice(network, options), options.clean === true)
       },
     ),
     ['relish down', 'relish down basic --clean'],
@@ -84,10 +84,8 @@ export function addUpCommands(program: Command): void {
   )
 
   examples(
-    withDirectory(program.command('wait').description('wait until every node of a running network is ready').argument('[network]', 'name of the network')).action(
-      async (network: string | undefined, options: { dir?: string }) => {
-        await withSession({ ...(network === undefined ? {} : { network }), ...options }, (session) => session.wait([]))
-      },
+    withRunArgument(program.command('wait').description('wait until every node of a running network is ready')).action((network: string | undefined, options: RunChoice) =>
+      withSession(runChoice(network, options), (session) => session.wait([])),
     ),
     ['relish wait', 'relish wait --dir /tmp/mine'],
   )
@@ -110,28 +108,20 @@ async function upForeground(nameOrPath: string, options: UpOptions): Promise<voi
     askedDown = resolve
   })
   let reached = false
+  const watch = watchStart(network, output)
   try {
     await untilSignal(
       async () => {
         control = await ControlServer.open(network.directory, session, () => Promise.resolve(askedDown()))
-        const watch = watchStart(network, output)
-        try {
-          const result = await session.start([])
-          reached = true
-          watch.stop()
-          output.note(`ready after ${secondsText(result.elapsedMs)}`)
-          describeUse(output, await session.status(), await session.join(), options.json === true)
-          if (options.json !== true) output.note('Ctrl-C ends it')
-        } finally {
-          watch.stop()
-        }
-        network.onEvent(({ node }) => {
-          const { state } = network.status(node)
-          if (state.kind === 'died') output.note(`${node} ended by itself: ${state.reason}`)
-        })
+        const result = await session.start([])
+        reached = true
+        const join = await session.join()
+        if (options.json === true) describeUse(output, await session.status(), join, true)
+        watch.view.hold([`ready after ${secondsText(result.elapsedMs)}`, ...join.socks.map(socksLine), 'Ctrl-C ends it'])
         await isDown
       },
       async () => {
+        watch.stop()
         await network.close()
         await control?.close()
       },
@@ -147,8 +137,10 @@ function describeUse(output: Output, status: NetworkStatus, join: { readonly soc
     output.json({ ...status, socks: join.socks })
     return
   }
-  for (const one of join.socks) output.fact(`${one.node}: SOCKS at ${one.address}`)
+  for (const one of join.socks) output.fact(socksLine(one))
 }
+
+const socksLine = (one: { readonly node: string; readonly address: string }): string => `${one.node}: SOCKS at ${one.address}`
 
 async function upDetached(nameOrPath: string, options: UpOptions): Promise<void> {
   const output = terminalOutput(options.json === true)

@@ -4,12 +4,11 @@ import type { Command } from 'commander'
 import { resolve } from 'node:path'
 import { checkProgress, checkTable, failedOf, verdict } from './check-report.ts'
 import { exitCode } from './exit-codes.ts'
-import { withSession } from './find-run.ts'
-import { examples, withDirectory, withJson } from './options.ts'
+import { withSession, type RunChoice } from './find-run.ts'
+import { examples, runChoice, withJson, withRunArgument } from './options.ts'
 import { terminalOutput } from './output.ts'
 
-interface VerifyOptions {
-  readonly dir?: string
+interface VerifyOptions extends RunChoice {
   readonly json?: boolean
   readonly only?: readonly string[]
 }
@@ -21,12 +20,10 @@ export function addVerifyCommand(program: Command): void {
   const command = program
     .command('verify')
     .description('run checks on a network that runs')
-    .argument('[network]', 'name of the network')
     .option('--only <checks...>', 'run these checks only: names, or paths of modules')
     .action(async (network: string | undefined, options: VerifyOptions) => {
       const output = terminalOutput(options.json === true)
-      const choice = { ...(network === undefined ? {} : { network }), ...(options.dir === undefined ? {} : { dir: options.dir }) }
-      await withSession(choice, async (session) => {
+      await withSession(runChoice(network, options), async (session) => {
         // What was stopped or killed on purpose is not waited for: checks say what that does to the rest.
         const { nodes } = await session.status()
         const stopped = nodes.filter((node) => node.state.kind === 'stopped' || node.state.kind === 'died')
@@ -42,5 +39,5 @@ export function addVerifyCommand(program: Command): void {
         process.exitCode = failed ? exitCode.checkFailed : exitCode.ok
       })
     })
-  examples(withJson(withDirectory(command)), ['relish verify', 'relish verify basic --only echo ./my-check.js'])
+  examples(withJson(withRunArgument(command)), ['relish verify', 'relish verify basic --only echo ./my-check.js'])
 }

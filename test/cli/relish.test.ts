@@ -141,6 +141,7 @@ describe('a detached run', () => {
     expect(status.ready).toBe(true)
     expect(status.nodes.map((node) => node.name)).toEqual(['auth', 'middle', 'exit', 'client'])
     expect((await relish('status', '--dir', dir)).stdout).toMatch(/small: ready/)
+    expect((await relish('status', '-n', 'small', '--dir', dir)).stdout).toMatch(/small: ready/)
 
     const join_ = JSON.parse((await relish('join', '--dir', dir, '--json')).stdout) as { torrc: string[] }
     expect(join_.torrc).toEqual(expect.arrayContaining(['TestingTorNetwork 1', expect.stringMatching(/^DirAuthority auth /)]))

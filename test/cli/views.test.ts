@@ -36,6 +36,11 @@ describe.each([30, 44, 60, 80, 120, 200])('on a terminal of %i columns', (column
   })
 })
 
+test('a node that was stopped is not ready any more', () => {
+  const text = nodeLines(terminal(100, false), [{ name: 'exit1', role: 'exit' }], () => status({ state: { kind: 'stopped' }, stage: 'ready', stageAtMs: { ready: 2500 } }))
+  expect(text).toMatch(/^– exit1 .* stopped$/)
+})
+
 test('without colours nothing is coloured', () => {
   expect(hasEscapes(checkTable(terminal(100, false), results))).toBe(false)
   expect(hasEscapes(nodeLines(terminal(100, false), [{ name: 'exit1', role: 'exit' }], () => status({})))).toBe(false)
