@@ -128,6 +128,7 @@ export class ClientCircuits {
     if (this.#untrusted.size >= untrustedExitsMax && oldest !== undefined) this.#untrusted.delete(oldest)
     this.#untrusted.add(relay.fingerprint)
     this.#supported.clear()
+    this.#possible.clear()
   }
 
   /** NEWNYM: what is open now takes no new streams, and what nobody uses is closed (control-spec §3.7). */
@@ -306,7 +307,7 @@ export class ClientCircuits {
     const { netDir } = this.#parts.view
     if (netDir === undefined || this.#possible.has(waiter)) return false
     const asIfNew = { ...waiter.need, refusedBy: new Set<string>() }
-    if (netDir.relays.some((relay) => relay.flags.has('Running') && exitSupports(relay, asIfNew, new Set()))) {
+    if (netDir.relays.some((relay) => relay.flags.has('Running') && exitSupports(relay, asIfNew, this.#untrusted))) {
       this.#possible.add(waiter)
       return false
     }
