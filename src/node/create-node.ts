@@ -57,6 +57,12 @@ const defaultProxyPort = 443
 /** Warnings kept for inspection. */
 const WARNINGS_KEPT = 50
 
+/** Options that a node looks at when it starts, and not again. C tor follows changes of these. */
+const readAtStart = [
+  'Address', 'AuthoritativeDirectory', 'ControlPort', 'ControlSocket', 'DirAuthority', 'DirPort', 'FallbackDir', 'HTTPSProxy', 'Nickname', 'ORPort',
+  'OutboundBindAddress', 'OutboundBindAddressExit', 'OutboundBindAddressOR', 'ServerDNSResolvConfFile', 'UseMicrodescriptors', 'V3AuthoritativeDirectory',
+] as const satisfies readonly (keyof TorOptions)[]
+
 /** Makes a node; `start` sets it going. Throws `config` for options that cannot be carried out. */
 export function createNode(runtime: Runtime, options: TorOptions, owner: NodeOwner): Node {
   return new TorNode(runtime, options, owner)
@@ -151,6 +157,8 @@ class TorNode implements Node {
   }
 
   reconfigure(options: TorOptions): void {
+    const later = readAtStart.filter((name) => JSON.stringify(options[name]) !== JSON.stringify(this.#options[name]))
+    if (later.length > 0) this.#runtime.log.write('warn', 'config', `Changes of ${later.join(', ')} take effect when this node is started again.`)
     this.#options = options
     this.#parts?.authority?.reconfigure(options)
     // The view first: the client builds by what it says.

@@ -176,6 +176,17 @@ describe('a running node', () => {
     server.close()
   })
 
+  test('SIGHUP says which changes take effect at the next start only', async () => {
+    const file = torrc('later', authority, 'DataDirectory later-data', 'SocksPort 0', 'ControlPort auto', 'TestingTorNetwork 1')
+    const node = new Started(['-f', file])
+    await node.seen(/Bootstrapped 0%/)
+    torrc('later', authority, 'DataDirectory later-data', 'SocksPort auto', 'ControlPort 0', 'Nickname other', 'TestingTorNetwork 1')
+    node.child.kill('SIGHUP')
+    await node.seen(/\[warn\] Changes of ControlPort, Nickname take effect when this node is started again/)
+    // Those that a running node can follow it follows.
+    await node.seen(/Opened Socks listener connection/)
+  })
+
   test('SIGHUP reads the torrc again; a bad one changes nothing', async () => {
     const file = torrc('reload', ...clientLines('reload.data'))
     const node = new Started(['-f', file])
