@@ -156,7 +156,7 @@ export class ApplicationStream {
       stable: request.stable,
       isolation: request.isolation,
       attach: (circuit) => this.#attach(circuit),
-      refuse: () => this.#fail(LocalReason.CANT_ATTACH),
+      refuse: () => this.#fail(this.#refusedBy.size > 0 ? EndReason.EXITPOLICY : LocalReason.CANT_ATTACH),
     }
     this.#state = { kind: 'waiting', waiter }
     this.#parts.circuits.want(waiter)

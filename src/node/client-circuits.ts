@@ -302,12 +302,11 @@ export class ClientCircuits {
     this.#meantFor.set(waiter, circuit)
   }
 
-  /** As C tor: where no relay's policy allows the target, there is no use in waiting. */
+  /** As C tor: where no relay's policy allows the target, there is no use in waiting. Nor is there where all have refused it. */
   #refuseImpossible(waiter: CircuitWaiter): boolean {
     const { netDir } = this.#parts.view
     if (netDir === undefined || this.#possible.has(waiter)) return false
-    const asIfNew = { ...waiter.need, refusedBy: new Set<string>() }
-    if (netDir.relays.some((relay) => relay.flags.has('Running') && exitSupports(relay, asIfNew, this.#untrusted))) {
+    if (netDir.relays.some((relay) => relay.flags.has('Running') && exitSupports(relay, waiter.need, this.#untrusted))) {
       this.#possible.add(waiter)
       return false
     }

@@ -315,10 +315,18 @@ describe('another circuit', () => {
   test('is tried until none is left that has not refused', () => {
     const bench = new ClientBench({ stream: (stream) => stream.refuse(EndReason.EXITPOLICY) }).learn().run()
     const app = bench.connect().socks5('example.com', 80)
-    // At once, as C tor: there is no use in waiting.
+    // At once: there is no use in waiting.
     bench.until(() => app.ended, seconds(5))
     expect(bench.circuits.streams).toHaveLength(5)
-    expect(app.status).toBe(1)
+    expect(app.status).toBe(2)
+  })
+
+  test('is tried until none is left that has not refused the very address', () => {
+    const bench = new ClientBench({ stream: (stream) => stream.refuse(EndReason.EXITPOLICY, '192.0.2.55') }).learn().run()
+    const app = bench.connect().socks5('192.0.2.55', 80)
+    bench.until(() => app.ended, seconds(5))
+    expect(bench.circuits.streams).toHaveLength(5)
+    expect(app.status).toBe(2)
   })
 
   test('takes over when one dies under a stream that is not connected', () => {
