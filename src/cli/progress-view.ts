@@ -62,6 +62,7 @@ function plainLine(event: NodeEventRecord['event']): string | undefined {
       return `stopped: ${event.reason}`
     case 'listening':
     case 'waiting':
+    case 'setback':
     case 'bootstrap':
       return undefined
   }
@@ -140,5 +141,6 @@ function wordsOf(status: NodeStatus): string {
   if (status.state.kind === 'died') return status.state.reason.split('\n')[0] ?? ''
   if (status.state.kind === 'stopped') return 'stopped'
   if (isReady(status)) return secondsText(status.stageAtMs.ready ?? 0)
-  return status.waitingFor === undefined ? '' : `waits for ${status.waitingFor}`
+  const setback = status.setback === undefined ? '' : `; ${status.setback}`
+  return status.waitingFor === undefined ? '' : `waits for ${status.waitingFor}${setback}`
 }

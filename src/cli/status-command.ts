@@ -68,7 +68,7 @@ function printStatus(output: Output, status: NetworkStatus): void {
         ? colours.red(node.state.reason.split('\n')[0] ?? '')
         : node.stage === 'ready'
           ? node.listeners.map((listener) => `${listener.listener} ${formatAddressPort(listener.address)}`).join(', ')
-          : `waits for ${node.waitingFor ?? 'its next stage'}`
+          : `waits for ${node.waitingFor ?? 'its next stage'}${node.setback === undefined ? '' : `; ${node.setback}`}`
     output.fact(`  ${node.name.padEnd(width)} ${node.role.padEnd(9)} ${node.version.padEnd(versionWidth)} ${state} ${node.stage.padEnd(9)} ${detail}`)
     for (const warning of node.warnings.slice(-1)) output.fact(`  ${' '.repeat(width)} ${colours.yellow(warning)}`)
   }

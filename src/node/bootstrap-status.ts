@@ -30,8 +30,22 @@ const phases = {
 
 export type BootstrapTag = keyof typeof phases
 
+/** Why a link that bootstrapping may need did not come up. */
+export interface BootstrapProblem {
+  /** In words. */
+  readonly warning: string
+  /** control-spec §4.1.3. */
+  readonly reason: 'CONNECTREFUSED' | 'IDENTITY' | 'TIMEOUT' | 'IOERROR'
+  readonly fingerprint: string
+  /** `host:port` */
+  readonly address: string
+}
+
 /** Within a phase, progress is told at notice level only in steps of this many percent. */
 const noticeStep = 5
+
+/** From so many problems on they are warned of (C tor's `BOOTSTRAP_PROBLEM_THRESHOLD`). */
+const problemsTolerated = 10
 
 export class BootstrapStatus {
   readonly #log: Log
@@ -42,6 +56,7 @@ export class BootstrapStatus {
   /** Directory phases that were reached before any link was up: C tor tells them after it. */
   #deferred: { readonly tag: BootstrapTag; readonly progress: number } | undefined
   #hasLink = false
+  #problems = 0
 
   constructor(log: Log, onEvent: (event: NodeEvent) => void) {
     this.#log = log
@@ -90,6 +105,18 @@ export class BootstrapStatus {
       this.enterDirectory('requesting_status')
     } else if (step.target.startsWith('/tor/keys/')) this.enterDirectory('loading_keys')
     else if (step.target.startsWith('/tor/status-vote/')) this.enterDirectory('loading_status')
+  }
+
+  /** Told as C tor's `control_event_bootstrap_problem` does: few of them are nothing unusual. */
+  problem({ warning, reason, fingerprint, address }: BootstrapProblem): void {
+    if (this.isDone) return
+    this.#problems++
+    const warns = this.#problems >= problemsTolerated
+    this.#log.write(
+      warns ? 'warn' : 'info',
+      'control',
+      `Problem bootstrapping. Stuck at ${this.progress}% (${this.tag}): ${this.summary}. (${warning}; ${reason}; count ${this.#problems}; recommendation ${warns ? 'warn' : 'ignore'}; host ${fingerprint} at ${address})`,
+    )
   }
 
   /** Descriptors are coming in: `fraction` of what is needed, 0 to 1. */

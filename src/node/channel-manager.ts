@@ -42,12 +42,22 @@ export interface ChannelManagerOptions {
   /** `cellq_high` and `cellq_low` of the consensus. */
   readonly circuitQueueMarks?: () => CircuitQueueMarks
   readonly news?: NewsBoard
+  /** A link that we dialled did not come up: one address of its target, others may follow. */
+  readonly onDialFailed?: (failed: DialFailed) => void
   /** Every channel that opens: whoever keeps an eye on clocks, addresses or reachability. */
   readonly onChannelOpen?: (channel: Channel, open: ChannelOpen) => void
 }
 
 /** What happens to a link on its way up. */
 export type LinkStep = 'conn' | 'conn_done' | 'handshake' | 'handshake_done'
+
+export interface DialFailed {
+  readonly target: ChannelTarget
+  readonly address: SocketAddress
+  readonly error: RelishError
+  /** The peer was reached and is somebody else. */
+  readonly isOther: boolean
+}
 
 /** A link being dialled: one address after the other. */
 interface Dial {
@@ -202,6 +212,7 @@ export class ChannelManager implements Channels, ChannelOwner {
       if (dial.channel !== channel) continue
       dial.channel = undefined
       const error = closed.error ?? new RelishError('unavailable', `the link was closed before it was open: ${closed.reason}`)
+      this.#options.onDialFailed?.({ target: dial.target, address: channel.peer.address, error, isOther: closed.reason === 'identity' })
       this.#dialNext(key, dial, error, closed)
     }
   }
@@ -241,6 +252,7 @@ export class ChannelManager implements Channels, ChannelOwner {
       },
       onError: (error) => {
         dial.attempt = undefined
+        this.#options.onDialFailed?.({ target: dial.target, address, error, isOther: false })
         this.#dialNext(key, dial, error.within(`link to ${address.host}:${address.port}`))
       },
     })

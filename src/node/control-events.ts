@@ -93,6 +93,7 @@ export class ControlEvents {
         return
       case 'listening':
       case 'waiting':
+      case 'setback':
       case 'warning':
       case 'stopped':
     }

@@ -20,7 +20,7 @@ import type { Runtime, SocketAddress, Timer } from '../runtime/index.ts'
 import { Authority } from './authority.ts'
 import { BandwidthMeter } from './bandwidth-meter.ts'
 import { BootstrapStatus } from './bootstrap-status.ts'
-import { ChannelManager } from './channel-manager.ts'
+import { ChannelManager, type DialFailed } from './channel-manager.ts'
 import { ControlPort, wantsControlPort } from './control-port.ts'
 import { controlView } from './control-view.ts'
 import { Client } from './client.ts'
@@ -231,6 +231,7 @@ class TorNode implements Node {
       ...(httpsProxy === undefined ? {} : { httpsProxy }),
       ...(relay === undefined ? {} : { onCreate: (channel, cell) => relay.circuits.handleCreate(channel, cell) }),
       onLinkStep: (step) => this.#bootstrap.link(step),
+      onDialFailed: (failed) => this.#onDialFailed(failed),
       onChannelOpen: (channel, open) => clocks.channelOpened(channel, open),
       circuitQueueMarks: () => circuitQueueMarks(view.netDir),
       linkPadding: () => linkPaddingRules(view.netDir, this.#options),
@@ -275,7 +276,8 @@ class TorNode implements Node {
       onFirstCircuit: () => this.#stages.meet('circuit'),
       onListenError: (error) => this.#fail(error),
     })
-    return { channels, circuits, view, cache, beginDir, dirClient: new DirClient(runtime, options, cache, sources), client, relay, authority, publisher }
+    const dirClient = new DirClient(runtime, options, cache, sources, (words) => this.#stages.setBack('consensus', words))
+    return { channels, circuits, view, cache, beginDir, dirClient, client, relay, authority, publisher }
   }
 
   #makeControlPort(): ControlPort {
@@ -375,6 +377,18 @@ class TorNode implements Node {
   }
 
   // News
+
+  #onDialFailed({ target, address, error, isOther }: DialFailed): void {
+    const fingerprint = hexEncodeUpper(target.rsaIdentity)
+    const place = `${address.host}:${address.port}`
+    if (isOther) {
+      // As in C tor: what relays are asked to extend to may be anything.
+      const level = isRelay(this.#options) ? 'info' : 'warn'
+      this.#runtime.log.write(level, 'handshake', `Tried connecting to router at ${place} ID=${fingerprint}, but its identity keys were not as expected: ${error.message}`)
+    }
+    const reason = isOther ? 'IDENTITY' : error.kind === 'refused' ? 'CONNECTREFUSED' : error.kind === 'timeout' ? 'TIMEOUT' : 'IOERROR'
+    this.#bootstrap.problem({ warning: isOther ? 'Unexpected identity in router certificate' : error.message, reason, fingerprint, address: place })
+  }
 
   #onConsensus(consensus: Consensus): void {
     const parts = this.#parts

@@ -14,9 +14,10 @@ export class DirClient {
   readonly #consensuses: ConsensusClient
   readonly #descriptors: DescriptorClient | undefined
 
-  constructor(runtime: Runtime, options: TorOptions, cache: DirCache, sources: DirSources) {
+  /** `onConsensusFailure`: in words, why an attempt to get a consensus gave none. */
+  constructor(runtime: Runtime, options: TorOptions, cache: DirCache, sources: DirSources, onConsensusFailure?: (words: string) => void) {
     const testing = options.TestingTorNetwork
-    this.#consensuses = new ConsensusClient(runtime, cache, sources, testing)
+    this.#consensuses = new ConsensusClient(runtime, cache, sources, testing, onConsensusFailure)
     if (options.FetchServerDescriptors) {
       this.#descriptors = new DescriptorClient(runtime, cache, sources, { testing, downloadExtraInfo: options.DownloadExtraInfo })
     }

@@ -40,10 +40,13 @@ export class ConsensusClient {
   readonly #sources: DirSources
   readonly #flavours: readonly Flavour[]
   readonly #certificates: CertificateClient
+  readonly #onFailure: (words: string) => void
   #stopped = false
 
-  constructor(runtime: Runtime, cache: DirCache, sources: DirSources, testing: boolean) {
+  /** `onFailure`: in words, why an attempt to get a consensus gave none. */
+  constructor(runtime: Runtime, cache: DirCache, sources: DirSources, testing: boolean, onFailure: (words: string) => void = () => undefined) {
     this.#runtime = runtime
+    this.#onFailure = onFailure
     this.#cache = cache
     this.#sources = sources
     const { roles } = sources
@@ -135,6 +138,7 @@ export class ConsensusClient {
         flavour.request = undefined
         source.failed()
         this.#log(`No ${flavour.name} consensus from ${source.target.name}: ${error.message}`)
+        this.#onFailure(`${source.target.name} cannot be asked: ${error.message}`)
         this.#failed(flavour, source)
       },
     })
@@ -159,6 +163,7 @@ export class ConsensusClient {
   #received(flavour: Flavour, source: DirSource, response: DirResponse, base: Consensus | undefined): void {
     if (response.status !== 200) {
       this.#log(`No ${flavour.name} consensus from ${source.target.name}: ${response.status} ${response.reason}`)
+      this.#onFailure(`${source.target.name} answers ${response.status} ${response.reason}`)
       this.#failed(flavour, source)
       return
     }
@@ -172,6 +177,7 @@ export class ConsensusClient {
       const error = asRelishError(thrown)
       if (error.kind === 'bug') throw error
       this.#log(`The ${flavour.name} consensus from ${source.target.name} is not used: ${error.message}`)
+      this.#onFailure(`that of ${source.target.name} is of no use: ${error.message}`)
       this.#failed(flavour, source)
       return
     }
@@ -215,6 +221,7 @@ export class ConsensusClient {
         return
       }
       this.#runtime.log.write('warn', 'dir', `A ${pending.flavour} consensus is not used: ${error.message}`)
+      this.#onFailure(`one is of no use: ${error.message}`)
       flavour.pending = undefined
       flavour.schedule.failed(this.#runtime.monotonicNow())
       this.#update(flavour)

@@ -70,6 +70,11 @@ export class NodeStages {
     this.#onEvent({ kind: 'waiting', waitingFor: waiting })
   }
 
+  /** An attempt at what this condition needs came to nothing. */
+  setBack(condition: StageCondition, words: string): void {
+    if (this.#firstMissing() === condition) this.#onEvent({ kind: 'setback', words })
+  }
+
   #firstMissing(): StageCondition | undefined {
     return this.#wanted.find((condition) => !this.#met.has(condition))
   }

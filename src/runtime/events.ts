@@ -34,6 +34,8 @@ export type NodeEvent =
   | { readonly kind: 'stage'; readonly stage: NodeStage; readonly waitingFor?: string }
   /** Same stage, but what it waits for has changed. */
   | { readonly kind: 'waiting'; readonly waitingFor: string }
+  /** Still waiting for the same: an attempt to get it came to nothing. `words` names whom it asked and what came of it. */
+  | { readonly kind: 'setback'; readonly words: string }
   /** C tor's bootstrap phases: progress 0 to 100. */
   | { readonly kind: 'bootstrap'; readonly progress: number; readonly tag: string; readonly summary: string }
   /** `digest`: hex SHA-256 of the signed part of the microdescriptor flavour, SHA-1 of the ns flavour. */

@@ -149,7 +149,7 @@ function stuckNode(network: RunningNetwork, status: NodeStatus): StuckNode {
     state: status.state,
     stage: status.stage,
     waitingFor: status.waitingFor ?? waitingAt(status.stage),
-    warnings: [...new Set(status.warnings)].slice(-shownWarningsOfNode),
+    warnings: [...[...new Set(status.warnings)].slice(-shownWarningsOfNode), ...(status.setback === undefined ? [] : [`last attempt: ${status.setback}`])],
     silentForMs: network.clock.now() - status.progressAtMs,
     advice: adviceFor(network, status, role),
     runOptions: network.runOptions,

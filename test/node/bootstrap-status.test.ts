@@ -77,4 +77,17 @@ describe('bootstrap phases', () => {
     expect(told.slice(0, 8)).toEqual(['notice 50', 'info 51', 'info 52', 'info 53', 'info 54', 'notice 55', 'info 56', 'info 57'])
     expect(told.at(-1)).toBe('info 74')
   })
+
+  test('problems on the way are warned of from the tenth on', () => {
+    const { lines, status } = bench()
+    status.enter('starting')
+    for (let i = 0; i < 10; i++) status.problem({ warning: 'Connection refused', reason: 'CONNECTREFUSED', fingerprint: 'A'.repeat(40), address: '127.0.0.1:1' })
+    expect(lines.filter((line) => line.startsWith('warn'))).toEqual([
+      `warn control Problem bootstrapping. Stuck at 0% (starting): Starting. (Connection refused; CONNECTREFUSED; count 10; recommendation warn; host ${'A'.repeat(40)} at 127.0.0.1:1)`,
+    ])
+    status.enter('done')
+    const before = lines.length
+    status.problem({ warning: 'Connection refused', reason: 'CONNECTREFUSED', fingerprint: 'A'.repeat(40), address: '127.0.0.1:1' })
+    expect(lines).toHaveLength(before)
+  })
 })

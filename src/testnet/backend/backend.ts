@@ -30,6 +30,8 @@ export interface NodeStatus {
   readonly state: NodeState
   readonly stage: NodeStage
   readonly waitingFor: string | undefined
+  /** What came of its last attempt to get it, where that failed. */
+  readonly setback: string | undefined
   readonly bootstrap: { readonly progress: number; readonly tag: string; readonly summary: string }
   readonly listeners: readonly { readonly listener: string; readonly address: SocketAddress }[]
   readonly consensus: { readonly flavour: string; readonly validAfter: number; readonly digest: string; readonly relays: number; readonly signatures: number } | undefined

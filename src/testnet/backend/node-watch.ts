@@ -13,6 +13,7 @@ export class NodeWatch {
   #state: NodeState = { kind: 'configured' }
   #stage: NodeStage = 'starting'
   #waitingFor: string | undefined
+  #setback: string | undefined
   #bootstrap = { progress: 0, tag: 'starting', summary: 'Starting' }
   #listeners: NodeStatus['listeners'] = []
   #consensus: NodeStatus['consensus']
@@ -27,12 +28,14 @@ export class NodeWatch {
     this.#progressAtMs = now()
   }
 
-  /** A new life: what is known of the one before is forgotten, except its warnings. */
+  /** A new life: what is known of the one before is forgotten. */
   started(pid: number | undefined): void {
     const now = this.#now()
     this.#state = { kind: 'running', pid, sinceMs: now }
     this.#stage = 'starting'
     this.#waitingFor = undefined
+    this.#setback = undefined
+    this.#warnings = []
     this.#bootstrap = { progress: 0, tag: 'starting', summary: 'Starting' }
     this.#listeners = []
     this.#consensus = undefined
@@ -54,6 +57,7 @@ export class NodeWatch {
       case 'stage':
         this.#stage = event.stage
         this.#waitingFor = event.waitingFor
+        this.#setback = undefined
         this.#stageAtMs = { ...this.#stageAtMs, [event.stage]: this.#now() }
         this.#waitingChanges = 0
         this.#progress()
@@ -61,7 +65,12 @@ export class NodeWatch {
       case 'waiting':
         if (event.waitingFor === this.#waitingFor) return
         this.#waitingFor = event.waitingFor
+        this.#setback = undefined
         if (this.#waitingChanges++ < waitingChangesCounted) this.#progress()
+        return
+      case 'setback':
+        // No progress: that is the point of it.
+        this.#setback = event.words
         return
       case 'bootstrap':
         if (event.progress > this.#bootstrap.progress) this.#progress()
@@ -86,6 +95,7 @@ export class NodeWatch {
       state: this.#state,
       stage: this.#stage,
       waitingFor: this.#waitingFor,
+      setback: this.#setback,
       bootstrap: this.#bootstrap,
       listeners: this.#listeners,
       consensus: this.#consensus,

@@ -3,7 +3,7 @@
  * AUTH_CHALLENGE with CERTS and AUTHENTICATE, a client does not; NETINFO both ways.
  */
 
-import { bytesEqual } from '../../base/encoding.ts'
+import { bytesEqual, hexEncodeUpper } from '../../base/encoding.ts'
 import { protocolError, RelishError } from '../../base/errors.ts'
 import { variableCell, type Cell } from '../../cell/cell.ts'
 import { ChannelCommand } from '../../cell/commands.ts'
@@ -108,6 +108,6 @@ export class InitiatorHandshake implements Handshake {
 /** `refused`: the machine closes with reason `identity` for it. */
 function requireIdentity(what: string, expected: Uint8Array | undefined, proven: Uint8Array): void {
   if (expected !== undefined && !bytesEqual(expected, proven)) {
-    throw new RelishError('refused', `the peer proved another ${what} identity than the one asked for`)
+    throw new RelishError('refused', `the peer has another ${what} identity: wanted ${hexEncodeUpper(expected)}, got ${hexEncodeUpper(proven)}`)
   }
 }
