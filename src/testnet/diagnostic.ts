@@ -1,7 +1,7 @@
 /** What is wrong with a network file, where, and what would be right: made by the parser and the lint, printed by the command line. */
 
 import { RelishError } from '../core/base/errors.ts'
-import { shownErrorsMax } from './limits.ts'
+import { shownErrorsMax, shownLineMax, shownMessageMax } from './limits.ts'
 
 export interface Diagnostic {
   readonly severity: 'error' | 'warning'
@@ -23,15 +23,21 @@ export interface Diagnostic {
 export function formatDiagnostic(diagnostic: Diagnostic): string {
   const gutter = String(diagnostic.line)
   const blank = ' '.repeat(gutter.length)
-  // Tabs stay tabs in front of the caret, so that it stands under its text in any terminal.
-  const indent = diagnostic.text.slice(0, diagnostic.column - 1).replace(/[^\t]/g, ' ')
+  // Of a very long line, what is around the offending text.
+  const from = diagnostic.text.length > shownLineMax ? Math.max(0, diagnostic.column - 1 - shownLineMax / 2) : 0
+  const text = diagnostic.text.slice(from, from + shownLineMax)
+  const before = text.slice(0, diagnostic.column - 1 - from)
   return [
-    `${diagnostic.file}:${diagnostic.line}:${diagnostic.column}: ${diagnostic.severity}: ${diagnostic.message}`,
-    `  ${gutter} | ${diagnostic.text}`,
-    `  ${blank} | ${indent}${'^'.repeat(Math.max(1, Math.min(diagnostic.length, diagnostic.text.length - diagnostic.column + 1)))}`,
+    `${diagnostic.file}:${diagnostic.line}:${diagnostic.column}: ${diagnostic.severity}: ${printable(diagnostic.message.slice(0, shownMessageMax))}`,
+    `  ${gutter} | ${printable(text)}`,
+    // Tabs stay tabs in front of the caret, so that it stands under its text in any terminal.
+    `  ${blank} | ${before.replace(/[^\t]/g, ' ')}${'^'.repeat(Math.max(1, Math.min(diagnostic.length, text.length - before.length)))}`,
     ...diagnostic.notes.map((note) => `  ${blank} = ${note}`),
   ].join('\n')
 }
+
+/** What a terminal would obey is not shown to it. */
+const printable = (text: string): string => text.replace(/[\0-\x08\x0a-\x1f\x7f-\x9f]/g, '·')
 
 /** All diagnostics as one error of kind `config`, which carries them in `diagnostics`. */
 export class NetworkFileError extends RelishError {

@@ -6,6 +6,9 @@ export const networkFileBytesMax = 1 << 20
 export const nodesPerNetworkMax = 250
 /** Errors of a network file that are shown at once. The others are counted. */
 export const shownErrorsMax = 20
+/** Characters of a line of the file, and of what is wrong with it, that are shown of an error. */
+export const shownLineMax = 160
+export const shownMessageMax = 500
 /** Depth of `%include` between templates. Beyond it the network is refused. */
 export const templateDepthMax = 8
 /** Bytes of one JSON line from a node or on the control socket. A consensus of 8,000 relays fits. A longer one ends the connection. */

@@ -4,9 +4,11 @@ import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs'
 import { basename, extname, join, relative, resolve } from 'node:path'
 import { RelishError } from '../core/base/errors.ts'
 import { nearest } from '../core/base/nearest.ts'
+import { readTextBounded } from '../host/read-bounded.ts'
 import { builtInCheckNames } from './checks/names.ts'
 import { NetworkFileError, type Diagnostic } from './diagnostic.ts'
 import { lintNetwork } from './lint-network.ts'
+import { networkFileBytesMax } from './limits.ts'
 import type { NetworkFile, ResolvedNetwork } from './network-types.ts'
 import { packageRoot } from './package-root.ts'
 import { parseNetworkFile } from './parse-network.ts'
@@ -69,7 +71,7 @@ export function loadNetwork(nameOrPath: string, environment: { readonly [name: s
   const path = findNetworkFile(nameOrPath)
   let text: string
   try {
-    text = readFileSync(path, 'utf8')
+    text = readTextBounded(path, networkFileBytesMax)
   } catch (error) {
     throw new RelishError('config', `cannot read ${nameOrPath}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
   }

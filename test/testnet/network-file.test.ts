@@ -139,6 +139,19 @@ describe('complaints name the place, the text and what would be right', () => {
     )
   })
 
+  test('of a very long line only what is around the text is shown, and nothing that a terminal would obey', () => {
+    const file = whole.replace('count: 2', `${' '.repeat(5000)}cuont: 2, name: "\u009b2J"${' '.repeat(5000)}`)
+    try {
+      load(file)
+      expect.unreachable()
+    } catch (error) {
+      const lines = (error as Error).message.split('\n')
+      expect(lines[1]?.length).toBeLessThan(200)
+      expect(lines[1]).toContain('cuont: 2, name: "·2J"')
+      expect(lines[2]?.indexOf('^')).toBe(lines[1]?.indexOf('cuont'))
+    }
+  })
+
   test('a file larger than the limit is refused unread', () => {
     expect(parseNetworkFile(`# ${'x'.repeat(2 << 20)}\n${whole}`, 'big', {}).diagnostics[0]?.message).toMatch(/larger than/)
   })

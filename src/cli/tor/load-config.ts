@@ -1,6 +1,6 @@
 /** Where the configuration of `relish-tor` comes from: files, standard input, command line; and how it changes while running. */
 
-import { readFileSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { RelishError } from '../../core/base/errors.ts'
@@ -8,14 +8,16 @@ import { parseConfigText, type ConfigLine } from '../../core/torrc/config-line.t
 import { buildConfig, changeConfig, type TorConfig } from '../../core/torrc/config.ts'
 import { dumpConfig } from '../../core/torrc/dump.ts'
 import { readConfigFile, readConfigText, type ConfigFileReader } from '../../core/torrc/include.ts'
+import { configFileBytesMax } from '../../core/torrc/limits.ts'
 import { checkReload, type ConfigChange } from '../../core/torrc/reload.ts'
+import { readTextBounded } from '../../host/read-bounded.ts'
 import type { ConfigSource } from '../../node/node.ts'
 import type { TorCommandLine } from './command-line.ts'
 
 const diskReader: ConfigFileReader = {
   read: (path) => {
     try {
-      return statSync(path).isDirectory() ? undefined : readFileSync(path, 'utf8')
+      return statSync(path).isDirectory() ? undefined : readTextBounded(path, configFileBytesMax)
     } catch {
       return undefined
     }

@@ -79,7 +79,7 @@ export class NodeLog implements Log {
   write(asked: LogLevel, domain: string, message: string): void {
     if (!this.enabled(asked, domain)) return
     const level = this.#levelOf(asked, domain)
-    const text = `${this.#time()} [${levelName(level)}] ${this.#domains ? `{${domain.toUpperCase()}} ` : ''}${escapeControl(message)}\n`
+    const text = `${this.#time()} [${levelName(level)}] ${this.#domains ? `{${domain.toUpperCase()}} ` : ''}${escapeControl(bounded(message))}\n`
     for (const sink of this.#sinks) if (logLineTakes(sink.line, level, domain)) writeTo(sink, text)
     for (const { levels, listener } of this.#followers) if (levels.has(level)) listener(level, message)
   }
@@ -124,6 +124,10 @@ export class NodeLog implements Log {
     return `${month} ${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${String(date.getMilliseconds()).padStart(3, '0')}`
   }
 }
+
+/** Characters of one message, as in C tor. */
+const messageMax = 10_000
+const bounded = (message: string): string => (message.length <= messageMax ? message : `${message.slice(0, messageMax)}[...truncated]`)
 
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 const everything = { from: 'debug', to: 'error', domains: undefined } as const
