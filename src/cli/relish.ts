@@ -3,9 +3,10 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command, CommanderError } from 'commander'
-import { asRelishError, type RelishError } from '../core/base/errors.ts'
+import type { RelishError } from '../core/base/errors.ts'
 import { BootstrapError, formatBootstrapError } from '../testnet/bootstrap.ts'
 import { toWireError } from '../testnet/control-protocol.ts'
+import { asReportedError } from '../testnet/file-errors.ts'
 import { packageRoot } from '../testnet/package-root.ts'
 import { exitCode, exitCodeOf } from './exit-codes.ts'
 import { addListCommands } from './list-command.ts'
@@ -50,7 +51,7 @@ function report(thrown: unknown): number {
     process.stderr.write(`relish: ${thrown.message}\n`)
     return exitCode.interrupted
   }
-  const error = asRelishError(thrown)
+  const error = asReportedError(thrown)
   const code = exitCodeOf(error)
   const words = error instanceof BootstrapError ? formatBootstrapError(error) : code === exitCode.internal ? `internal error: ${stackOf(error)}` : error.message
   // Whoever reads JSON gets the reason as such, too.

@@ -5,6 +5,7 @@
 
 import { RelishError, type ErrorKind } from '../core/base/errors.ts'
 import { BootstrapError, type StuckNode } from './bootstrap.ts'
+import { asReportedError } from './file-errors.ts'
 
 export type ControlMethod = 'status' | 'start' | 'wait' | 'stop' | 'kill' | 'restart' | 'hup' | 'vote' | 'command' | 'verify' | 'join' | 'follow' | 'down'
 
@@ -27,10 +28,11 @@ export type ControlAnswer =
   | { readonly id: number; readonly error: WireError }
 
 export function toWireError(thrown: unknown): WireError {
-  const error = thrown instanceof RelishError ? thrown : new RelishError('bug', thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown))
+  const error = asReportedError(thrown)
   return {
     kind: error.kind,
-    message: error.message,
+    // The other side has no stack of ours.
+    message: error.kind === 'bug' && thrown instanceof Error ? (thrown.stack ?? thrown.message) : error.message,
     ...(error.hint === undefined ? {} : { hint: error.hint }),
     ...(error instanceof BootstrapError ? { stuck: error.stuck } : {}),
   }

@@ -65,6 +65,13 @@ describe('usage', () => {
     expect(result.code).toBe(code)
   })
 
+  test.each([['test'], ['up', '--detach'], ['configure']])('%s in a place that cannot be a run directory', async (...command) => {
+    writeFileSync(join(folder, 'in-the-way'), '')
+    const result = await relish(...command, 'small.yaml', '--dir', 'in-the-way')
+    expect(result.stderr).toMatch(/^relish: EEXIST: .*in-the-way'\n$/)
+    expect(result.code).toBe(2)
+  })
+
   test('validate says what a file means, and as JSON what is wrong with it', async () => {
     expect((await relish('validate', 'small.yaml')).stdout).toContain('1 authority, 1 relay, 1 exit, 1 client')
     writeFileSync(join(folder, 'wrong.yaml'), 'nodes:\n  - { role: exti }\n')
