@@ -34,7 +34,9 @@ afterAll(() => {
 })
 afterEach(async () => {
   // Whatever a failed test left: the run directories are this file's own.
-  for (const dir of ['one', 'two', 'up']) await cli.run(['down', '--dir', join(folder, dir)], { cwd: folder, env })
+  for (const dir of ['one', 'two', 'up']) {
+    if (existsSync(join(folder, dir, 'control.sock'))) await cli.run(['down', '--dir', join(folder, dir)], { cwd: folder, env })
+  }
 })
 
 const relish = (...args: string[]) => cli.run(args, { cwd: folder, env })
