@@ -32,6 +32,9 @@ export const REACHABILITY_TEST_TIMEOUT = seconds(30)
 /** Every relay is tested again after this long: C tor's `REACHABILITY_TEST_CYCLE_PERIOD`. */
 export const REACHABILITY_CYCLE = seconds(1280)
 
+/** An authority that restarts tests relays that the consensus in force lists as running only after this long. */
+export const REACHABILITY_RESUMED_AFTER = seconds(10)
+
 /** A relay that was not reached is tried again after this long, then after twice as long, up to the whole cycle. */
 export const REACHABILITY_RETRY_FIRST = seconds(1)
 

@@ -3,7 +3,7 @@
  * §3.4.2, Running). Each test dials anew, since a link that the relay opened to us shows nothing.
  */
 
-import { durationMs, later, monotonicMs, type MonotonicMs } from '../core/base/time.ts'
+import { durationMs, later, monotonicMs, type DurationMs, type MonotonicMs } from '../core/base/time.ts'
 import type { ServerDescriptor } from '../core/netdoc/server-descriptor.ts'
 import type { Runtime, SocketAddress, Timer } from '../runtime/index.ts'
 import { REACHABILITY_CYCLE, REACHABILITY_RETRY_FIRST, REACHABILITY_TEST_TIMEOUT, REACHABILITY_TESTS_MAX } from './authority-limits.ts'
@@ -42,18 +42,18 @@ export class ReachabilityTester {
     this.#options = options
   }
 
-  /** Tests a relay now, and then in every cycle. A new descriptor replaces the one before. */
-  watch(descriptor: ServerDescriptor): void {
-    const now = this.#options.runtime.monotonicNow()
+  /** Tests a relay now, or `after` so long, and then in every cycle. A new descriptor replaces the one before. */
+  watch(descriptor: ServerDescriptor, after: DurationMs = durationMs(0)): void {
+    const dueAt = later(this.#options.runtime.monotonicNow(), after)
     const subject = this.#subjects.get(descriptor.fingerprint)
     if (subject === undefined) {
-      this.#subjects.set(descriptor.fingerprint, { descriptor, dueAt: now, retryMs: REACHABILITY_RETRY_FIRST, running: [] })
+      this.#subjects.set(descriptor.fingerprint, { descriptor, dueAt, retryMs: REACHABILITY_RETRY_FIRST, running: [] })
     } else {
       subject.descriptor = descriptor
-      subject.dueAt = now
+      subject.dueAt = dueAt
       subject.retryMs = REACHABILITY_RETRY_FIRST
     }
-    this.#schedule(now)
+    this.#schedule(dueAt)
   }
 
   /** Takes a descriptor over without a test of its own: its addresses are those tested before. */

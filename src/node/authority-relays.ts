@@ -3,7 +3,7 @@
  * their reachability tested, and tells what it knows of each when a vote is due.
  */
 
-import { bytesEqual, latin1Decode, latin1Encode } from '../core/base/encoding.ts'
+import { bytesEqual, hexEncodeUpper, latin1Decode, latin1Encode } from '../core/base/encoding.ts'
 import { asRelishError, RelishError } from '../core/base/errors.ts'
 import { wallToSec, type WallMs } from '../core/base/time.ts'
 import { emitRelayHistories, parseRelayHistories } from '../core/dirvote/relay-history-file.ts'
@@ -19,7 +19,7 @@ import type { Runtime, SocketAddress, Timer } from '../runtime/index.ts'
 import { KeyPins } from './authority-key-pins.ts'
 import {
   AUTHORITY_DESCRIPTOR_LENGTH_MAX, AUTHORITY_DOCUMENTS_PER_UPLOAD_MAX, AUTHORITY_EXTRA_INFO_LENGTH_MAX, AUTHORITY_RELAYS_MAX,
-  DESCRIPTOR_AGE_MAX, DESCRIPTOR_COSMETIC_TIME, DESCRIPTOR_FUTURE_SKEW, STABILITY_SAVE_INTERVAL,
+  DESCRIPTOR_AGE_MAX, DESCRIPTOR_COSMETIC_TIME, DESCRIPTOR_FUTURE_SKEW, REACHABILITY_RESUMED_AFTER, STABILITY_SAVE_INTERVAL,
 } from './authority-limits.ts'
 import { ReachabilityTester, type LinkTest } from './authority-reachability.ts'
 import { ApprovedRouters, isCosmeticChange, isRejected, judge } from './authority-rules.ts'
@@ -44,7 +44,7 @@ interface Reached {
   ipv6: WallMs | undefined
 }
 
-const stabilityFile = 'router-stability'
+export const stabilityFile = 'router-stability'
 
 /** A relay that moved counts as down for this long, where there is no consensus to tell how long clients took to learn. */
 const MOVE_PENALTY_SEC = Object.freeze({ testing: 240, otherwise: 3600 })
@@ -75,8 +75,34 @@ export class AuthorityRelays {
 
   /** Begins to test the relays whose descriptors the cache had from before. */
   start(): void {
-    for (const descriptor of this.#parts.cache.serverDescriptors()) this.#watch(descriptor, undefined)
+    const listed = this.#listedAsRunning()
+    for (const descriptor of this.#parts.cache.serverDescriptors()) {
+      this.#pins.pin(descriptor)
+      if (listed.has(hexEncodeUpper(descriptor.digest))) this.#resume(descriptor)
+      else this.#watch(descriptor, undefined)
+    }
     this.#armSaving()
+  }
+
+  /** Digests of the descriptors by which the consensus in force lists relays as running: upper-case hex. */
+  #listedAsRunning(): ReadonlySet<string> {
+    const consensus = this.#parts.cache.consensus('ns')
+    if (consensus === undefined || consensus.validUntil < this.#parts.runtime.wallNow()) return new Set()
+    const running = consensus.relays.filter((relay) => relay.flags.has('Running'))
+    return new Set(running.flatMap((relay) => (relay.descriptorDigest === undefined ? [] : [hexEncodeUpper(relay.descriptorDigest)])))
+  }
+
+  /** What the authorities found together holds until this one has found out by itself, which a restart is no reason to hurry. */
+  #resume(descriptor: ServerDescriptor): void {
+    if (!this.#isTested(descriptor)) return
+    const validAfter = this.#parts.cache.consensus('ns')?.validAfter
+    const hasIpv6 = descriptor.orAddresses.some((address) => address.host.includes(':'))
+    this.#reached.set(descriptor.fingerprint, { ipv4: validAfter, ipv6: hasIpv6 ? validAfter : undefined })
+    this.#tester.watch(descriptor, REACHABILITY_RESUMED_AFTER)
+  }
+
+  #isTested(descriptor: ServerDescriptor): boolean {
+    return descriptor.fingerprint !== this.#parts.ownFingerprint && this.#parts.options().AuthDirTestReachability
   }
 
   stop(): void {
@@ -218,7 +244,7 @@ export class AuthorityRelays {
 
   /** Tests a relay that is new, woke up, or moved; of others the next test comes in its turn. */
   #watch(descriptor: ServerDescriptor, before: ServerDescriptor | undefined): void {
-    if (descriptor.fingerprint === this.#parts.ownFingerprint || !this.#parts.options().AuthDirTestReachability) return
+    if (!this.#isTested(descriptor)) return
     const addresses = (of: ServerDescriptor): string => [`${of.address}:${of.orPort}`, ...of.orAddresses.map((a) => `${a.host}:${a.port}`)].join()
     const isUnchanged = before !== undefined && addresses(before) === addresses(descriptor) && !(before.hibernating && !descriptor.hibernating)
     if (isUnchanged) this.#tester.update(descriptor)

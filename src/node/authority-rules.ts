@@ -2,8 +2,10 @@
 
 import { hexEncodeUpper } from '../core/base/encoding.ts'
 import { wallToSec, type DurationMs } from '../core/base/time.ts'
+import type { VoteInput } from '../core/dirvote/build-vote.ts'
 import type { FlagRules, RelayJudgement } from '../core/dirvote/voted-relay.ts'
 import { formatEd25519Identity, parseFingerprint } from '../core/ident/fingerprint.ts'
+import type { AuthorityCertificate } from '../core/netdoc/authority-certificate.ts'
 import type { ServerDescriptor } from '../core/netdoc/server-descriptor.ts'
 import type { TorOptions } from '../core/torrc/option-table.ts'
 import { RouterSet, type AddressPattern } from '../core/torrc/router-set.ts'
@@ -43,6 +45,34 @@ export function flagRules(options: TorOptions, uptime: DurationMs, params: Reado
     voteGuardIsStrict: options.TestingDirAuthVoteGuardIsStrict,
     voteHsDir: within(options.TestingDirAuthVoteHSDir),
     voteHsDirIsStrict: options.TestingDirAuthVoteHSDirIsStrict,
+  }
+}
+
+/** The part of a vote that configuration alone decides. `own`: this authority's descriptor. */
+export function configuredVote(
+  options: TorOptions,
+  certificate: AuthorityCertificate,
+  own: ServerDescriptor,
+): Pick<VoteInput, 'interval' | 'intervalsValid' | 'voteDelay' | 'distDelay' | 'source' | 'clientVersions' | 'serverVersions' | 'params'> {
+  const versions = votedVersions(options)
+  return {
+    interval: options.V3AuthVotingInterval,
+    intervalsValid: options.V3AuthNIntervalsValid,
+    voteDelay: options.V3AuthVoteDelay,
+    distDelay: options.V3AuthDistDelay,
+    source: {
+      nickname: options.Nickname ?? own.nickname,
+      identity: certificate.identity,
+      identityFingerprint: certificate.identityFingerprint,
+      hostname: own.address,
+      address: own.address,
+      dirPort: own.dirPort,
+      orPort: own.orPort,
+      contact: options.ContactInfo ?? '(none)',
+    },
+    clientVersions: versions?.client,
+    serverVersions: versions?.server,
+    params: votedParams(options),
   }
 }
 

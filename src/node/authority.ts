@@ -31,7 +31,7 @@ import { BANDWIDTH_FILE_AGE_MAX, BANDWIDTH_FILE_HEADERS_MAX } from './authority-
 import { AuthorityPeers, votingAuthorities, type AuthorityPeer } from './authority-peers.ts'
 import { AuthorityRelays } from './authority-relays.ts'
 import { VotingRounds } from './authority-rounds.ts'
-import { flagRules, votedParams, votedVersions } from './authority-rules.ts'
+import { configuredVote, flagRules } from './authority-rules.ts'
 import { ChannelManager } from './channel-manager.ts'
 import type { Channel, ChannelTarget } from './channel.ts'
 import type { AuthorityDocuments, UploadResult } from './dir-authority-documents.ts'
@@ -52,7 +52,7 @@ export interface AuthorityOptions {
   readonly onChannelOpen: (channel: Channel, open: ChannelOpen) => void
 }
 
-const sharedRandomFile = 'sr-state'
+export const sharedRandomFile = 'sr-state'
 
 export class Authority {
   readonly certificate: AuthorityCertificate
@@ -130,7 +130,6 @@ export class Authority {
   start(): void {
     this.#relays.start()
     this.#prepareSharedRandom()
-    this.#rounds.start()
     // The consensus from before a restart is still in force: nothing waits for a vote.
     if (this.#liveConsensus() !== undefined) this.#parts.onVoted()
   }
@@ -151,11 +150,13 @@ export class Authority {
     this.#relays.reload()
   }
 
-  /** Our own documents, when they are made and each time they change. */
+  /** Our own documents, when they are made and each time they change. A vote needs them: rounds begin with the first. */
   handleOwnDocuments(descriptor: ServerDescriptor, extraInfo: ExtraInfo | undefined): void {
+    const isFirst = this.#ownDescriptor === undefined
     this.#ownDescriptor = descriptor
     if (extraInfo !== undefined) this.#cache.addExtraInfos([extraInfo])
     this.#relays.setOwnDescriptor(descriptor)
+    if (isFirst) this.#rounds.start()
   }
 
   /** Holds a vote now instead of on schedule. Throws `refused` unless TestingV3AuthVoteWhenRelays is set. */
@@ -242,30 +243,13 @@ export class Authority {
     this.#relays.noteDown(rules)
     this.#sharedRandom?.prepare(validAfter, this.#timing().interval)
     const bandwidth = this.#readBandwidthFile(now)
-    const versions = votedVersions(this.#options)
     const input: VoteInput = {
       now,
       validAfter,
-      interval: this.#options.V3AuthVotingInterval,
-      intervalsValid: this.#options.V3AuthNIntervalsValid,
-      voteDelay: this.#options.V3AuthVoteDelay,
-      distDelay: this.#options.V3AuthDistDelay,
-      source: {
-        nickname: this.#options.Nickname ?? own.nickname,
-        identity: this.certificate.identity,
-        identityFingerprint: this.certificate.identityFingerprint,
-        hostname: own.address,
-        address: own.address,
-        dirPort: own.dirPort,
-        orPort: own.orPort,
-        contact: this.#options.ContactInfo ?? '(none)',
-      },
+      ...configuredVote(this.#options, this.certificate, own),
       rules,
       relays: this.#relays.votedRelays(bandwidth?.measured ?? new Map()),
       enoughMtbf: this.#relays.enoughMtbf,
-      clientVersions: versions?.client,
-      serverVersions: versions?.server,
-      params: votedParams(this.#options),
       sharedRandom: this.#sharedRandom?.vote(),
       bandwidthFile: bandwidth,
     }
@@ -436,7 +420,8 @@ export class Authority {
   }
 }
 
-function readCertificate(runtime: Runtime): { certificate: AuthorityCertificate; signingKey: RsaPrivateKey } {
+/** The authority's keys and certificate. Throws `config` or `bad-document` when they are missing, malformed or run out. */
+export function readCertificate(runtime: Pick<Runtime, 'files' | 'wallNow'>): { certificate: AuthorityCertificate; signingKey: RsaPrivateKey } {
   const files = loadAuthorityKeys(runtime.files)
   let certificate: AuthorityCertificate
   try {

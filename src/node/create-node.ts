@@ -6,7 +6,7 @@
 import { must } from '../core/base/assert.ts'
 import { hexEncode, hexEncodeUpper } from '../core/base/encoding.ts'
 import { asRelishError, RelishError } from '../core/base/errors.ts'
-import { durationMs, hours, seconds } from '../core/base/time.ts'
+import { between, durationMs, hours, later, seconds } from '../core/base/time.ts'
 import { torVersion } from '../core/base/version.ts'
 import type { LinkTlsKey } from '../core/cert/link-certs.ts'
 import { loadOrCreateRelayKeys, type RelayKeys } from '../core/cert/relay-keys.ts'
@@ -301,7 +301,7 @@ class TorNode implements Node {
       onListening: () => this.#onRelayListening(),
       onListenError: (error) => this.#fail(error),
       onReachable: () => {
-        if (this.#parts !== undefined) this.#publish(this.#parts)
+        if (this.#parts !== undefined && !this.#resumeDescriptor(this.#parts)) this.#publish(this.#parts)
       },
       onDescriptorStale: () => this.#republishSoon(),
       originCircuits: () => {
@@ -354,6 +354,30 @@ class TorNode implements Node {
     parts.authority?.start()
     parts.relay?.begin()
     parts.dirClient.start()
+  }
+
+  /**
+   * After a restart: when the consensus in force lists this relay by a descriptor that still says what is so, the authorities
+   * have it, and nothing needs to be published before its time.
+   */
+  #resumeDescriptor({ relay, authority, cache }: Parts): boolean {
+    const consensus = cache.consensus('ns')
+    const now = this.#runtime.wallNow()
+    if (relay === undefined || consensus === undefined || consensus.validUntil < now) return false
+    const own = hexEncodeUpper(relay.keys.rsaFingerprint)
+    const digest = consensus.relays.find((one) => one.fingerprint === own && one.flags.has('Running'))?.descriptorDigest
+    const descriptor = digest === undefined ? undefined : cache.serverDescriptor(hexEncodeUpper(digest))
+    const extraInfo = descriptor === undefined ? undefined : cache.extraInfoOf(own)
+    if (descriptor === undefined || extraInfo === undefined) return false
+    const publishAt = later(descriptor.published, republishInterval)
+    const resumed = publishAt <= now ? undefined : relay.resumeDocuments({ descriptor, extraInfo })
+    if (resumed === undefined) return false
+    authority?.handleOwnDocuments(resumed.descriptor, resumed.extraInfo)
+    this.#stages.meet('published')
+    this.#republishTimer = this.#runtime.setTimer(between(now, publishAt), () => {
+      if (this.#parts !== undefined) this.#publish(this.#parts)
+    })
+    return true
   }
 
   #publish(parts: Parts): void {

@@ -22,6 +22,8 @@ export interface HeldMicrodescriptor {
   lastListed: WallMs
 }
 
+const annotated = (held: HeldMicrodescriptor): string => `@last-listed ${formatIsoTime(held.lastListed)}\n${held.document.text}`
+
 const consensusFile = (flavour: ConsensusFlavour): string => (flavour === 'ns' ? 'cached-consensus' : 'cached-microdesc-consensus')
 const certificatesFile = 'cached-certs'
 const microdescriptorsFile = 'cached-microdescs'
@@ -29,10 +31,17 @@ const descriptorsFile = 'cached-descriptors'
 const extraInfosFile = 'cached-extrainfo'
 
 export class DirCacheFiles {
-  readonly #runtime: Runtime
+  readonly #runtime: Pick<Runtime, 'files' | 'log'>
 
-  constructor(runtime: Runtime) {
+  constructor(runtime: Pick<Runtime, 'files' | 'log'>) {
     this.#runtime = runtime
+  }
+
+  /** Holds these descriptors of every kind from now on, and no others. */
+  replaceDescriptors(all: { readonly microdescriptors: readonly HeldMicrodescriptor[]; readonly descriptors: readonly ServerDescriptor[]; readonly extraInfos: readonly ExtraInfo[] }): void {
+    this.#replace(microdescriptorsFile, all.microdescriptors.map(annotated))
+    this.#replace(descriptorsFile, all.descriptors.map((one) => one.text))
+    this.#replace(extraInfosFile, all.extraInfos.map((one) => one.text))
   }
 
   writeConsensus(consensus: Consensus): void {
@@ -61,8 +70,7 @@ export class DirCacheFiles {
   }
 
   appendMicrodescriptors(added: readonly HeldMicrodescriptor[], all: () => Iterable<HeldMicrodescriptor>): void {
-    const text = (held: HeldMicrodescriptor): string => `@last-listed ${formatIsoTime(held.lastListed)}\n${held.document.text}`
-    this.#append(microdescriptorsFile, added.map(text), () => [...all()].map(text))
+    this.#append(microdescriptorsFile, added.map(annotated), () => [...all()].map(annotated))
   }
 
   readMicrodescriptors(): HeldMicrodescriptor[] {
@@ -123,6 +131,15 @@ export class DirCacheFiles {
     } catch (thrown) {
       this.#warn(`Unable to write ${path}`, thrown)
     }
+  }
+
+  #replace(path: string, texts: readonly string[]): void {
+    try {
+      this.#runtime.files.remove(`${path}.new`)
+    } catch (thrown) {
+      this.#warn(`Unable to remove ${path}.new`, thrown)
+    }
+    this.#write(path, texts.join(''))
   }
 
   #write(path: string, text: string): void {

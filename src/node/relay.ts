@@ -5,7 +5,7 @@
 
 import { hexEncodeUpper } from '../core/base/encoding.ts'
 import { RelishError } from '../core/base/errors.ts'
-import { between, type MonotonicMs } from '../core/base/time.ts'
+import { between, type MonotonicMs, type WallMs } from '../core/base/time.ts'
 import { makeLinkCredentials, type LinkCredentials, type LinkTlsKey } from '../core/cert/link-certs.ts'
 import type { RelayKeys } from '../core/cert/relay-keys.ts'
 import { formatAddressPort } from '../core/ident/address.ts'
@@ -14,9 +14,11 @@ import type { ExitPolicy } from '../core/netdoc/exit-policy.ts'
 import { chooseMiddle } from '../core/path/choose-path.ts'
 import type { FlowParameters } from '../core/proto/flow/circuit-flow.ts'
 import type { TorOptions } from '../core/torrc/option-table.ts'
+import { isAuthority } from '../core/torrc/validate.ts'
 import type { PortSpec } from '../core/torrc/port-spec.ts'
 import type { NodeEvent } from '../runtime/events.ts'
 import type { ByteStream, Listener, Runtime } from '../runtime/index.ts'
+import { isCosmeticChange } from './authority-rules.ts'
 import type { BandwidthMeter } from './bandwidth-meter.ts'
 import { BandwidthWatch } from './bandwidth-watch.ts'
 import type { ChannelManager } from './channel-manager.ts'
@@ -112,7 +114,8 @@ export class Relay {
     this.#selfTest = new RelaySelfTest({
       runtime: parts.runtime,
       circuits: parts.originCircuits,
-      assumeReachable: () => this.#options.AssumeReachable || this.#parameters().get('assume-reachable') === 1,
+      // As in C tor, an authority publishes in any case: without it there is no consensus, and without that no path to test.
+      assumeReachable: () => this.#options.AssumeReachable || isAuthority(this.#options) || this.#parameters().get('assume-reachable') === 1,
       pathToSelf: () => this.#pathToSelf(),
       onReachable: () => parts.onReachable(),
     })
@@ -206,19 +209,34 @@ export class Relay {
     this.#bandwidth.start()
   }
 
+  /**
+   * Goes on with a descriptor from before a restart, whose extra-info document is still there, if it says what a new one
+   * would. Undefined, and nothing changed, if it does not.
+   */
+  resumeDocuments(before: OwnDocuments): OwnDocuments | undefined {
+    const present = this.#makeDocuments(before.descriptor.published)
+    if (!isCosmeticChange(before.descriptor, present.descriptor)) return undefined
+    this.#documents = before
+    return before
+  }
+
   /** Makes the descriptor anew: what it says has changed, or it has grown old. */
   renewDocuments(): OwnDocuments {
-    const keys = this.#keys
-    const addresses = this.#addresses
-    const exitPolicy = this.#exitPolicy
-    if (addresses === undefined || exitPolicy === undefined) throw new RelishError('bug', 'a descriptor is made once the ports are bound')
     // Two descriptors of one relay need different times to be told apart in age.
     const previous = this.#documents?.descriptor.published
     const nowSec = Math.floor(this.#runtime.wallNow() / 1000) * 1000
     const published = (previous !== undefined && previous >= nowSec ? previous + 1000 : nowSec) as NonNullable<typeof previous>
-    this.#documents = makeOwnDocuments({
+    this.#documents = this.#makeDocuments(published)
+    return this.#documents
+  }
+
+  #makeDocuments(published: WallMs): OwnDocuments {
+    const addresses = this.#addresses
+    const exitPolicy = this.#exitPolicy
+    if (addresses === undefined || exitPolicy === undefined) throw new RelishError('bug', 'a descriptor is made once the ports are bound')
+    return makeOwnDocuments({
       options: this.#options,
-      keys,
+      keys: this.#keys,
       addresses,
       exitPolicy,
       published,
@@ -228,7 +246,6 @@ export class Relay {
       hibernating: false,
       isDirectory: this.#isDirectory,
     })
-    return this.#documents
   }
 
   /** New options: true when the descriptor says something else now. */
