@@ -6,13 +6,14 @@ import { NetworkFileError, formatDiagnostic } from '../testnet/diagnostic.ts'
 import { builtInNetworks, loadNetwork } from '../testnet/load-network.ts'
 import type { ResolvedNode } from '../testnet/network-types.ts'
 import { exitCode } from './exit-codes.ts'
-import { examples, withJson } from './options.ts'
+import { examples, withJson, withSettings } from './options.ts'
 import { terminalOutput } from './output.ts'
 
 const plurals: Readonly<Record<ResolvedNode['role'], string>> = { authority: 'authorities', relay: 'relays', exit: 'exits', client: 'clients' }
 
 interface Options {
   readonly json?: boolean
+  readonly set?: readonly string[]
 }
 
 export function addListCommands(program: Command): void {
@@ -35,10 +36,10 @@ export function addListCommands(program: Command): void {
   )
 
   examples(
-    withJson(program.command('validate').description('say what a network file resolves to, or what is wrong with it').argument('<network>', 'path of a network file, or a built-in name')).action((network: string, options: Options) => {
+    withJson(withSettings(program.command('validate').description('say what a network file resolves to, or what is wrong with it').argument('<network>', 'path of a network file, or a built-in name'))).action((network: string, options: Options) => {
       const output = terminalOutput(options.json === true)
       try {
-        const loaded = loadNetwork(network, process.env)
+        const loaded = loadNetwork(network, process.env, options.set)
         if (options.json === true) {
           output.json({ valid: true, warnings: loaded.warnings, network: loaded.network })
           return

@@ -1,6 +1,7 @@
 /** Arguments and options that several commands have. */
 
 import { InvalidArgumentError, type Command } from 'commander'
+import { parseDuration } from '../testnet/duration.ts'
 
 export type LogLevelName = 'err' | 'warn' | 'notice' | 'info' | 'debug'
 
@@ -10,6 +11,13 @@ export function parseLevel(text: string): LogLevelName {
   const level = levels.find((one) => one === text)
   if (level === undefined) throw new InvalidArgumentError(`Levels are ${levels.join(', ')}.`)
   return level
+}
+
+/** Milliseconds. */
+export function parseFor(text: string): number {
+  const ms = parseDuration(text)
+  if (ms === undefined) throw new InvalidArgumentError('A time is a number and a unit: 90s, 15m, 24h, 7d.')
+  return ms
 }
 
 /** `--dir`, for commands that begin a run. */
@@ -28,6 +36,13 @@ export const runChoice = (network: string | undefined, options: { readonly netwo
 /** `-n` and `--dir`, for commands that ask a run about nodes. */
 export const withRun = (command: Command): Command =>
   command.option('-n, --network <name>', 'the network that runs; the only one under .relish if absent').option('--dir <path>', 'its run directory')
+
+/** `--set`, for commands that load a network file. */
+export const withSettings = (command: Command): Command =>
+  command.option('--set <name=value>', 'change the network file for this run, again for more: relays=20, params.NAME=1, torrc.OPTION=VALUE, GROUP.torrc.OPTION=VALUE', another)
+
+/** For options that may come several times. */
+export const another = (value: string, before: readonly string[] | undefined): readonly string[] => [...(before ?? []), value]
 
 export const withJson = (command: Command): Command => command.option('--json', 'print facts as JSON')
 

@@ -7,7 +7,7 @@ import type { CheckProgress } from '../testnet/checks/run-checks.ts'
 import type { CheckResult } from '../testnet/checks/check.ts'
 import { checkProgress, checkTable, failedOf, stageSummary, verdict } from './check-report.ts'
 import { exitCode } from './exit-codes.ts'
-import { examples, parseLevel, withJson, type LogLevelName } from './options.ts'
+import { examples, parseFor, parseLevel, withJson, withSettings, type LogLevelName } from './options.ts'
 import { secondsText, terminalOutput, type Output } from './output.ts'
 import { load, watchStart } from './run.ts'
 import { checkNames } from './verify-command.ts'
@@ -18,6 +18,9 @@ interface SimOptions {
   readonly only?: readonly string[]
   readonly trace?: string
   readonly logLevel?: LogLevelName
+  readonly set?: readonly string[]
+  /** Milliseconds. */
+  readonly for?: number
 }
 
 export function addSimCommand(program: Command): void {
@@ -28,11 +31,17 @@ export function addSimCommand(program: Command): void {
     .option('--seed <text>', 'what all randomness follows from', '1')
     .option('--only <checks...>', 'run these checks only: names, or paths of modules')
     .option('--trace <file>', 'write every event as a line of JSON')
+    .option('--for <time>', 'let the network live on for so long after the checks: 90s, 24h, 7d', parseFor)
     .option('--log-level <level>', 'also print the logs of all nodes, from this level on', parseLevel)
     .action(async (network: string, options: SimOptions) => {
       process.exitCode = await runSim(network, options)
     })
-  examples(withJson(command), ['relish sim                           # the network `basic`, seed 1', 'relish sim basic --seed 7 --trace run.jsonl', 'relish sim ./my.yaml --only echo path --json'])
+  examples(withJson(withSettings(command)), [
+    'relish sim                           # the network `basic`, seed 1',
+    'relish sim basic --seed 7 --trace run.jsonl',
+    'relish sim basic --set relays=50 --for 24h',
+    'relish sim ./my.yaml --only echo path --json',
+  ])
 }
 
 export async function runSim(nameOrPath: string, options: SimOptions): Promise<number> {
@@ -44,7 +53,7 @@ export async function runSim(nameOrPath: string, options: SimOptions): Promise<n
     import('../testnet/checks/load-checks.ts'),
     import('../testnet/checks/run-checks.ts'),
   ])
-  const loaded = load(nameOrPath, output)
+  const loaded = load(nameOrPath, output, options.set)
   // Loading modules takes real time, which must not pass while virtual time does.
   const checks = await loadChecks(checkNames(options.only ?? loaded.network.checks))
   const trace = options.trace === undefined ? undefined : createWriteStream(options.trace)
@@ -62,7 +71,9 @@ export async function runSim(nameOrPath: string, options: SimOptions): Promise<n
     } finally {
       watch.stop()
     }
-    return { bootstrap: started, results: await runChecks(network, checks, progressOf(output)) }
+    const results = await runChecks(network, checks, progressOf(output))
+    if (options.for !== undefined) await network.clock.sleep(options.for)
+    return { bootstrap: started, results }
   })
   const virtualMs = network.clock.now()
   await network.close()

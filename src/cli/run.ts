@@ -15,10 +15,12 @@ export interface RunOptions {
   readonly dir?: string
   readonly logLevel?: LogLevelName
   readonly clean?: boolean
+  readonly set?: readonly string[]
 }
 
-export function load(nameOrPath: string, output: Output): LoadedNetwork {
-  const loaded = loadNetwork(nameOrPath, process.env)
+/** `settings` are those of `--set`. */
+export function load(nameOrPath: string, output: Output, settings: readonly string[] = []): LoadedNetwork {
+  const loaded = loadNetwork(nameOrPath, process.env, settings)
   for (const warning of loaded.warnings) output.note(formatDiagnostic(warning))
   return loaded
 }

@@ -8,7 +8,7 @@ import type { BootstrapResult } from '../testnet/bootstrap.ts'
 import type { CheckResult } from '../testnet/checks/check.ts'
 import { checkProgress, checkTable, failedOf, stageSummary, verdict } from './check-report.ts'
 import { exitCode } from './exit-codes.ts'
-import { examples, parseLevel, withDirectory, withJson } from './options.ts'
+import { examples, parseLevel, withDirectory, withJson, withSettings } from './options.ts'
 import { secondsText, terminalOutput, type Output } from './output.ts'
 import { load, prepare, untilSignal, watchStart, type RunOptions } from './run.ts'
 
@@ -28,9 +28,10 @@ export function addTestCommand(program: Command): void {
     .action(async (network: string, options: TestOptions) => {
       process.exitCode = await runTest(network, options)
     })
-  examples(withJson(withDirectory(command)), [
+  examples(withJson(withDirectory(withSettings(command))), [
     'relish test                          # the network `basic`, all checks',
     'relish test basic-min --only echo path',
+    'relish test basic --set exits=2 --set params.cc_alg=0',
     'relish test ./my.yaml --json > result.json',
   ])
 }
@@ -38,7 +39,7 @@ export function addTestCommand(program: Command): void {
 export async function runTest(nameOrPath: string, options: TestOptions): Promise<number> {
   const output = terminalOutput(options.json === true)
   const beganMs = performance.now()
-  const loaded = load(nameOrPath, output)
+  const loaded = load(nameOrPath, output, options.set)
   const { loadChecks } = await import('../testnet/checks/load-checks.ts')
   const checks = options.only ?? loaded.network.checks
   // A misspelt check is found before anything is started.

@@ -12,7 +12,7 @@ import { LocalSession } from '../testnet/session.ts'
 import { loadNetworkText } from '../testnet/load-network.ts'
 import { RunDirectory } from '../testnet/run-directory.ts'
 import { tryConnect, withSession, type RunChoice } from './find-run.ts'
-import { examples, parseLevel, runChoice, withDirectory, withJson, withRunArgument, type LogLevelName } from './options.ts'
+import { another, examples, parseLevel, runChoice, withDirectory, withJson, withRunArgument, withSettings, type LogLevelName } from './options.ts'
 import { secondsText, terminalOutput, type Output } from './output.ts'
 import { makeProgressView } from './progress-view.ts'
 import { Interrupted, directoryOf, load, prepare, untilSignal, watchStart, type RunOptions } from './run.ts'
@@ -31,11 +31,13 @@ export function addUpCommands(program: Command): void {
       clean(
         logLevel(
           withDirectory(
-            program
-              .command('up')
-              .description('start a network and hold it until Ctrl-C, or leave it running with --detach')
-              .argument('[network]', 'path of a network file, or a built-in name', 'basic')
-              .option('-d, --detach', 'return when the network is ready; `relish down` ends it'),
+            withSettings(
+              program
+                .command('up')
+                .description('start a network and hold it until Ctrl-C, or leave it running with --detach')
+                .argument('[network]', 'path of a network file, or a built-in name', 'basic')
+                .option('-d, --detach', 'return when the network is ready; `relish down` ends it'),
+            ),
           ),
         ),
       ),
@@ -56,12 +58,12 @@ export function addUpCommands(program: Command): void {
     clean(
       logLevel(
         withDirectory(
-          program.command('configure').description('make keys, torrcs and the run directory; start nothing').argument('[network]', 'path of a network file, or a built-in name', 'basic'),
+          withSettings(program.command('configure').description('make keys, torrcs and the run directory; start nothing').argument('[network]', 'path of a network file, or a built-in name', 'basic')),
         ),
       ),
     ).action(async (network: string, options: RunOptions) => {
       const output = terminalOutput(false)
-      const prepared = await prepare(load(network, output), options)
+      const prepared = await prepare(load(network, output, options.set), options)
       const path = prepared.directory.path
       await prepared.close()
       output.fact(path)
@@ -72,7 +74,7 @@ export function addUpCommands(program: Command): void {
   examples(
     logLevel(
       withDirectory(
-        program.command('start').description('start a network in the background without waiting for it; see `wait`').argument('[network]', 'path of a network file, or a built-in name; the configured one if absent'),
+        withSettings(program.command('start').description('start a network in the background without waiting for it; see `wait`').argument('[network]', 'path of a network file, or a built-in name; the configured one if absent')),
       ),
     ).action(async (network: string | undefined, options: RunOptions) => {
       const output = terminalOutput(false)
@@ -95,12 +97,13 @@ export function addUpCommands(program: Command): void {
     .requiredOption('--dir <path>')
     .requiredOption('--source <path>')
     .option('--log-level <level>', '', parseLevel)
+    .option('--set <name=value>', '', another)
     .action(supervise)
 }
 
 async function upForeground(nameOrPath: string, options: UpOptions): Promise<void> {
   const output = terminalOutput(options.json === true)
-  const network = await prepare(load(nameOrPath, output), options)
+  const network = await prepare(load(nameOrPath, output, options.set), options)
   const session = new LocalSession(network)
   let control: ControlServer | undefined
   let askedDown: () => void = () => undefined
@@ -170,12 +173,12 @@ async function startDetached(nameOrPath: string | undefined, options: RunOptions
     if (record === undefined) throw new RelishError('config', `${directory.path} is not configured`, { hint: 'name a network: relish start basic' })
     source = directory.networkFile
   } else {
-    const loaded = load(nameOrPath, output)
+    const loaded = load(nameOrPath, output, options.set)
     directory = directoryOf(loaded.network.name, options.dir)
     source = loaded.network.source
     if (options.clean === true) await (await prepare(loaded, options)).close()
   }
-  await launchSupervisor(directory, source, options.logLevel)
+  await launchSupervisor(directory, source, options)
   const session = await connectToRun(directory)
   if (session === undefined) throw new RelishError('bug', 'the supervisor started, but does not answer')
   if (untilReady) await showStart(session, output)
@@ -222,11 +225,11 @@ function missingNode(name: string): never {
 }
 
 /** Returns once it answers on its control socket; throws what it could not do. */
-async function launchSupervisor(directory: RunDirectory, source: string, logLevel: LogLevelName | undefined): Promise<void> {
+async function launchSupervisor(directory: RunDirectory, source: string, { logLevel, set }: RunOptions): Promise<void> {
   mkdirSync(directory.path, { recursive: true, mode: 0o700 })
   const log = openSync(directory.supervisorLog, 'a', 0o600)
   const program = process.argv[1] ?? fileURLToPath(import.meta.url)
-  const child = spawn(process.execPath, [program, 'supervise', '--dir', directory.path, '--source', source, ...(logLevel === undefined ? [] : ['--log-level', logLevel])], {
+  const child = spawn(process.execPath, [program, 'supervise', '--dir', directory.path, '--source', source, ...(logLevel === undefined ? [] : ['--log-level', logLevel]), ...(set ?? []).flatMap((one) => ['--set', one])], {
     detached: true,
     stdio: ['ignore', log, log, 'pipe'],
   })
@@ -247,7 +250,7 @@ async function launchSupervisor(directory: RunDirectory, source: string, logLeve
 }
 
 /** A detached run: prepares, starts, serves the control socket until it is told to end. Says on descriptor 3 how that began. */
-async function supervise(options: { dir: string; source: string; logLevel?: LogLevelName }): Promise<void> {
+async function supervise(options: { dir: string; source: string; logLevel?: LogLevelName; set?: readonly string[] }): Promise<void> {
   const say = (words: string): void => {
     writeSync(3, words)
     closeSync(3)
@@ -264,7 +267,7 @@ async function supervise(options: { dir: string; source: string; logLevel?: LogL
     // The copy in the run directory keeps the name and the relative paths of the file that it was made from.
     const record = options.source === directory.networkFile ? directory.readRecord() : undefined
     const path = record?.network.source ?? options.source
-    const loaded = loadNetworkText(readFileSync(options.source, 'utf8'), path, process.env)
+    const loaded = loadNetworkText(readFileSync(options.source, 'utf8'), path, process.env, options.set)
     network = await prepare(loaded, options)
     session = new LocalSession(network)
     const running = network

@@ -10,6 +10,7 @@ import { NetworkFileError, type Diagnostic } from './diagnostic.ts'
 import { lintNetwork } from './lint-network.ts'
 import { networkFileBytesMax } from './limits.ts'
 import type { NetworkFile, ResolvedNetwork } from './network-types.ts'
+import { overrideNetworkText } from './override-network.ts'
 import { packageRoot } from './package-root.ts'
 import { parseNetworkFile } from './parse-network.ts'
 import { resolveNetwork } from './resolve-network.ts'
@@ -17,7 +18,7 @@ import { resolveNetwork } from './resolve-network.ts'
 export interface LoadedNetwork {
   readonly network: ResolvedNetwork
   readonly file: NetworkFile
-  /** The text as written. */
+  /** The text as written, with what was set beside it. */
   readonly text: string
   readonly warnings: readonly Diagnostic[]
 }
@@ -66,8 +67,8 @@ export function findNetworkFile(nameOrPath: string): string {
   })
 }
 
-/** Throws `NetworkFileError` when anything is wrong with the file. */
-export function loadNetwork(nameOrPath: string, environment: { readonly [name: string]: string | undefined }): LoadedNetwork {
+/** `settings` are those of `--set`, see `override-network.ts`. Throws `NetworkFileError` when anything is wrong with the file. */
+export function loadNetwork(nameOrPath: string, environment: { readonly [name: string]: string | undefined }, settings: readonly string[] = []): LoadedNetwork {
   const path = findNetworkFile(nameOrPath)
   let text: string
   try {
@@ -75,11 +76,12 @@ export function loadNetwork(nameOrPath: string, environment: { readonly [name: s
   } catch (error) {
     throw new RelishError('config', `cannot read ${nameOrPath}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
   }
-  return loadNetworkText(text, path, environment)
+  return loadNetworkText(text, path, environment, settings)
 }
 
-export function loadNetworkText(text: string, path: string, environment: { readonly [name: string]: string | undefined }): LoadedNetwork {
-  const shown = shortest(path)
+export function loadNetworkText(original: string, path: string, environment: { readonly [name: string]: string | undefined }, settings: readonly string[] = []): LoadedNetwork {
+  const text = original.length <= networkFileBytesMax ? overrideNetworkText(original, settings) : original
+  const shown = settings.length === 0 ? shortest(path) : `${shortest(path)} with --set`
   const { file, source, diagnostics } = parseNetworkFile(text, shown, environment)
   if (file === undefined) throw new NetworkFileError(diagnostics)
   const resolution = resolveNetwork(file, path, basename(path, extname(path)), source, builtInCheckNames)
