@@ -76,6 +76,17 @@ describe('voting as soon as relays are there', () => {
 })
 
 describe('voting on schedule', () => {
+  test('an authority that starts while the others vote has its vote counted, and none waits to be tested by others', () => {
+    const world = new AuthorityWorld({ seed: 'in the middle', authorities: 3, relays: 0, authorityLines: () => 'AssumeReachable 0' })
+    world.start('auth0', 'auth1')
+    // Votes are sent eight seconds before the consensus of second 20, and taken until six seconds before it.
+    world.simulation.runFor(seconds(13))
+    world.start('auth2')
+    expect(world.runUntilAgreed(world.authorities, (consensus) => consensus.signatures.length === 3, 8)).toBe(true)
+    expect(world.votes('auth0').length).toBe(3)
+    expect(world.warnings().filter((line) => !line.includes('AssumeReachable is set more than once'))).toEqual([])
+  })
+
   test('periods follow each other, shared randomness runs, relays come and go', () => {
     const world = new AuthorityWorld({ seed: 'schedule', authorities: 3, relays: 2 })
     world.start(...world.authorities, 'relay0')
