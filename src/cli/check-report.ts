@@ -1,10 +1,10 @@
 /** Results of checks, as people read them. */
 
 import Table from 'cli-table3'
-import type { CheckResult } from '../testnet/checks/check.ts'
+import type { CheckOutcome, CheckResult } from '../testnet/checks/check.ts'
 import type { SessionProgress } from '../testnet/session.ts'
 import type { BootstrapResult } from '../testnet/bootstrap.ts'
-import { cutTo, secondsText, type Output } from './output.ts'
+import { cutTo, secondsText, type Colours, type Output } from './output.ts'
 
 /** Lines while checks run: in a pipe every result with its evidence, at once; on a terminal the name of the one that runs. */
 export function checkProgress(output: Output): (progress: SessionProgress) => void {
@@ -31,6 +31,11 @@ function plainResult(result: CheckResult): string {
       return [`ok       ${result.name} (${secondsText(result.elapsedMs)}): ${result.summary}`, ...outcome.evidence.map((line) => `    ${line}`)].join('\n')
     case 'not-run':
       return `not run  ${result.name}: ${outcome.reason}`
+    case 'flaky':
+      return [
+        `FLAKY    ${result.name} (${secondsText(result.elapsedMs)}): passed after ${outcome.failures.length} of ${outcome.failures.length + 1} attempts failed: ${outcome.reason}`,
+        ...outcome.evidence.map((line) => `    ${line}`),
+      ].join('\n')
     case 'failed':
       return [
         `FAILED   ${result.name} (${secondsText(result.elapsedMs)}): ${outcome.reason}`,
@@ -58,16 +63,35 @@ export function checkTable(output: Output, results: readonly CheckResult[]): str
   })
   for (const result of results) {
     const { outcome } = result
-    const mark = outcome.kind === 'passed' ? colours.green('✓') : outcome.kind === 'failed' ? colours.red('✗') : colours.dim('–')
-    const words =
-      outcome.kind === 'passed'
-        ? outcome.evidence.join('\n')
-        : outcome.kind === 'not-run'
-          ? colours.dim(`not run: ${outcome.reason}`)
-          : [colours.red(outcome.reason), ...(outcome.expected === undefined ? [] : [`expected: ${outcome.expected}`, `found: ${outcome.found ?? ''}`])].join('\n')
-    table.push([mark, result.name, secondsText(result.elapsedMs), words])
+    table.push([markOf(outcome, colours), result.name, secondsText(result.elapsedMs), wordsOf(outcome, colours)])
   }
   return table.toString()
+}
+
+function markOf(outcome: CheckOutcome, colours: Colours): string {
+  switch (outcome.kind) {
+    case 'passed':
+      return colours.green('✓')
+    case 'flaky':
+      return colours.yellow('~')
+    case 'failed':
+      return colours.red('✗')
+    case 'not-run':
+      return colours.dim('–')
+  }
+}
+
+function wordsOf(outcome: CheckOutcome, colours: Colours): string {
+  switch (outcome.kind) {
+    case 'passed':
+      return outcome.evidence.join('\n')
+    case 'flaky':
+      return colours.yellow(`flaky: passed after ${outcome.failures.length} failed: ${outcome.reason}`)
+    case 'not-run':
+      return colours.dim(`not run: ${outcome.reason}`)
+    case 'failed':
+      return [colours.red(outcome.reason), ...(outcome.expected === undefined ? [] : [`expected: ${outcome.expected}`, `found: ${outcome.found ?? ''}`])].join('\n')
+  }
 }
 
 export function stageSummary(bootstrap: BootstrapResult): string {
@@ -79,6 +103,7 @@ export const failedOf = (results: readonly CheckResult[]): readonly CheckResult[
 export function verdict(results: readonly CheckResult[]): string {
   const count = (kind: CheckResult['outcome']['kind']): number => results.filter((result) => result.outcome.kind === kind).length
   const parts = [`${count('passed')} passed`, `${count('failed')} failed`]
+  if (count('flaky') > 0) parts.push(`${count('flaky')} flaky`)
   if (count('not-run') > 0) parts.push(`${count('not-run')} not run`)
   return parts.join(', ')
 }

@@ -38,9 +38,11 @@ export const sinkRequestBytesMax = 64 << 10
 export const streamReadAheadBytes = 1 << 20
 /** Bytes the recording proxy keeps of each direction of a link. What follows passes, and is not kept. */
 export const proxyRecordBytesMax = 8 << 20
-/** How long one check may take. Then it has failed. */
-export const checkTimeoutMs = 180_000
-/** How long a SOCKS request of a check may take. Then it has failed. */
+/** How long nothing may happen in a check (no byte, no answer, no stage) before it has failed. As long as it comes further it may take any time. */
+export const checkPatienceMs = 60_000
+/** How often is looked whether a check comes further; longer pauses than that are time in which the whole machine stood still. */
+export const progressTickMs = 1000
+/** How long a connection of a check to a SOCKS port may take. Then it has failed. */
 export const socksTimeoutMs = 60_000
 /** Clients of the control socket at one time. Further ones are closed at once. */
 export const controlClientsMax = 64

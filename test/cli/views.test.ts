@@ -10,8 +10,8 @@ import type { CheckResult } from '../../src/testnet/checks/check.ts'
 const terminal = (columns: number, colour: boolean): Output => ({ fact: () => undefined, json: () => undefined, note: () => undefined, colours: pc.createColors(colour), live: true, columns })
 
 const results: readonly CheckResult[] = [
-  { name: 'no-relay-knows-both', summary: 'no relay of a circuit holds both the client and the target', elapsedMs: 52, outcome: { kind: 'passed', evidence: ['client1: auth1 knows 127.9.74.133 and exit4; exit4 knows auth1 and exit1; none knows both', 'client2: the same'] } },
-  { name: 'echo', summary: 'bytes come back', elapsedMs: 3, outcome: { kind: 'failed', reason: 'they did not', expected: 'bytes', found: 'none', evidence: [] } },
+  { name: 'no-relay-knows-both', summary: 'no relay of a circuit holds both the client and the target', tags: [], startedAtMs: 0, elapsedMs: 52, outcome: { kind: 'passed', evidence: ['client1: auth1 knows 127.9.74.133 and exit4; exit4 knows auth1 and exit1; none knows both', 'client2: the same'] } },
+  { name: 'echo', summary: 'bytes come back', tags: [], startedAtMs: 0, elapsedMs: 3, outcome: { kind: 'failed', reason: 'they did not', expected: 'bytes', found: 'none', evidence: [] } },
 ]
 
 const status = (more: Partial<NodeStatus>): NodeStatus => ({ name: 'exit1', state: { kind: 'running', pid: 1 }, stage: 'published', stageAtMs: {}, waitingFor: 'descriptors of relays that can be reached: 7 of 8; not reached yet: exit3', warnings: [], listeners: [], ...more }) as NodeStatus

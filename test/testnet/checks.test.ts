@@ -7,7 +7,7 @@ import { makeBulkCheck } from '../../src/testnet/checks/bulk.ts'
 import type { Check, CheckOutcome } from '../../src/testnet/checks/check.ts'
 import { builtInChecks, loadChecks } from '../../src/testnet/checks/load-checks.ts'
 import { builtInCheckNames } from '../../src/testnet/checks/names.ts'
-import { runChecks } from '../../src/testnet/checks/run-checks.ts'
+import { inOrder, runChecks, type RunChecksOptions } from '../../src/testnet/checks/run-checks.ts'
 import { FakeNetwork, type Misbehaviour } from '../support/fake-network.ts'
 
 let network: FakeNetwork
@@ -25,8 +25,8 @@ const checkNamed = (name: string): Check => {
   return check
 }
 
-async function outcomeOf(check: Check): Promise<CheckOutcome> {
-  const [result] = await runChecks(network, [check], { onStart: () => undefined, onLog: () => undefined, onResult: () => undefined })
+async function outcomeOf(check: Check, options: RunChecksOptions = {}): Promise<CheckOutcome> {
+  const [result] = await runChecks(network, [check], { onStart: () => undefined, onLog: () => undefined, onResult: () => undefined }, options)
   if (result === undefined) throw new Error('no result')
   return result.outcome
 }
@@ -99,6 +99,64 @@ describe('running checks', () => {
     )
     expect(outcome).toEqual({ kind: 'failed', reason: 'the number', expected: '2', found: '1', evidence: ['first this'] })
   })
+})
+
+describe('how long a check may take', () => {
+  const slow = (turns: number): Check => ({
+    name: 'slow',
+    summary: 'an echo now and then',
+    tags: [],
+    async run({ network: world, clients, sink }) {
+      const [client] = clients
+      const stream = await client?.connect((await sink.echo()).address)
+      for (let turn = 0; turn < turns; turn++) {
+        await stream?.write(Uint8Array.of(turn))
+        await stream?.readExactly(1)
+        await world.clock.sleep(40)
+      }
+      return [`${turns} turns`]
+    },
+  })
+
+  test('as long as bytes move, any time', async () => {
+    expect(await outcomeOf(slow(6), { patienceMs: 100 })).toEqual({ kind: 'passed', evidence: ['6 turns'] })
+  })
+
+  test('when nothing happens any more, it is over, and says what was last', async () => {
+    const stuck: Check = { name: 'stuck', summary: '', tags: [], run: async (context) => [...(await slow(1).run(context)), await new Promise<never>(() => undefined)] }
+    expect(await outcomeOf(stuck, { patienceMs: 60 })).toMatchObject({ kind: 'failed', reason: 'stuck came no further for 0.06 s; the last thing that happened: bytes came' })
+  })
+
+  test('a wait that has a limit of its own is not cut short', async () => {
+    const waits: Check = { name: 'waits', summary: '', tags: [], run: ({ network: world }) => world.waitFor('what never comes', () => false, 150).then(() => ['x']) }
+    expect(await outcomeOf(waits, { patienceMs: 30 })).toMatchObject({ kind: 'failed', reason: 'after 0 s still waiting for what never comes' })
+  })
+})
+
+describe('retries', () => {
+  const failsFirst = (times: number): Check => {
+    let left = times
+    return { name: 'wavers', summary: '', tags: [], run: ({ expect: must }) => Promise.resolve().then(() => (must(left-- <= 0, 'not yet'), ['there'])) }
+  }
+
+  test('are off unless asked for', async () => {
+    expect(await outcomeOf(failsFirst(1))).toMatchObject({ kind: 'failed', reason: 'not yet' })
+  })
+
+  test('a pass on retry is flaky, not passed', async () => {
+    const outcome = await outcomeOf(failsFirst(2), { retries: 2 })
+    expect(outcome).toMatchObject({ kind: 'flaky', reason: 'not yet', evidence: ['there'] })
+    if (outcome.kind === 'flaky') expect(outcome.failures).toHaveLength(2)
+  })
+
+  test('end after as many as were asked for', async () => {
+    expect(await outcomeOf(failsFirst(2), { retries: 1 })).toMatchObject({ kind: 'failed' })
+  })
+})
+
+test('checks that disturb the network come last', () => {
+  const check = (name: string, disturbs: boolean): Check => ({ name, summary: '', tags: [], disturbs, run: () => Promise.resolve([]) })
+  expect(inOrder([check('a', true), check('b', false), check('c', true), check('d', false)]).map((one) => one.name)).toEqual(['b', 'd', 'a', 'c'])
 })
 
 describe('modules of the user', () => {

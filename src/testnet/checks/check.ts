@@ -23,20 +23,37 @@ export interface Check {
   /** What it shows, in a line. */
   readonly summary: string
   readonly tags: readonly string[]
+  /** It stops, kills or restarts nodes: it runs alone, after all that do not, and leaves every node running and ready. */
+  readonly disturbs?: boolean
+  /** Warnings that nodes may give because of what it does. All others fail the run, from an observer that always watches. */
+  readonly expectedWarnings?: readonly RegExp[]
+  /** Where it comes from, if it is a module of the user's. */
+  readonly source?: string
   /** Why this check has nothing to do on this network; undefined if it has. */
   notFor?(network: RunningNetwork): string | undefined
   /** The evidence, a line each. */
   run(context: CheckContext): Promise<readonly string[]>
 }
 
-export type CheckOutcome =
+/** What one attempt came to. */
+export type AttemptOutcome =
   | { readonly kind: 'passed'; readonly evidence: readonly string[] }
   | { readonly kind: 'failed'; readonly reason: string; readonly expected: string | undefined; readonly found: string | undefined; readonly evidence: readonly string[] }
   | { readonly kind: 'not-run'; readonly reason: string }
 
+export type CheckOutcome =
+  | AttemptOutcome
+  /** It failed, and passed when it was tried again: that is no pass. `reason` is of the first failure. */
+  | { readonly kind: 'flaky'; readonly reason: string; readonly failures: readonly Extract<AttemptOutcome, { kind: 'failed' }>[]; readonly evidence: readonly string[] }
+
 export interface CheckResult {
   readonly name: string
   readonly summary: string
+  readonly tags: readonly string[]
+  /** Of a module of the user's. */
+  readonly source?: string
   readonly outcome: CheckOutcome
+  /** `clock.now()` of its world. */
+  readonly startedAtMs: number
   readonly elapsedMs: number
 }

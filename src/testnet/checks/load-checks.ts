@@ -55,6 +55,7 @@ function fromModule(path: string, module: { default?: unknown; name?: unknown; s
     name: typeof module.name === 'string' ? module.name : basename(path, extname(path)),
     summary: typeof module.summary === 'string' ? module.summary : `the check of ${basename(path)}`,
     tags: ['own'],
+    source: path,
     async run(context) {
       const lines: string[] = []
       const log = (line: string): void => {

@@ -1,11 +1,15 @@
-/** Runs checks one after another, and keeps what each found. A check that throws has failed; nothing stops the rest. */
+/**
+ * Runs checks one after another, those last that disturb the network, and keeps what each found. A check that throws has
+ * failed; nothing stops the rest.
+ */
 
 import { RelishError } from '../../core/base/errors.ts'
 import type { RunningNetwork } from '../backend/backend.ts'
-import { checkTimeoutMs } from '../limits.ts'
-import type { Check, CheckContext, CheckOutcome, CheckResult } from './check.ts'
+import { checkPatienceMs } from '../limits.ts'
+import type { AttemptOutcome, Check, CheckContext, CheckOutcome, CheckResult } from './check.ts'
 import { makeCheckClient } from './client.ts'
 import { CheckFailure, makeExpect } from './expect.ts'
+import { ProgressWatch } from './progress.ts'
 import { makeSinkFactory } from './sink-factory.ts'
 
 export interface CheckProgress {
@@ -14,42 +18,79 @@ export interface CheckProgress {
   onResult(result: CheckResult): void
 }
 
-export async function runChecks(network: RunningNetwork, checks: readonly Check[], progress: CheckProgress): Promise<CheckResult[]> {
+export interface RunChecksOptions {
+  /** How often a check that failed is tried again. Not at all unless given. */
+  readonly retries?: number
+  /** How long nothing may happen before a check counts as stuck. `checkPatienceMs` unless given. */
+  readonly patienceMs?: number
+  /** Called right after a check failed, while its streams are open and the network is as it left it. */
+  readonly onFailed?: (check: Check, outcome: AttemptOutcome) => Promise<void>
+}
+
+export async function runChecks(network: RunningNetwork, checks: readonly Check[], progress: CheckProgress, options: RunChecksOptions = {}): Promise<CheckResult[]> {
   const results: CheckResult[] = []
-  for (const check of checks) {
+  for (const check of inOrder(checks)) {
     progress.onStart(check)
-    const startMs = network.clock.now()
-    const outcome = await runCheck(network, check, (line) => progress.onLog(check, line))
-    const result: CheckResult = { name: check.name, summary: check.summary, outcome, elapsedMs: network.clock.now() - startMs }
+    const startedAtMs = network.clock.now()
+    const outcome = await runWithRetries(network, check, (line) => progress.onLog(check, line), options)
+    const result: CheckResult = {
+      name: check.name,
+      summary: check.summary,
+      tags: check.tags,
+      ...(check.source === undefined ? {} : { source: check.source }),
+      outcome,
+      startedAtMs,
+      elapsedMs: network.clock.now() - startedAtMs,
+    }
     results.push(result)
     progress.onResult(result)
   }
   return results
 }
 
-async function runCheck(network: RunningNetwork, check: Check, log: (line: string) => void): Promise<CheckOutcome> {
+/** As given, but those that disturb the network come last. */
+export const inOrder = (checks: readonly Check[]): Check[] => [...checks.filter((check) => check.disturbs !== true), ...checks.filter((check) => check.disturbs === true)]
+
+async function runWithRetries(network: RunningNetwork, check: Check, log: (line: string) => void, options: RunChecksOptions): Promise<CheckOutcome> {
+  const failures: Extract<AttemptOutcome, { kind: 'failed' }>[] = []
+  for (;;) {
+    const outcome = await runCheck(network, check, log, options)
+    if (outcome.kind !== 'failed') {
+      const first = failures[0]
+      return first === undefined || outcome.kind === 'not-run' ? outcome : { kind: 'flaky', reason: first.reason, failures, evidence: outcome.evidence }
+    }
+    failures.push(outcome)
+    if (failures.length > (options.retries ?? 0)) return outcome
+  }
+}
+
+async function runCheck(network: RunningNetwork, check: Check, log: (line: string) => void, options: RunChecksOptions): Promise<AttemptOutcome> {
   const unfit = check.notFor?.(network)
   if (unfit !== undefined) return { kind: 'not-run', reason: unfit }
-  const sink = makeSinkFactory(network, check.name)
+  const watch = new ProgressWatch(network, options.patienceMs ?? checkPatienceMs)
+  const sink = makeSinkFactory(watch.network, check.name)
   const seen: string[] = []
   const context: CheckContext = {
-    network,
-    clients: network.nodes().filter((node) => node.role === 'client' && network.status(node.name).state.kind === 'running').map((node) => makeCheckClient(network, node.name)),
+    network: watch.network,
+    clients: network.nodes().filter((node) => node.role === 'client' && network.status(node.name).state.kind === 'running').map((node) => makeCheckClient(watch.network, node.name)),
     sink,
     expect: makeExpect(),
     log: (line) => {
+      watch.note(line)
       seen.push(line)
       log(line)
     },
   }
   try {
     if (context.clients.length === 0) throw new CheckFailure('no client of the network runs')
-    const evidence = await withTimeout(network, check.run(context), check.name)
+    const evidence = await watch.during(check.run(context), check.name)
     if (evidence.length === 0) throw new CheckFailure('the check gave no evidence, so it has shown nothing')
     return { kind: 'passed', evidence }
   } catch (error) {
     const failure = error instanceof CheckFailure ? error : undefined
-    return { kind: 'failed', reason: reasonOf(error), expected: failure?.expected, found: failure?.found, evidence: seen }
+    const outcome: AttemptOutcome = { kind: 'failed', reason: reasonOf(error), expected: failure?.expected, found: failure?.found, evidence: seen }
+    await options.onFailed?.(check, outcome)
+    return outcome
   } finally {
     sink.closeAll()
   }
@@ -59,23 +100,4 @@ function reasonOf(error: unknown): string {
   if (error instanceof CheckFailure) return error.message
   if (error instanceof RelishError) return error.kind === 'bug' && error.stack !== undefined ? error.stack : error.message
   return error instanceof Error ? (error.stack ?? error.message) : String(error)
-}
-
-/** A check waits for streams and answers that may never come; the world's clock ends that. */
-async function withTimeout<T>(network: RunningNetwork, work: Promise<T>, name: string): Promise<T> {
-  let result: { value: T } | { error: unknown } | undefined
-  work.then(
-    (value) => (result = { value }),
-    (error: unknown) => (result = { error }),
-  )
-  const settled = work.then(() => undefined, () => undefined)
-  let timer: () => void = () => undefined
-  const expired = new Promise<void>((resolve) => {
-    timer = network.clock.after(checkTimeoutMs, resolve)
-  })
-  await Promise.race([settled, expired])
-  timer()
-  if (result === undefined) throw new CheckFailure(`${name} was not done after ${checkTimeoutMs / 1000} s`)
-  if ('error' in result) throw result.error
-  return result.value
 }
