@@ -4,6 +4,7 @@
  */
 
 import { bytesEqual, hexEncodeUpper } from '../core/base/encoding.ts'
+import { formatAddressPort } from '../core/ident/address.ts'
 import { RelishError } from '../core/base/errors.ts'
 import type { Rng } from '../core/base/rng.ts'
 import { durationMs, type DurationMs } from '../core/base/time.ts'
@@ -236,6 +237,8 @@ export class ChannelManager implements Channels, ChannelOwner {
       ...(httpsProxy === undefined ? {} : { httpsProxy }),
     }
     this.#options.onLinkStep?.('conn')
+    const { trace } = this.#runtime
+    trace?.emit({ event: 'link.dial', to: formatAddressPort(address), fingerprint: hexEncodeUpper(dial.target.rsaIdentity) })
     dial.attempt = this.#runtime.network.dialSecure(options, {
       onConnect: (stream) => {
         dial.attempt = undefined
@@ -252,6 +255,7 @@ export class ChannelManager implements Channels, ChannelOwner {
       },
       onError: (error) => {
         dial.attempt = undefined
+        trace?.emit({ event: 'link.failed', to: formatAddressPort(address), fingerprint: hexEncodeUpper(dial.target.rsaIdentity), error: error.message })
         this.#options.onDialFailed?.({ target: dial.target, address, error, isOther: false })
         this.#dialNext(key, dial, error.within(`link to ${address.host}:${address.port}`))
       },

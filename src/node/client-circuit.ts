@@ -3,6 +3,7 @@
 import type { MonotonicMs } from '../core/base/time.ts'
 import type { GuardTicket } from '../core/guard/guard-manager.ts'
 import type { Relay } from '../core/netdir/relay.ts'
+import type { PathRequest } from '../core/path/choose-path.ts'
 import { exitSupports, type ExitNeed } from '../core/path/exit-choice.ts'
 import { CircuitIsolation, type StreamIsolation } from '../core/path/isolation.ts'
 import type { RelayNeeds } from '../core/relaysel/select-relay.ts'
@@ -22,6 +23,8 @@ export class ClientCircuit {
   readonly origin: OriginCircuit
   readonly relays: readonly Relay[]
   readonly kind: 'exit' | 'internal' | 'fixed'
+  /** What its path was chosen for; undefined when the user named the relays. */
+  readonly request: PathRequest | undefined
   readonly needs: RelayNeeds
   readonly guard: GuardTicket | undefined
   readonly begunAt: MonotonicMs
@@ -43,7 +46,7 @@ export class ClientCircuit {
     readonly origin: OriginCircuit
     readonly relays: readonly Relay[]
     readonly kind: ClientCircuit['kind']
-    readonly needs: RelayNeeds
+    readonly request: PathRequest | undefined
     readonly guard: GuardTicket | undefined
     readonly begunAt: MonotonicMs
     readonly idleMs: number
@@ -51,7 +54,8 @@ export class ClientCircuit {
     this.origin = made.origin
     this.relays = made.relays
     this.kind = made.kind
-    this.needs = made.needs
+    this.request = made.request
+    this.needs = made.request?.needs ?? { stable: false, fast: false }
     this.guard = made.guard
     this.begunAt = made.begunAt
     this.idleMs = made.idleMs

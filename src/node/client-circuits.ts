@@ -14,6 +14,7 @@ import { describeRelay, type Relay } from '../core/netdir/relay.ts'
 import { NetworkParameters } from '../core/netdir/parameters.ts'
 import { BuildTimeouts } from '../core/path/build-timeout.ts'
 import { choosePath, pathByName, type ChosenPath, type PathRequest } from '../core/path/choose-path.ts'
+import { explainPath, type ExplainedPlace } from '../core/path/explain-path.ts'
 import { exitSupports, portNeed } from '../core/path/exit-choice.ts'
 import type { StreamIsolation } from '../core/path/isolation.ts'
 import { PredictedPorts } from '../core/path/predicted-ports.ts'
@@ -147,7 +148,7 @@ export class ClientCircuits {
       if (world === undefined) throw new RelishError('unavailable', 'no consensus is held yet')
       const relays = pathByName(world.netDir, names)
       if (relays.length === 0) throw new RelishError('config', 'a circuit has at least one hop')
-      this.#launch({ relays, guard: undefined }, 'fixed', { stable: false, fast: false }, onDone)
+      this.#launch({ relays, guard: undefined }, 'fixed', undefined, onDone)
     } catch (thrown) {
       onDone(asRelishError(thrown))
     }
@@ -160,7 +161,7 @@ export class ClientCircuits {
       if (world === undefined) throw new RelishError('unavailable', 'no consensus is held yet')
       const path = choosePath(world, request, this.#parts.view.now())
       this.#parts.view.saveGuards()
-      this.#launch(path, 'fixed', request.needs, onDone)
+      this.#launch(path, 'fixed', request, onDone)
     } catch (thrown) {
       onDone(asRelishError(thrown))
     }
@@ -386,10 +387,15 @@ export class ClientCircuits {
     } finally {
       view.saveGuards()
     }
-    return this.#launch(path, kind, request.needs, undefined)
+    return this.#launch(path, kind, request, undefined)
   }
 
-  #launch(path: ChosenPath, kind: ClientCircuit['kind'], needs: ClientCircuit['needs'], onDone: ((result: { readonly id: number } | RelishError) => void) | undefined): ClientCircuit {
+  #explain(request: PathRequest | undefined, path: readonly Relay[]): ExplainedPlace[] {
+    const { netDir, rules } = this.#parts.view
+    return netDir === undefined ? [] : explainPath(netDir, rules, request, path)
+  }
+
+  #launch(path: ChosenPath, kind: ClientCircuit['kind'], request: PathRequest | undefined, onDone: ((result: { readonly id: number } | RelishError) => void) | undefined): ClientCircuit {
     const { runtime, view, circuits, bootstrap } = this.#parts
     const hops = path.relays.map((relay) => view.hopTarget(relay))
     const origin = circuits.build(hops, { purpose: kind === 'exit' ? 'general' : kind, congestionControl: kind !== 'internal' }, {
@@ -404,7 +410,7 @@ export class ClientCircuits {
     })
     const rng = runtime.rng('client-circuits')
     const circuit = new ClientCircuit({
-      origin, kind, needs, relays: path.relays, guard: path.guard, begunAt: this.#now(),
+      origin, kind, request, relays: path.relays, guard: path.guard, begunAt: this.#now(),
       // Not all at once, and not at a time an observer can tell.
       idleMs: this.#availableMs + randomBelow(rng, Math.max(1, Math.floor(this.#availableMs))),
     })
@@ -412,7 +418,7 @@ export class ClientCircuits {
     origin.onClosed = (error) => this.#lost(circuit, error)
     circuit.buildTimer = runtime.setTimer(durationMs(this.#timeouts.timeoutMs(hops.length)), () => this.#timedOut(circuit, onDone))
     bootstrap.enter('circuit_create')
-    if (runtime.trace !== undefined) runtime.trace.emit({ event: 'decision.path', circuit: origin.id, kind, path: path.relays.map((relay) => relay.fingerprint) })
+    if (runtime.trace !== undefined) runtime.trace.emit({ event: 'decision.path', circuit: origin.id, kind, path: path.relays.map((relay) => relay.fingerprint), places: this.#explain(request, path.relays) })
     runtime.log.write('info', 'circ', `Building circuit ${origin.id} (${kind}): ${path.relays.map(describeRelay).join(', ')}`)
     return circuit
   }

@@ -4,7 +4,7 @@
  */
 
 import { must } from '../core/base/assert.ts'
-import { hexEncode, hexEncodeUpper } from '../core/base/encoding.ts'
+import { base64EncodeUnpadded, hexEncode, hexEncodeUpper } from '../core/base/encoding.ts'
 import { asRelishError, RelishError } from '../core/base/errors.ts'
 import { between, durationMs, hours, later, seconds } from '../core/base/time.ts'
 import { torVersion } from '../core/base/version.ts'
@@ -39,7 +39,7 @@ import { makeLinkKey } from './link-key.ts'
 import { linkPaddingRules } from './link-padding-rules.ts'
 import { meteredRuntime } from './metered-network.ts'
 import { NetworkView } from './network-view.ts'
-import { inspectNode, type InspectedParts } from './node-inspection.ts'
+import { inspectNode, rolesOf, type InspectedParts } from './node-inspection.ts'
 import { NodeStages, type StageCondition } from './node-stages.ts'
 import { NewsBoard } from './node-news.ts'
 import type { Node, NodeOwner, NodeReply } from './node.ts'
@@ -202,12 +202,24 @@ class TorNode implements Node {
     try {
       const parts = this.#makeParts(keys)
       this.#parts = parts
+      this.#traceIdentity(parts.relay)
       this.#begin(parts)
     } catch (thrown) {
       const error = asRelishError(thrown)
       if (error.kind === 'bug') throw error
       this.#fail(error)
     }
+  }
+
+  #traceIdentity(relay: Relay | undefined): void {
+    const { options } = this
+    this.#runtime.trace?.emit({
+      event: 'node.identity',
+      nickname: options.Nickname ?? 'Unnamed',
+      version: torVersion,
+      roles: rolesOf(options, relay),
+      ...(relay === undefined ? {} : { fingerprint: hexEncodeUpper(relay.keys.rsaFingerprint), ed25519: base64EncodeUnpadded(relay.keys.ed25519Identity) }),
+    })
   }
 
   #makeParts(keys: RelayKeys | undefined): Parts {

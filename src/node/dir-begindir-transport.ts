@@ -48,7 +48,7 @@ export class BeginDirTransport implements DirTransport {
 
   send(directory: DirTarget, request: DirRequest, handlers: DirExchangeHandlers): { cancel(): void } {
     const holder: { stream: CircuitStream | undefined } = { stream: undefined }
-    const exchange = new HttpExchange(this.#runtime, request, handlers, () => holder.stream?.destroy())
+    const exchange = new HttpExchange(this.#runtime, directory, request, handlers, () => holder.stream?.destroy())
     const waiting = { request, exchange, holder }
     const { hop } = directory
     if (hop === undefined) {

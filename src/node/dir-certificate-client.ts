@@ -103,7 +103,6 @@ export class CertificateClient {
 
   /** `onOver` gets the answer, if one came. */
   #send(source: DirSource, target: string, onOver: (response: DirResponse | undefined) => void): { cancel(): void } {
-    this.#runtime.trace?.emit({ event: 'directory.fetch', directory: source.target.name, target })
     return source.transport.send(source.target, { method: 'GET', target, timeout: DIR_EXCHANGE_TIMEOUT }, {
       onResponse: (response) => {
         source.succeeded()

@@ -127,7 +127,6 @@ export class ConsensusClient {
     const held = this.#cache.consensus(flavour.name)
     const path = flavour.name === 'ns' ? 'consensus' : 'consensus-microdesc'
     const target = `/tor/status-vote/current/${path}/${this.#signerList()}`
-    this.#trace(source, target)
     flavour.request = source.transport.send(source.target, { method: 'GET', target, headers: this.#headers(flavour, held), timeout: DIR_EXCHANGE_TIMEOUT }, {
       onResponse: (response) => {
         flavour.request = undefined
@@ -275,10 +274,6 @@ export class ConsensusClient {
       for (const one of check.missingCertificates) missing.add(`${one.identityFingerprint}-${one.signingKeyFingerprint}`)
     }
     return [...missing].sort()
-  }
-
-  #trace(source: DirSource, target: string): void {
-    this.#runtime.trace?.emit({ event: 'directory.fetch', directory: source.target.name, target })
   }
 
   #log(message: string): void {

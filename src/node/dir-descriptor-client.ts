@@ -132,7 +132,6 @@ export class DescriptorClient {
     for (const name of names) fetching.inFlight.add(name)
     this.#requests++
     const target = fetching.kind.url(names)
-    this.#runtime.trace?.emit({ event: 'directory.fetch', directory: source.target.name, target: target.slice(0, 200), documents: names.length })
     const request = source.transport.send(source.target, { method: 'GET', target, timeout: DIR_EXCHANGE_TIMEOUT }, {
       onResponse: (response) => {
         source.succeeded()

@@ -90,3 +90,6 @@ export const DIR_CIRCUITS_MAX = 32
 
 /** Directories that lately failed to deliver, remembered for each kind of document. The memory is cleared at this size. */
 export const FAILED_DIRECTORIES_MAX = 64
+
+/** Characters of a request's path that a trace keeps. */
+export const TRACED_TARGET_CHARS = 200

@@ -13,6 +13,7 @@ import type { Consensus } from '../core/netdoc/consensus.ts'
 import type { Runtime, SocketAddress } from '../runtime/index.ts'
 import type { AuthorityDocuments } from './dir-authority-documents.ts'
 import type { DirCache } from './dir-cache.ts'
+import { TRACED_TARGET_CHARS } from './dir-limits.ts'
 import type { ConsensusHistory } from './dir-consensus-history.ts'
 import { DIR_COMPRESSED_KEPT, DIR_DIFF_BASES_MAX } from './dir-limits.ts'
 import { parseDirUrl, type DirResource } from './dir-server-url.ts'
@@ -73,7 +74,12 @@ export class DirServer {
 
   /** `from`: where the request came from, if that is known. `anonymous`: it came through a circuit of several hops, so that `from` is not the client. */
   handle(request: HttpRequest, from: SocketAddress | undefined, anonymous = false): HttpResponse {
-    this.#runtime.trace?.emit({ event: 'directory.request', method: request.method, target: request.target.slice(0, 200) })
+    const response = this.#respond(request, from, anonymous)
+    this.#runtime.trace?.emit({ event: 'directory.serve', method: request.method, target: request.target.slice(0, TRACED_TARGET_CHARS), from: from?.host, status: response.status, bytes: response.body?.length ?? 0 })
+    return response
+  }
+
+  #respond(request: HttpRequest, from: SocketAddress | undefined, anonymous: boolean): HttpResponse {
     const hs = this.#hsDir?.handle(request, anonymous)
     if (hs !== undefined) return { ...this.#plain(hs.status, hs.reason, from), body: latin1Encode(hs.body ?? '') }
     if (request.method === 'GET') return this.#get(request, from)

@@ -5,11 +5,12 @@
  */
 
 import { asRelishError, protocolError, RelishError } from '../core/base/errors.ts'
-import type { DurationMs } from '../core/base/time.ts'
+import { between, type DurationMs, type MonotonicMs } from '../core/base/time.ts'
 import { acceptEncoding, decodeBody } from '../core/dirhttp/compression.ts'
 import { emitRequest, headerOf, type HttpHeader } from '../core/dirhttp/message.ts'
 import { ResponseParser } from '../core/dirhttp/parser.ts'
 import type { ByteStream, Runtime, SocketAddress, Timer } from '../runtime/index.ts'
+import { TRACED_TARGET_CHARS } from './dir-limits.ts'
 import type { HopTarget } from './origin-circuit.ts'
 
 /** A directory and the ways to it. */
@@ -55,13 +56,22 @@ export interface DirTransport {
 
 /** What both transports do with a stream once they have one: write the request, read the response. */
 export class HttpExchange {
+  readonly #runtime: Runtime
+  readonly #directory: DirTarget
+  readonly #request: DirRequest
+  readonly #begunAt: MonotonicMs
   readonly #parser = new ResponseParser()
   #timer: Timer | undefined
   #handlers: DirExchangeHandlers | undefined
   readonly #onOver: () => void
 
   /** `onOver` is called when the exchange has an outcome, before the handlers hear of it. */
-  constructor(runtime: Runtime, request: DirRequest, handlers: DirExchangeHandlers, onOver: () => void) {
+  constructor(runtime: Runtime, directory: DirTarget, request: DirRequest, handlers: DirExchangeHandlers, onOver: () => void) {
+    this.#runtime = runtime
+    this.#directory = directory
+    this.#request = request
+    this.#begunAt = runtime.monotonicNow()
+    runtime.trace?.emit({ event: 'directory.ask', ...this.#traced(), bytes: request.body?.length ?? 0 })
     this.#handlers = handlers
     this.#onOver = onOver
     this.#timer = runtime.setTimer(request.timeout, () => {
@@ -95,7 +105,9 @@ export class HttpExchange {
 
   fail(error: RelishError): void {
     const handlers = this.#finish()
-    handlers?.onFailed(error)
+    if (handlers === undefined) return
+    this.#runtime.trace?.emit({ event: 'directory.failed', ...this.#traced(), error: error.message, elapsedUs: this.#elapsedUs() })
+    handlers.onFailed(error)
   }
 
   /** No handler is called after this. */
@@ -106,7 +118,16 @@ export class HttpExchange {
   #deliver(response: { status: number; reason: string; headers: readonly HttpHeader[]; body: Uint8Array }): void {
     const body = decodeBody(headerOf(response, 'content-encoding'), response.body)
     const handlers = this.#finish()
+    this.#runtime.trace?.emit({ event: 'directory.answer', ...this.#traced(), status: response.status, bytes: body.length, elapsedUs: this.#elapsedUs() })
     handlers?.onResponse({ ...response, body })
+  }
+
+  #traced(): { readonly directory: string; readonly method: string; readonly target: string } {
+    return { directory: this.#directory.name, method: this.#request.method, target: this.#request.target.slice(0, TRACED_TARGET_CHARS) }
+  }
+
+  #elapsedUs(): number {
+    return Math.round(between(this.#begunAt, this.#runtime.monotonicNow()) * 1000)
   }
 
   #finish(): DirExchangeHandlers | undefined {
@@ -145,7 +166,7 @@ export class DirPortTransport implements DirTransport {
   send(directory: DirTarget, request: DirRequest, handlers: DirExchangeHandlers): { cancel(): void } {
     let stream: ByteStream | undefined
     let dialing: { cancel(): void } | undefined
-    const exchange = new HttpExchange(this.#runtime, request, handlers, () => {
+    const exchange = new HttpExchange(this.#runtime, directory, request, handlers, () => {
       dialing?.cancel()
       stream?.destroy()
     })

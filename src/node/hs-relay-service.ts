@@ -3,7 +3,6 @@
  * out what they decide. rend-spec-v3 §3, §4.
  */
 
-import { RelayCommand } from '../core/cell/commands.ts'
 import type { RelayMessage } from '../core/cell/relay-cell.ts'
 import { HsRelayPoints, type HsAction, type HsRelayPolicy } from '../core/hs/relay-points.ts'
 import type { Runtime } from '../runtime/index.ts'
@@ -29,7 +28,6 @@ export class HsRelayService implements CircuitMessageService {
   #carryOut(action: HsAction<RelayCircuitDriver>): void {
     switch (action.kind) {
       case 'send':
-        this.#runtime.trace?.emit({ event: 'hs.message', circuit: action.circuit.circuit, command: RelayCommand.nameOf(action.command) })
         action.circuit.sendMessage(action.command, action.data)
         return
       case 'close':
@@ -37,7 +35,6 @@ export class HsRelayService implements CircuitMessageService {
         return
       case 'join': {
         const [one, other] = action.circuits
-        this.#runtime.trace?.emit({ event: 'hs.joined', circuit: one.circuit, with: other.circuit })
         one.joinWith(other)
         return
       }

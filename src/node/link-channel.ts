@@ -14,11 +14,13 @@ import { ChannelCommand, DestroyReason } from '../core/cell/commands.ts'
 import { FrameWriter } from '../core/cell/frame-writer.ts'
 import { encodePaddingNegotiate } from '../core/cell/link-messages.ts'
 import { chooseCircuitId, isPeersCircuitId } from '../core/proto/channel/circuit-ids.ts'
+import { formatAddressPort } from '../core/ident/address.ts'
 import { ChannelMachine } from '../core/proto/channel/channel-machine.ts'
 import type { ChannelNow, ChannelOpen, ChannelOptions, ChannelOutput } from '../core/proto/channel/channel-types.ts'
 import { LinkPadding, type LinkPaddingRules } from '../core/proto/channel/link-padding.ts'
 import type { ChannelInspection } from '../runtime/events.ts'
 import type { Runtime, SecureByteStream, Timer } from '../runtime/index.ts'
+import { traceBatch, traceCell } from './cell-trace.ts'
 import type { Channel, ChannelClosed, ChannelPeer, CircuitEndpoint } from './channel.ts'
 import { CircuitQueues } from './circuit-queues.ts'
 import { CHANNEL_IDLE_MIN, CIRCUITS_PER_CHANNEL_MAX, LINK_BUFFER_BYTES_MAX } from './limits.ts'
@@ -85,7 +87,14 @@ export class LinkChannel implements Channel {
     this.#initiator = options.role.kind === 'initiator'
     this.#authenticates = options.role.credentials !== undefined
     this.#peer = { address: stream.remote, initiator: this.#initiator, authenticated: false }
-    this.#machine = new ChannelMachine(options, this.#now())
+    const { trace } = runtime
+    if (trace === undefined) {
+      this.#machine = new ChannelMachine(options, this.#now())
+    } else {
+      trace.emit({ event: 'link.begin', channel: id, initiator: this.#initiator, local: formatAddressPort(stream.local), remote: formatAddressPort(stream.remote) })
+      const onOwnCell = (direction: 'sent' | 'received', cell: Cell): void => traceCell(trace, direction === 'sent' ? 'cell.sent' : 'cell.received', id, cell)
+      this.#machine = new ChannelMachine({ ...options, onOwnCell }, this.#now())
+    }
     this.#lastWritten = runtime.monotonicNow()
   }
 
@@ -152,7 +161,8 @@ export class LinkChannel implements Channel {
   sendCell(cell: Cell): void {
     if (!this.isOpen) return
     if (cell.command === ChannelCommand.DESTROY) this.#queues.drop(cell.circuitId)
-    this.#traceCell('cell.sent', cell)
+    const { trace } = this.#runtime
+    if (trace !== undefined) traceCell(trace, 'cell.sent', this.id, cell)
     this.#writer.writeCell(cell)
     this.#flush()
     if (this.#stream.bufferedBytes > LINK_BUFFER_BYTES_MAX) {
@@ -193,7 +203,7 @@ export class LinkChannel implements Channel {
     this.#waiting.clear()
     const circuits = [...this.#circuits.values()]
     this.#circuits.clear()
-    this.#runtime.trace?.emit({ event: 'channel.close', channel: this.id, reason: closed.reason, ...(closed.error === undefined ? {} : { error: closed.error.message }) })
+    this.#runtime.trace?.emit({ event: 'link.close', channel: this.id, reason: closed.reason, error: closed.error?.message, bytesRead: this.#bytesRead, bytesWritten: this.#bytesWritten })
     for (const endpoint of circuits) endpoint.handleChannelClosed(closed)
     this.#owner.handleClosed(this, closed)
   }
@@ -237,10 +247,7 @@ export class LinkChannel implements Channel {
           this.#handleCell(output.cell)
           break
         case 'relay-batch':
-          this.#traceBatch('cell.received', output.batch)
-          if (!this.#initiator) this.#noteUsage(output.batch)
-          // tor-spec §5.5.1: cells of circuits that are not there are dropped.
-          this.#circuits.get(output.batch.circuitId)?.handleRelayBatch(output.batch)
+          this.#handleBatch(output.batch)
           break
         case 'padding':
           this.#padding?.handleNegotiate(output.wanted)
@@ -258,12 +265,11 @@ export class LinkChannel implements Channel {
     this.#writer.useLinkProtocol(open.linkProtocol)
     if (open.peer !== undefined) this.#peer = { ...this.#peer, ...open.peer, authenticated: true }
     this.#runtime.trace?.emit({
-      event: 'channel.open',
+      event: 'link.open',
       channel: this.id,
-      initiator: this.#initiator,
-      remote: `${this.#stream.remote.host}:${this.#stream.remote.port}`,
       linkProtocol: open.linkProtocol,
-      ...(open.peer === undefined ? {} : { fingerprint: hexEncodeUpper(open.peer.rsaIdentity) }),
+      clockSkewSec: open.clockSkewSec,
+      ...(open.peer === undefined ? {} : { fingerprint: hexEncodeUpper(open.peer.rsaIdentity), ed25519: base64EncodeUnpadded(open.peer.ed25519Identity) }),
     })
     this.#armIdleTimer()
     this.#startPadding()
@@ -271,9 +277,19 @@ export class LinkChannel implements Channel {
     this.#owner.handleOpen(this, open)
   }
 
+  #handleBatch(batch: RelayCellBatch): void {
+    const endpoint = this.#circuits.get(batch.circuitId)
+    const { trace } = this.#runtime
+    if (trace !== undefined) traceBatch(trace, endpoint === undefined ? 'cell.dropped' : 'cell.received', this.id, batch)
+    if (!this.#initiator) this.#noteUsage(batch)
+    // tor-spec §5.5.1: cells of circuits that are not there are dropped.
+    endpoint?.handleRelayBatch(batch)
+  }
+
   #handleCell(cell: Cell): void {
-    this.#traceCell('cell.received', cell)
     const endpoint = this.#circuits.get(cell.circuitId)
+    const { trace } = this.#runtime
+    if (trace !== undefined) traceCell(trace, isCreate(cell) === (endpoint === undefined) ? 'cell.received' : 'cell.dropped', this.id, cell)
     switch (cell.command) {
       case ChannelCommand.CREATE:
       case ChannelCommand.CREATE_FAST:
@@ -295,7 +311,8 @@ export class LinkChannel implements Channel {
   }
 
   #writeBatch(batch: RelayCellBatch): void {
-    this.#traceBatch('cell.sent', batch)
+    const { trace } = this.#runtime
+    if (trace !== undefined) traceBatch(trace, 'cell.sent', this.id, batch)
     if (this.#initiator) this.#noteUsage(batch)
     this.#writer.writeRelayBatch(batch)
     this.#flush()
@@ -427,15 +444,9 @@ export class LinkChannel implements Channel {
     this.#timer = this.#runtime.setTimer(wait, () => this.close({ reason: 'idle', error: undefined }))
   }
 
-  #traceCell(event: string, cell: Cell): void {
-    this.#runtime.trace?.emit({ event, channel: this.id, circuit: cell.circuitId, command: ChannelCommand.nameOf(cell.command) })
-  }
-
-  #traceBatch(event: string, batch: RelayCellBatch): void {
-    this.#runtime.trace?.emit({ event, channel: this.id, circuit: batch.circuitId, command: ChannelCommand.nameOf(batch.command), count: batch.count })
-  }
-
   #now(): ChannelNow {
     return { monotonic: this.#runtime.monotonicNow(), wall: this.#runtime.wallNow() }
   }
 }
+
+const isCreate = ({ command }: Cell): boolean => command === ChannelCommand.CREATE || command === ChannelCommand.CREATE_FAST || command === ChannelCommand.CREATE2

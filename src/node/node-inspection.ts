@@ -53,7 +53,7 @@ export function inspectNode(parts: InspectedParts): NodeInspection {
   }
 }
 
-function rolesOf(options: TorOptions, relay: Relay | undefined): NodeInspection['roles'] {
+export function rolesOf(options: TorOptions, relay: Relay | undefined): NodeInspection['roles'] {
   const roles: NodeInspection['roles'][number][] = []
   if (isAuthority(options)) roles.push('authority')
   if (isRelay(options)) roles.push(options.BridgeRelay ? 'bridge' : 'relay')

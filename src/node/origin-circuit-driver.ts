@@ -19,6 +19,7 @@ import type { Stream } from '../core/proto/stream/stream.ts'
 import type { CircuitInspection } from '../runtime/events.ts'
 import type { Runtime, Timer } from '../runtime/index.ts'
 import { arpaName } from './arpa-name.ts'
+import { CircuitCellTrace } from './cell-trace.ts'
 import type { Channel, ChannelClosed, Channels, CircuitEndpoint } from './channel.ts'
 import { CIRCUIT_BUILD_TIMEOUT } from './limits.ts'
 import type { CircuitStream, HopTarget, OriginCircuit, OriginCircuitCallbacks, StreamClosed, StreamHandlers, StreamTarget } from './origin-circuit.ts'
@@ -80,6 +81,7 @@ export class OriginCircuitDriver implements OriginCircuit, CircuitEndpoint, Stre
     this.#machine = new CircuitMachine({
       rng: parts.runtime.rng('origin-circuits').derive(`circuit ${parts.id}`),
       flow: parts.flow,
+      observer: parts.runtime.trace === undefined ? undefined : new CircuitCellTrace(parts.runtime.trace, parts.id),
     })
   }
 
@@ -133,7 +135,7 @@ export class OriginCircuitDriver implements OriginCircuit, CircuitEndpoint, Stre
         const machine = edge.open(target.kind === 'directory' ? target : { ...target, flags: target.flags ?? 0 })
         const stream = new OriginStream(this, edge, machine, handlers)
         this.#streams.set(machine, stream)
-        this.#traceStream('stream.begin', machine, { target: machine.target })
+        this.#parts.runtime.trace?.emit({ event: 'stream.begin', circuit: this.id, stream: machine.id, kind: machine.kind, target: machine.target })
         this.#publishStream('NEW', machine)
         this.#publishStream('SENTCONNECT', machine)
         return stream
@@ -242,8 +244,8 @@ export class OriginCircuitDriver implements OriginCircuit, CircuitEndpoint, Stre
 
   streamClosed(stream: OriginStream, closed: StreamClosed): void {
     this.#streams.delete(stream.machine)
-    this.#traceStream('stream.close', stream.machine, { reason: EndReason.nameOf(closed.reason), remote: closed.remote })
     const reason = EndReason.nameOf(closed.reason)
+    this.#parts.runtime.trace?.emit({ event: 'stream.close', circuit: this.id, stream: stream.machine.id, reason, remote: closed.remote })
     this.#publishStream('CLOSED', stream.machine, closed.remote ? { reason: 'END', remoteReason: reason } : { reason })
   }
 
@@ -289,7 +291,7 @@ export class OriginCircuitDriver implements OriginCircuit, CircuitEndpoint, Stre
         this.#streams.get(output.stream)?.handlers.onDrain()
         return
       case 'stream-connected':
-        this.#traceStream('stream.connected', output.stream, { address: output.address })
+        this.#parts.runtime.trace?.emit({ event: 'stream.connected', circuit: this.id, stream: output.stream.id, address: output.address })
         this.#publishStream('SUCCEEDED', output.stream)
         this.#streams.get(output.stream)?.handlers.onConnected(output.address, output.ttlSec)
         return
@@ -346,6 +348,7 @@ export class OriginCircuitDriver implements OriginCircuit, CircuitEndpoint, Stre
     this.#channel = channel
     this.#circuitId = circuitId
     channel.attach(circuitId, this)
+    this.#parts.runtime.trace?.emit({ event: 'circuit.link', circuit: this.id, side: 'next', channel: channel.id, circId: circuitId })
     this.#extendNext()
   }
 
@@ -425,7 +428,7 @@ export class OriginCircuitDriver implements OriginCircuit, CircuitEndpoint, Stre
     this.#channel = undefined
     const { runtime, onGone } = this.#parts
     onGone()
-    runtime.trace?.emit({ event: 'circuit.closed', circuit: this.id, remote: closed.remote, reason: closed.reason, error: closed.error?.message })
+    runtime.trace?.emit({ event: 'circuit.closed', circuit: this.id, remote: closed.remote, reason: DestroyReason.nameOf(closed.reason), error: closed.error?.message })
     const reason = controlReason(closed.reason)
     this.#publish(this.#wasOpen ? 'CLOSED' : 'FAILED', closed.remote ? { reason: 'DESTROYED', remoteReason: reason } : { reason })
     const error = this.#closedByOwner ? undefined : (closed.error ?? new RelishError('unavailable', 'the circuit was closed'))
@@ -462,10 +465,6 @@ export class OriginCircuitDriver implements OriginCircuit, CircuitEndpoint, Stre
     const { news } = this.#parts
     if (news === undefined || !news.isFollowed) return
     news.publish({ kind: 'stream', status, circuit: this.id, stream: stream.id, target: stream.target, ...reasons })
-  }
-
-  #traceStream(event: string, stream: Stream, details: { readonly [name: string]: unknown }): void {
-    this.#parts.runtime.trace?.emit({ event, circuit: this.id, stream: stream.id, ...details })
   }
 }
 

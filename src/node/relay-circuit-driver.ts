@@ -25,6 +25,7 @@ import type { Edge, StreamRequest } from '../core/proto/stream/edge.ts'
 import type { Stream } from '../core/proto/stream/stream.ts'
 import type { CircuitInspection, CircuitSideInspection } from '../runtime/events.ts'
 import type { Runtime, Timer } from '../runtime/index.ts'
+import { CircuitCellTrace } from './cell-trace.ts'
 import type { Channel, ChannelClosed, ChannelPeer, Channels, CircuitEndpoint } from './channel.ts'
 import { inspectStreams } from './stream-inspection.ts'
 
@@ -114,6 +115,7 @@ export class RelayCircuitDriver implements StreamHost {
       flow: parts.flow,
       agreed: parts.agreed,
       rng: parts.rng,
+      observer: parts.runtime.trace === undefined ? undefined : new CircuitCellTrace(parts.runtime.trace, parts.id),
     })
   }
 
@@ -121,8 +123,9 @@ export class RelayCircuitDriver implements StreamHost {
   start(command: ChannelCommand, body: Uint8Array): void {
     const { previous, circuitId, id, fast, runtime } = this.#parts
     previous.attach(circuitId, this.#endpoint('previous'))
+    runtime.trace?.emit({ event: 'circuit.created', circuit: id, fast })
+    runtime.trace?.emit({ event: 'circuit.link', circuit: id, side: 'previous', channel: previous.id, circId: circuitId })
     previous.sendCell(fixedCell(circuitId, command, body))
-    runtime.trace?.emit({ event: 'circuit.created', circuit: id, channel: previous.id, circuitId, fast })
   }
 
   close(reason: DestroyReason, error?: RelishError): void {
@@ -177,6 +180,7 @@ export class RelayCircuitDriver implements StreamHost {
     }
     this.#partner = other
     other.#partner = this
+    this.#parts.runtime.trace?.emit({ event: 'circuit.joined', circuit: this.circuit, with: other.circuit })
     this.#machine.join()
     other.#machine.join()
   }
@@ -237,7 +241,7 @@ export class RelayCircuitDriver implements StreamHost {
 
   #handleChannelClosed(side: Side, closed: ChannelClosed): void {
     this.#drop(side)
-    this.#parts.runtime.trace?.emit({ event: 'circuit.link-closed', circuit: this.circuit, side, reason: closed.reason })
+    this.#parts.runtime.trace?.emit({ event: 'circuit.cut', circuit: this.circuit, side, reason: closed.reason })
     this.run(() => this.#machine.handleLinkClosed(side))
   }
 
@@ -391,6 +395,7 @@ export class RelayCircuitDriver implements StreamHost {
     }
     this.#next = { channel, circuitId }
     channel.attach(circuitId, this.#endpoint('next'))
+    this.#parts.runtime.trace?.emit({ event: 'circuit.link', circuit: this.circuit, side: 'next', channel: channel.id, circId: circuitId })
     this.run(() => this.#machine.extendReady())
   }
 

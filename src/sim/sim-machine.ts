@@ -177,7 +177,7 @@ function makeRuntime(machine: SimMachine, program: Program, world: MachineWorld,
       enabled: (level, domain) => world.logEnabled(level, domain),
       write: (level, domain, message) => world.log(machine.name, level, domain, message),
     },
-    trace: { emit: (event) => world.trace.record(machine.name, event) },
+    trace: world.trace.sinkFor(machine.name),
     generateRsaKey: (bits, onKey) => {
       const key = rsaKeyFromRng(rng('rsa keys'), Math.min(bits, world.rsaBitsMax))
       queue.schedule(0, () => program.run(() => onKey(key)))

@@ -9,7 +9,7 @@ import { SeededRng } from '../core/base/rng.ts'
 import { monotonicMs, wallMs, type DurationMs, type MonotonicMs, type WallMs } from '../core/base/time.ts'
 import { canonicalIp } from '../core/ident/address.ts'
 import type { LogLevel } from '../runtime/index.ts'
-import type { TraceEvent } from '../runtime/trace.ts'
+import type { WorldTraceEvent } from '../runtime/trace.ts'
 import { EventQueue } from './event-queue.ts'
 import { loopbackLinks, type LinkModel } from './link-model.ts'
 import { SimMachine, type MachineOptions, type MachineWorld } from './sim-machine.ts'
@@ -33,7 +33,7 @@ export interface SimulationOptions {
   readonly links?: LinkModel
   /** Longer RSA keys that nodes ask for are made with this size, since only their making takes long. 1024 unless given. */
   readonly rsaBitsMax?: number
-  /** Gets each line of the trace. */
+  /** Gets each line of the trace. Without it nodes record nothing of their insides. */
   readonly traceSink?: (line: string) => void
   /** What to log, and where to. */
   readonly logEnabled?: (level: LogLevel, domain: string) => boolean
@@ -205,7 +205,7 @@ export class Simulation {
     }
   }
 
-  record(node: string, event: TraceEvent): void {
+  record(node: string, event: WorldTraceEvent): void {
     this.#trace.record(node, event)
   }
 

@@ -1,10 +1,13 @@
 /**
- * The trace of a run: one canonical JSON line an event, hashed as it is written. Two runs are the same exactly if their
- * digests are. Every line has `t` (microseconds of virtual time), `node` and `event`.
+ * The trace of a run: one JSON line an event, with `t` (microseconds of virtual time), `node` and `event`.
+ *
+ * What happens in the world (every byte on a wire, every file, what nodes tell of themselves) is in canonical JSON and
+ * hashed as it is written: two runs are the same exactly if their digests are. What nodes record of their insides follows
+ * from that, and is there only when somebody reads it: it does not count for the digest.
  */
 
 import { createHash, type Hash } from 'node:crypto'
-import type { TraceEvent } from '../runtime/trace.ts'
+import type { NodeTraceEvent, TraceSink, WorldTraceEvent } from '../runtime/trace.ts'
 import { canonicalJson } from './canonical-json.ts'
 import { simLimits } from './limits.ts'
 
@@ -34,8 +37,16 @@ export class TraceRecorder {
     return this.#lines
   }
 
-  record(node: string, event: TraceEvent): void {
+  record(node: string, event: WorldTraceEvent): void {
     this.#write(canonicalJson({ ...event, node, t: this.#nowUs() }))
+  }
+
+  /** Where a node records of itself; undefined when nobody reads. */
+  sinkFor(node: string): TraceSink | undefined {
+    const sink = this.#sink
+    if (sink === undefined) return undefined
+    const begin = `,"node":${JSON.stringify(node)},`
+    return { emit: (event: NodeTraceEvent) => sink(`{"t":${this.#nowUs()}${begin}${JSON.stringify(event).slice(1)}`) }
   }
 
   /** A chunk on its way: by far the most frequent event, hence written out by hand, in the same canonical form. */

@@ -23,12 +23,14 @@ type State =
 
 export class ChannelMachine {
   readonly #initiator: boolean
+  readonly #onOwnCell: ChannelOptions['onOwnCell']
   readonly #decoder = new FrameDecoder()
   #outputs: ChannelOutput[] = []
   #state: State
 
   constructor(options: ChannelOptions, now: ChannelNow) {
     this.#initiator = options.role.kind === 'initiator'
+    this.#onOwnCell = options.onOwnCell
     const link = new HandshakeLink(options, this.#outputs, now)
     const handshake: Handshake =
       options.role.kind === 'initiator' ? new InitiatorHandshake(link, options.role) : new ResponderHandshake(link, options.role.credentials)
@@ -86,6 +88,7 @@ export class ChannelMachine {
     const state = this.#state
     if (state.kind !== 'handshaking') return
     state.cells++
+    this.#onOwnCell?.('received', cell)
     if (state.cells > HANDSHAKE_CELLS_MAX) throw protocolError('too many cells in a link handshake')
     const { link, handshake } = state
     // The log that AUTHENTICATE signs ends before that cell (tor-spec §4.4.2); everything else counts, padding too.
@@ -116,6 +119,7 @@ export class ChannelMachine {
         if (cell.circuitId !== 0) this.#outputs.push({ kind: 'cell', cell })
         return
       case ChannelCommand.PADDING_NEGOTIATE:
+        this.#onOwnCell?.('received', cell)
         // padding-spec §2.5: only initiators negotiate; a responder that does is closed.
         if (this.#initiator) throw protocolError('PADDING_NEGOTIATE from a responder')
         // Versions yet to come are ignored, as C tor does.
@@ -128,6 +132,7 @@ export class ChannelMachine {
       case ChannelCommand.NETINFO:
         throw protocolError(`${ChannelCommand.nameOf(cell.command)} cell on an open channel`)
       default:
+        this.#onOwnCell?.('received', cell)
         // PADDING and VPADDING; later VERSIONS cells, which are ignored (tor-spec §4.1); and unknown commands, which are dropped (tor-spec §3).
         return
     }

@@ -29,6 +29,8 @@ export interface ChannelOptions {
   readonly sendTimestamp: boolean
   readonly exportKeyingMaterial: KeyingMaterialExporter
   readonly rng: Rng
+  /** For traces: cells that the channel itself sends and handles. */
+  readonly onOwnCell?: (direction: 'sent' | 'received', cell: Cell) => void
   readonly role:
     | {
         readonly kind: 'initiator'

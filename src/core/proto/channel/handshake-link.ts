@@ -62,6 +62,7 @@ export class HandshakeLink {
   }
 
   send(cell: Cell): void {
+    this.options.onOwnCell?.('sent', cell)
     this.#writer.writeCell(cell)
     const bytes = this.#writer.take()
     this.#sent.update(bytes)

@@ -20,6 +20,7 @@ import { OnionLayers } from '../relaycrypt/onion.ts'
 import { Edge, type EdgeOutput, type EdgePort } from '../stream/edge.ts'
 import { ClientHandshake, type HopKeys } from './client-handshake.ts'
 import { HOPS_MAX, RELAY_EARLY_CELLS_MAX } from './limits.ts'
+import type { RelayCellObserver } from './relay-cell-observer.ts'
 
 /** A relay as a circuit needs to know it. */
 export interface Hop {
@@ -43,6 +44,7 @@ export type OriginCircuitOutput =
 export interface OriginCircuitOptions {
   readonly flow?: FlowParameters
   readonly rng: Rng
+  readonly observer?: RelayCellObserver | undefined
 }
 
 export class OriginCircuit {
@@ -112,7 +114,9 @@ export class OriginCircuit {
     if (this.#relayEarlyLeft === 0) throw new RelishError('limit', 'no RELAY_EARLY cell is left to extend the circuit with')
     const data = encodeExtend2({ linkSpecifiers: linkSpecifiersOf(hop.target), handshakeType: handshake.type, handshake: handshake.message })
     this.#relayEarlyLeft--
-    const { payloads } = this.#layers.encrypt(this.hopCount - 1, this.#encode(RelayCommand.EXTEND2, data))
+    const plain = this.#encode(RelayCommand.EXTEND2, data)
+    this.#options.observer?.sent('forward', plain, this.hopCount - 1)
+    const { payloads } = this.#layers.encrypt(this.hopCount - 1, plain)
     this.#outputs.push({ kind: 'send-relay', command: ChannelCommand.RELAY_EARLY, payloads })
   }
 
@@ -161,7 +165,12 @@ export class OriginCircuit {
       // tor-spec §5.6.
       if (command === ChannelCommand.RELAY_EARLY) throw protocolError('RELAY_EARLY towards the client')
       const runs = this.#layers.decrypt(payloads)
-      if (runs === undefined) throw protocolError('a relay cell that no hop has sent')
+      const { observer } = this.#options
+      if (runs === undefined) {
+        observer?.unrecognized('backward', payloads.length / CELL_BODY_BYTES)
+        throw protocolError('a relay cell that no hop has sent')
+      }
+      if (observer !== undefined) for (const run of runs) observer.received('backward', run.bodies, run.hop)
       for (const run of runs) if (!this.#closed) this.edge(run.hop).handleCells(now, run)
     })
   }
@@ -228,6 +237,7 @@ export class OriginCircuit {
   }
 
   #send(hop: number, payloads: Uint8Array): Uint8Array {
+    this.#options.observer?.sent('forward', payloads, hop)
     const sealed = this.#layers.encrypt(hop, payloads)
     let rest = sealed.payloads
     // tor-spec §5.6: the first cells that go beyond the first hop are RELAY_EARLY, to hide how long the path is.

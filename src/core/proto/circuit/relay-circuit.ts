@@ -15,10 +15,11 @@ import { ChannelCommand, DestroyReason, RelayCommand } from '../../cell/commands
 import { CELL_BODY_BYTES } from '../../cell/limits.ts'
 import { encodeRelayMessage, type RelayMessage } from '../../cell/relay-cell.ts'
 import { CircuitFlow, type AgreedCongestion, type FlowParameters } from '../flow/circuit-flow.ts'
-import type { RelayLayer } from '../relaycrypt/layer.ts'
+import type { RecognizedCells, RelayLayer } from '../relaycrypt/layer.ts'
 import { Edge, type EdgeOutput, type EdgePort } from '../stream/edge.ts'
 import { checkExtend, type ExtendRequest, type Neighbour } from './extend-request.ts'
 import { RELAY_EARLY_CELLS_MAX } from './limits.ts'
+import type { RelayCellObserver } from './relay-cell-observer.ts'
 
 export type Side = 'previous' | 'next'
 
@@ -57,6 +58,7 @@ export interface RelayCircuitOptions {
   /** Of the handshake that made the circuit; absent: no congestion control. */
   readonly agreed?: AgreedCongestion | undefined
   readonly rng: Rng
+  readonly observer?: RelayCellObserver | undefined
 }
 
 export class RelayCircuit implements EdgePort {
@@ -101,6 +103,7 @@ export class RelayCircuit implements EdgePort {
       if (command === ChannelCommand.RELAY_EARLY) this.#countRelayEarly(payloads.length / CELL_BODY_BYTES)
       const { recognized, passing, recognizedAt } = this.#options.layer.decryptForward(payloads)
       const joinsFirst = this.#state === 'end' && recognizedAt?.[0] === 0
+      if (this.#options.observer !== undefined) this.#showForward(this.#options.observer, payloads.length / CELL_BODY_BYTES, recognized, recognizedAt)
       if (passing !== undefined && !joinsFirst) this.#passOn(command, passing)
       if (recognized !== undefined) {
         this.#currentCommand = command
@@ -127,6 +130,7 @@ export class RelayCircuit implements EdgePort {
       this.#fail(protocolError('relay cells from a hop that is not there yet'))
       return
     }
+    this.#options.observer?.passed('backward', payloads.length / CELL_BODY_BYTES)
     this.#outputs.push({ kind: 'send-relay', side: 'previous', command: ChannelCommand.RELAY, payloads: this.#options.layer.encryptBackward(payloads) })
   }
 
@@ -195,6 +199,7 @@ export class RelayCircuit implements EdgePort {
   }
 
   send(payloads: Uint8Array): Uint8Array {
+    this.#options.observer?.sent('backward', payloads)
     const sealed = this.#options.layer.originateBackward(payloads)
     this.#outputs.push({ kind: 'send-relay', side: 'previous', command: ChannelCommand.RELAY, payloads: sealed.payloads })
     return sealed.tags
@@ -269,6 +274,27 @@ export class RelayCircuit implements EdgePort {
 
   #originate(command: RelayCommand, data: Uint8Array): void {
     this.send(encodeRelayMessage({ command, streamId: 0, data }, this.#options.rng))
+  }
+
+  /** Shows the cells of a batch in their order. */
+  #showForward(observer: RelayCellObserver, count: number, recognized: RecognizedCells | undefined, recognizedAt: readonly number[] | undefined): void {
+    const others = (cells: number): void => {
+      if (cells <= 0) return
+      // Where the circuit ends, nobody is left whose they could be, unless it is extended by what came before them.
+      if (this.#state === 'joined' || recognized !== undefined) observer.passed('forward', cells)
+      else observer.unrecognized('forward', cells)
+    }
+    if (recognized === undefined) others(count)
+    else if (recognizedAt === undefined) observer.received('forward', recognized.bodies)
+    else {
+      let next = 0
+      for (const [index, place] of recognizedAt.entries()) {
+        others(place - next)
+        observer.received('forward', recognized.bodies.subarray(index * CELL_BODY_BYTES, (index + 1) * CELL_BODY_BYTES))
+        next = place + 1
+      }
+      others(count - next)
+    }
   }
 
   /** The machine's one place for errors: a breach by the peer closes the circuit, anything else is a bug and goes up. */
