@@ -22,7 +22,7 @@ import type { TorOptions } from '../core/torrc/option-table.ts'
 import type { Runtime, Timer } from '../runtime/index.ts'
 import type { BootstrapStatus } from './bootstrap-status.ts'
 import { ClientCircuit, type CircuitWish } from './client-circuit.ts'
-import { circuitsPerPredictedPort, cleanCircuitsMax, untrustedExitsMax } from './client-limits.ts'
+import { circuitsPerPredictedPort, cleanCircuitsMax, pathsChosenMax, untrustedExitsMax } from './client-limits.ts'
 import type { NetworkView } from './network-view.ts'
 import type { OriginCircuits } from './origin-circuit.ts'
 
@@ -152,6 +152,21 @@ export class ClientCircuits {
     } catch (thrown) {
       onDone(asRelishError(thrown))
     }
+  }
+
+  /** As `build` would, but only says which relays it would be. Draws from a generator of its own: what is built later stays the same. */
+  choosePaths(port: number, count: number): readonly (readonly string[])[] {
+    const { view, runtime } = this.#parts
+    const world = view.pathWorld()
+    if (world === undefined) throw new RelishError('unavailable', 'no consensus is held yet')
+    if (count > pathsChosenMax) throw new RelishError('refused', `${count} paths are more than ${pathsChosenMax}`)
+    const asked = { ...world, rng: runtime.rng('asked paths') }
+    const request: PathRequest = { kind: 'exit', needs: { stable: false, fast: true }, pending: [portNeed(port)], predictedPorts: [], untrusted: this.#untrusted }
+    return Array.from({ length: count }, () => {
+      const path = choosePath(asked, request, view.now())
+      if (path.guard !== undefined) view.guards.cancel(path.guard, view.now())
+      return path.relays.map((relay) => relay.fingerprint)
+    })
   }
 
   /** A circuit that ends at any relay, for onion services and tests of this node's own reachability. */

@@ -14,6 +14,8 @@ export const resolveFailuresMax = 3
 export const streamAttemptsMax = 16
 /** Relays remembered as letting out less than they say. The one remembered longest is trusted again. */
 export const untrustedExitsMax = 1024
+/** Paths chosen for one `choose-paths`. More are refused. */
+export const pathsChosenMax = 10_000
 /** Addresses one circuit remembers as refused by its exit. More, and the circuit takes no new streams. */
 export const refusedAddressesMax = 64
 /** Bytes of an HTTP CONNECT request up to the empty line: C tor's 8192. A longer one is closed without an answer. */

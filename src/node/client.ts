@@ -135,6 +135,11 @@ export class Client {
     this.#circuits.buildFixed(path, onDone)
   }
 
+  /** Paths as they would be chosen now for streams to this port, by fingerprint. */
+  choosePaths(port: number, count: number): readonly (readonly string[])[] {
+    return this.#circuits.choosePaths(port, count)
+  }
+
   stop(): void {
     this.#stopped = true
     this.#newNymTimer?.cancel()

@@ -511,6 +511,10 @@ class TorNode implements Node {
         if (parts === undefined) throw new RelishError('unavailable', 'the node has not started yet')
         parts.client.buildCircuit(command.path, (result) => reply(result instanceof RelishError ? { ok: false, error: result.message } : { ok: true, result }))
         return
+      case 'choose-paths':
+        if (parts === undefined) throw new RelishError('unavailable', 'the node has not started yet')
+        reply({ ok: true, result: parts.client.choosePaths(command.port, command.count) })
+        return
       case 'document':
         reply({ ok: true, result: this.#document(command.name) })
         return

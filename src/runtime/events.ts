@@ -130,5 +130,7 @@ export type NodeCommand =
   | { readonly command: 'signal'; readonly signal: 'HUP' | 'SHUTDOWN' | 'HALT' | 'NEWNYM' | 'DUMP' }
   /** Client: builds one circuit through these relays (fingerprints) and answers with its id. */
   | { readonly command: 'build-circuit'; readonly path: readonly string[] }
+  /** Client: the relays (fingerprints) of as many paths as it would choose now for streams to this port. Nothing is built. */
+  | { readonly command: 'choose-paths'; readonly port: number; readonly count: number }
   /** The text of a directory document that the node holds: `consensus`, `consensus-microdesc`, `certificates`, `votes`, `descriptor`, `extra-info`. */
   | { readonly command: 'document'; readonly name: string }

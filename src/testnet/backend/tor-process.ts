@@ -95,6 +95,8 @@ export class TorProcess implements NodeChild {
         const [line] = await this.#control.command(`EXTENDCIRCUIT 0 ${command.path.map((hop) => `$${hop}`).join(',')}`)
         return Number(/^EXTENDED (\d+)/.exec(line?.text ?? '')?.[1])
       }
+      case 'choose-paths':
+        throw new RelishError('refused', `${name} is run by C tor, which tells only of circuits that it builds`)
       case 'document':
         return this.#document(command.name)
     }
