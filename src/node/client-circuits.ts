@@ -14,7 +14,7 @@ import { describeRelay, type Relay } from '../core/netdir/relay.ts'
 import { NetworkParameters } from '../core/netdir/parameters.ts'
 import { BuildTimeouts } from '../core/path/build-timeout.ts'
 import { choosePath, pathByName, type ChosenPath, type PathRequest } from '../core/path/choose-path.ts'
-import { explainPath, type ExplainedPlace } from '../core/path/explain-path.ts'
+import { explainGuard, explainPath, type ExplainedPlace } from '../core/path/explain-path.ts'
 import { exitSupports, portNeed } from '../core/path/exit-choice.ts'
 import type { StreamIsolation } from '../core/path/isolation.ts'
 import { PredictedPorts } from '../core/path/predicted-ports.ts'
@@ -433,6 +433,7 @@ export class ClientCircuits {
     origin.onClosed = (error) => this.#lost(circuit, error)
     circuit.buildTimer = runtime.setTimer(durationMs(this.#timeouts.timeoutMs(hops.length)), () => this.#timedOut(circuit, onDone))
     bootstrap.enter('circuit_create')
+    if (path.guard !== undefined) runtime.trace?.emit({ event: 'decision.guard', circuit: origin.id, ...explainGuard(path.guard, view.guards.inspect(view.now())) })
     if (runtime.trace !== undefined) runtime.trace.emit({ event: 'decision.path', circuit: origin.id, kind, path: path.relays.map((relay) => relay.fingerprint), places: this.#explain(request, path.relays) })
     runtime.log.write('info', 'circ', `Building circuit ${origin.id} (${kind}): ${path.relays.map(describeRelay).join(', ')}`)
     return circuit

@@ -129,7 +129,7 @@ export interface FlagExplanation {
 }
 
 export type DecisionEvent =
-  | { readonly event: 'decision.guard'; readonly use: string; readonly chosen: string; readonly nickname: string; readonly because: string; readonly sample: readonly GuardExplanation[] }
+  | { readonly event: 'decision.guard'; readonly circuit: number; readonly chosen: string; readonly nickname: string; readonly because: string; readonly sample: readonly GuardExplanation[] }
   | { readonly event: 'decision.path'; readonly circuit: number; readonly kind: string; readonly path: readonly string[]; readonly places: readonly PlaceExplanation[] }
   /** An authority votes: what it asks of relays. */
   | { readonly event: 'decision.thresholds'; readonly validAfter: number; readonly relays: number; readonly thresholds: string }

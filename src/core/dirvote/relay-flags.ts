@@ -8,7 +8,7 @@ import { advertisedBandwidth, credibleBandwidth, isGeneralExit, type FlagRules, 
 /** A successful reachability test is good for this long. */
 export const REACHABLE_TIMEOUT_SEC = 45 * 60
 /** A relay that says it hibernates is believed up only if it was reached this much later. */
-const HIBERNATION_SKEW_SEC = 60 * 60
+export const HIBERNATION_SKEW_SEC = 60 * 60
 /** A descriptor older than this earns StaleDesc. */
 const STALE_DESCRIPTOR_SEC = 18 * 60 * 60
 

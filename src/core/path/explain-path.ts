@@ -3,6 +3,7 @@
  * for what reasons the others were left out. Says what `choose-path.ts` did; decides nothing.
  */
 
+import type { GuardInspection, GuardTicket } from '../guard/guard-manager.ts'
 import type { NetDir } from '../netdir/net-dir.ts'
 import type { Relay } from '../netdir/relay.ts'
 import type { Position } from '../netdir/weights.ts'
@@ -107,4 +108,23 @@ function related(netDir: NetDir, rules: PathRules, relay: Relay, others: readonl
     if (netDir.inSameFamily(relay, other, rules)) return `of one family or subnet with ${other.nickname}`
   }
   return undefined
+}
+
+export interface ExplainedGuard {
+  /** Fingerprint. */
+  readonly chosen: string
+  readonly nickname: string
+  readonly because: string
+  /** In the order of sampling. */
+  readonly sample: readonly GuardInspection[]
+}
+
+/** Why this guard (guard-spec §4.6): the first of the best kind that is not known to be down and may be combined with the rest of the path. */
+export function explainGuard(ticket: GuardTicket, sample: readonly GuardInspection[]): ExplainedGuard {
+  const { fingerprint, nickname } = ticket.guard
+  const kind = sample.find((one) => one.fingerprint === fingerprint)?.state.split(',')[0] ?? 'sampled'
+  const same = sample.filter((one) => one.state.startsWith(kind)).length
+  const waits = ticket.state === 'usable-if-no-better-guard' ? '; the circuit waits for better guards once it is built' : ''
+  const combined = ticket.restriction === undefined ? '' : ' and may be combined with the rest of the path'
+  return { chosen: fingerprint, nickname, because: `the first of ${same} ${kind} ${same === 1 ? 'guard' : 'guards'} that is not known to be down${combined}${waits}`, sample }
 }
