@@ -69,7 +69,7 @@ export function createHostRuntime(options: HostOptions): HostRuntime {
  * The operating system's randomness; every purpose shares it. Fetched some at a time, since most draws are of a few bytes
  * and a call into OpenSSL costs the same for many. What was handed out is wiped here.
  */
-class SystemRng implements Rng {
+export class SystemRng implements Rng {
   readonly #pool = new Uint8Array(systemRngPoolBytes)
   #at = systemRngPoolBytes
 

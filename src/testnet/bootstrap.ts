@@ -83,8 +83,19 @@ async function announceNewcomers(network: RunningNetwork, names: readonly string
   if (relays.length === 0) return
   // With C tor among the authorities the next vote comes by itself, and soon.
   if (!canVoteNow(network)) return
-  await waitWithProgress(network, names, () => relays.every((node) => network.status(node.name).stageAtMs.published !== undefined))
+  await waitWithProgress(network, names, () => relays.every((node) => hasReached(network.status(node.name), node.role, 'published')))
+  const before = newestConsensus(network)
   await voteNow(network)
+  await waitWithProgress(network, names, () => newestConsensus(network) > before)
+  // Everybody has a consensus that would do for some minutes more: the news is that there is another.
+  const running = network.nodes().filter((node) => network.status(node.name).state.kind === 'running')
+  await Promise.all(running.map((node) => network.command(node.name, { command: 'signal', signal: 'HUP' })))
+}
+
+/** When the newest consensus that every running authority holds became valid; 0 while some hold none. */
+function newestConsensus(network: RunningNetwork): number {
+  const authorities = network.nodes().filter((node) => node.role === 'authority' && network.status(node.name).state.kind === 'running')
+  return Math.min(...authorities.map((node) => network.status(node.name).consensus?.validAfter ?? 0))
 }
 
 /** C tor votes at its fixed times only, and a vote takes all authorities. */

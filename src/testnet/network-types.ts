@@ -7,6 +7,9 @@
 export type NodeRole = 'authority' | 'relay' | 'exit' | 'client'
 export type Implementation = 'relish' | 'tor'
 
+/** Whether authorities vote for the first consensus (`cold`), or every node finds it in its data directory when it starts. */
+export type Genesis = 'cold' | 'warm'
+
 /** Raw torrc lines: a block of text as in a torrc, or a mapping from option to value or values. */
 export type RawTorrc = string | { readonly [option: string]: string | number | boolean | readonly (string | number | boolean)[] }
 
@@ -21,6 +24,10 @@ export interface NodeSettings {
   readonly family?: string
   /** Whether OR ports (and exit policies) also use IPv6. */
   readonly ipv6?: boolean
+  /** Where it is, for the links of a simulation. */
+  readonly region?: string
+  /** How far its clock is ahead of true time. */
+  readonly clockSkewSec?: number
   readonly torrc?: RawTorrc
 }
 
@@ -42,6 +49,30 @@ export interface NetworkOptions {
   readonly distinctSubnets?: boolean
 }
 
+export type LinkPreset = 'loopback' | 'internet'
+
+/** How a wire of a simulation behaves, in one direction; what is absent is as the preset has it. */
+export interface LinkFields {
+  readonly latencyMs?: number
+  /** Each chunk takes up to this much longer. */
+  readonly jitterMs?: number
+  /** Bytes a second, as a number or with a unit of torrcs. */
+  readonly bandwidth?: number | string
+  /** Bytes that wait where the bandwidth ends before their senders have to. */
+  readonly queueBytes?: number
+  /** Share of connection attempts that get no answer. */
+  readonly loss?: number
+}
+
+export interface NetworkLinks extends LinkFields {
+  readonly preset?: LinkPreset
+  /** For pairs of nodes, groups or regions; later entries count over earlier ones. */
+  readonly between?: readonly (LinkFields & { readonly ends: readonly string[] })[]
+}
+
+/** What the network's name server says to a name. */
+export type ScriptedAnswer = readonly string[] | 'no-such-name' | 'timeout' | 'failure'
+
 /** What a network file contains, after the schema has accepted it and `${NAME:-default}` was filled in. */
 export interface NetworkFile {
   readonly name?: string
@@ -51,10 +82,12 @@ export interface NetworkFile {
   /** Consensus parameters that all authorities vote for. */
   readonly params?: { readonly [parameter: string]: number }
   readonly options?: NetworkOptions
+  readonly links?: LinkPreset | NetworkLinks
+  readonly names?: { readonly [name: string]: ScriptedAnswer }
   /** Names of built-in checks and paths of ES modules, relative to the file. All built-in checks that fit if absent. */
   readonly checks?: readonly string[]
-  /** Reserved: keys, families and documents fixed in advance. */
-  readonly genesis?: { readonly [key: string]: unknown }
+  /** How the network begins; the world decides if absent. */
+  readonly genesis?: Genesis
 }
 
 export interface ResolvedNode {
@@ -70,6 +103,7 @@ export interface ResolvedNode {
   readonly phase: number
   readonly family: string | undefined
   readonly ipv6: boolean
+  readonly region: string | undefined
   /** Raw torrc lines, defaults first, then the group's, then its own. */
   readonly torrc: readonly string[]
 }
@@ -82,8 +116,12 @@ export interface ResolvedNetwork {
   readonly nodes: readonly ResolvedNode[]
   readonly params: { readonly [parameter: string]: number }
   readonly options: Required<NetworkOptions>
+  readonly links: NetworkLinks
+  readonly names: { readonly [name: string]: ScriptedAnswer }
   /** Built-in names, and absolute paths of modules. */
   readonly checks: readonly string[]
+  /** Undefined: as is usual in the world it runs in. */
+  readonly genesis: Genesis | undefined
 }
 
 export const isRelay = (node: ResolvedNode): boolean => node.role !== 'client'

@@ -9,6 +9,7 @@
 import { generateKeyPair } from 'node:crypto'
 import { utf8Decode } from '../core/base/encoding.ts'
 import { RelishError, asRelishError } from '../core/base/errors.ts'
+import type { Rng } from '../core/base/rng.ts'
 import { hours, later, wallMs, type WallMs } from '../core/base/time.ts'
 import { emitAuthorityIdentityKey } from '../core/cert/authority-keys.ts'
 import { RsaPrivateKey } from '../core/crypto/rsa.ts'
@@ -16,6 +17,7 @@ import { formatFingerprint } from '../core/ident/fingerprint.ts'
 import { emitRsaKeyFile, keyFilePaths, parseRsaKeyFile } from '../core/ident/key-files.ts'
 import { parseAuthorityCertificate, signAuthorityCertificate } from '../core/netdoc/authority-certificate.ts'
 import { HostFiles } from '../host/host-files.ts'
+import { SystemRng } from '../host/host-runtime.ts'
 import type { FileStore } from '../runtime/index.ts'
 import { isRelay } from './network-types.ts'
 import type { AuthorityIdentity, NodePlacement } from './placement.ts'
@@ -44,18 +46,24 @@ export interface KeyWorkshop {
   readonly now: WallMs
   /** The data directory of a node. */
   files(placed: NodePlacement): FileStore
+  /** For what is drawn for a node before it starts. */
+  rng(placed: NodePlacement): Rng
   /** `purpose` tells keys of one node apart. */
   generate(placed: NodePlacement, purpose: string, bits: number): Promise<RsaPrivateKey>
   /** Whether authorities' identity keys are kept. Their files are encrypted, hence different each time they are written. */
   readonly keepsAuthorityIdentityKeys: boolean
 }
 
-export const hostWorkshop = (now: WallMs = wallMs(Date.now())): KeyWorkshop => ({
-  now,
-  files: (placed) => new HostFiles(placed.dataDirectory),
-  generate: (_placed, _purpose, bits) => generateOnHost(bits),
-  keepsAuthorityIdentityKeys: true,
-})
+export function hostWorkshop(now: WallMs = wallMs(Date.now())): KeyWorkshop {
+  const rng = new SystemRng()
+  return {
+    now,
+    files: (placed) => new HostFiles(placed.dataDirectory),
+    rng: () => rng,
+    generate: (_placed, _purpose, bits) => generateOnHost(bits),
+    keepsAuthorityIdentityKeys: true,
+  }
+}
 
 export async function prepareKeys(nodes: readonly NodePlacement[], workshop: KeyWorkshop = hostWorkshop()): Promise<PreparedKeys> {
   const authorities = new Map<string, AuthorityIdentity>()

@@ -58,7 +58,10 @@ export function resolveNetwork(file: NetworkFile, path: string, name: string, so
     nodes,
     params: file.params ?? {},
     options: { progressSec: file.options?.progressSec ?? 30, controlPorts: file.options?.controlPorts ?? false, distinctSubnets: file.options?.distinctSubnets ?? true },
+    links: typeof file.links === 'string' ? { preset: file.links } : (file.links ?? {}),
+    names: file.names ?? {},
     checks,
+    genesis: file.genesis,
   }
   return { network, diagnostics }
 }
@@ -77,6 +80,7 @@ function resolveNode(name: string, index: number, group: NodeGroup, defaults: No
   // clients, and those of authorities that vote by the clock, start when there is one that lists everybody.
   const usualPhase = group.role === 'client' && (implementation === 'tor' || file.foreignAuthorities) ? 2 : 1
   const program = pick('tor')
+  const skewSec = pick('clockSkewSec') ?? 0
   return {
     name,
     index,
@@ -88,7 +92,8 @@ function resolveNode(name: string, index: number, group: NodeGroup, defaults: No
     phase: pick('phase') ?? usualPhase,
     family: pick('family'),
     ipv6: pick('ipv6') ?? false,
-    torrc: [defaults.torrc, group.torrc, own.torrc].flatMap(torrcLines),
+    region: pick('region'),
+    torrc: [...(skewSec === 0 ? [] : [`TestingClockOffset ${skewSec}`]), ...[defaults.torrc, group.torrc, own.torrc].flatMap(torrcLines)],
   }
 }
 

@@ -75,6 +75,7 @@ interface OpenStream {
 
 export class FakeNetwork implements RunningNetwork {
   readonly world = 'processes'
+  readonly genesis = 'cold'
   readonly network: ResolvedNetwork
   readonly placement: NetworkPlacement
   readonly clock: WorldClock
@@ -124,6 +125,7 @@ export class FakeNetwork implements RunningNetwork {
     for (const node of this.network.nodes) this.#watch(node.name)
     this.nameServer = {
       setAddresses: (name, addresses) => void this.#names.set(name, addresses),
+      setAnswer: () => undefined,
       setName: (address, name) => void this.#reverse.set(address, name),
       questions: this.#questions,
     }
@@ -275,7 +277,7 @@ export class FakeNetwork implements RunningNetwork {
 
   async addNode(extra: ExtraNode): Promise<NodePlacement> {
     const index = this.network.nodes.length + this.#extra.size
-    const node: ResolvedNode = { name: extra.name, index, group: 'extra', role: 'client', implementation: 'relish', tor: undefined, phase: 1, family: undefined, ipv6: false, torrc: extra.torrc }
+    const node: ResolvedNode = { name: extra.name, index, group: 'extra', role: 'client', implementation: 'relish', tor: undefined, phase: 1, family: undefined, ipv6: false, region: undefined, torrc: extra.torrc }
     this.#extra.set(extra.name, { ...this.#place(node), proxy: /^HTTPSProxy (.*)$/.exec(extra.torrc[0] ?? '')?.[1] })
     this.#watch(extra.name)
     await this.#serve(extra.name)

@@ -10,7 +10,7 @@
 
 import type { NodeCommand, NodeEvent, NodeInspection, NodeStage } from '../../runtime/events.ts'
 import type { Network as RuntimeNetwork, SocketAddress } from '../../runtime/index.ts'
-import type { Implementation, ResolvedNetwork, ResolvedNode } from '../network-types.ts'
+import type { Genesis, Implementation, ResolvedNetwork, ResolvedNode, ScriptedAnswer } from '../network-types.ts'
 import type { NetworkPlacement, NodePlacement } from '../placement.ts'
 import type { Transport } from '../socket-owner.ts'
 
@@ -71,6 +71,8 @@ export interface NameQuestion {
 export interface NameServer {
   /** Gives `name` these addresses, IPv4 or IPv6. Names are compared without case. */
   setAddresses(name: string, addresses: readonly string[]): void
+  /** What `name` gets instead of addresses: no answer at all, or that the server has failed. */
+  setAnswer(name: string, answer: ScriptedAnswer): void
   /** Gives `address` this name, for PTR. */
   setName(address: string, name: string): void
   /** Questions so far, with the address of the node that asked. */
@@ -90,6 +92,8 @@ export interface ExtraNode {
 export interface RunningNetwork {
   readonly world: World
   readonly network: ResolvedNetwork
+  /** How it begins, by its file, the command line or the world's habit. */
+  readonly genesis: Genesis
   /** How a command line names this run, as in `--dir /tmp/mine`; absent where none can ask it. */
   readonly runOptions?: string
   readonly placement: NetworkPlacement

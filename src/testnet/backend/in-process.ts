@@ -14,11 +14,12 @@ import { createNode } from '../../node/create-node.ts'
 import type { Node } from '../../node/node.ts'
 import type { NodeCommand, NodeEvent, NodeInspection } from '../../runtime/events.ts'
 import type { Network as RuntimeNetwork, Runtime, SocketAddress } from '../../runtime/index.ts'
-import type { ResolvedNetwork, ResolvedNode } from '../network-types.ts'
+import type { Genesis, ResolvedNetwork, ResolvedNode } from '../network-types.ts'
 import type { NetworkPlacement, NodePlacement } from '../placement.ts'
 import type { ExtraNode, NameServer, NodeEventRecord, NodeStatus, RunningNetwork, World, WorldClock } from './backend.ts'
 import { EventHub } from './event-hub.ts'
 import { NodeWatch } from './node-watch.ts'
+import { ProcessMemory } from './process-memory.ts'
 import { commandTimeoutMs, stopGraceMs } from '../limits.ts'
 
 const noDelay = durationMs(0)
@@ -32,6 +33,7 @@ export interface NodeLife {
 
 export interface InProcessWorld {
   readonly world: World
+  readonly genesis: Genesis
   readonly clock: WorldClock
   readonly observer: RuntimeNetwork
   readonly nameServer: NameServer
@@ -65,6 +67,7 @@ interface Member {
 
 export class InProcessNetwork implements RunningNetwork {
   readonly world: World
+  readonly genesis: Genesis
   readonly network: ResolvedNetwork
   readonly placement: NetworkPlacement
   readonly clock: WorldClock
@@ -73,12 +76,14 @@ export class InProcessNetwork implements RunningNetwork {
   readonly #world: InProcessWorld
   readonly #hub: EventHub
   readonly #members = new Map<string, Member>()
+  readonly #memory = new ProcessMemory()
   #nextIndex: number
   #closing: Promise<void> | undefined
 
   constructor(world: InProcessWorld) {
     this.#world = world
     this.world = world.world
+    this.genesis = world.genesis
     this.network = world.placement.network
     this.placement = world.placement
     this.clock = world.clock
@@ -117,7 +122,7 @@ export class InProcessNetwork implements RunningNetwork {
     const { name } = member.node
     const { options } = buildConfig([readConfigText(member.torrc, `torrc of ${name}`, { read: () => undefined, list: () => undefined })])
     const life = this.#world.boot(member.placed, options, (error) => this.#died(member, life, `internal error: ${error.message}`))
-    const node = createNode(life.runtime, options, {
+    const node = createNode({ ...life.runtime, memory: this.#memory }, options, {
       onEvent: (event) => {
         if (member.running?.life !== life) return
         // What a process would end after.
@@ -194,6 +199,7 @@ export class InProcessNetwork implements RunningNetwork {
         phase: 1,
         family: undefined,
         ipv6: false,
+        region: undefined,
         torrc: extra.torrc,
       }),
     )

@@ -10,10 +10,11 @@ import { seconds } from '../../core/base/time.ts'
 import { createHostRuntime } from '../../host/host-runtime.ts'
 import type { Log, LogLevel } from '../../runtime/index.ts'
 import { claimAddressBlock, hasIpv6Loopback, type ReservedPort } from '../addresses.ts'
-import { startNameServer } from '../name-server.ts'
-import type { ResolvedNetwork } from '../network-types.ts'
+import { scriptNames, startNameServer } from '../name-server.ts'
+import { prepareWarmGenesis } from '../genesis/warm-genesis.ts'
+import type { Genesis, ResolvedNetwork } from '../network-types.ts'
 import type { NetworkPlacement, NodePlacement } from '../placement.ts'
-import { prepareKeys } from '../prepare-keys.ts'
+import { hostWorkshop, prepareKeys } from '../prepare-keys.ts'
 import { renderNodeTorrc } from '../render-torrc.ts'
 import { lockRunDirectory, type RunDirectory } from '../run-directory.ts'
 import { refuseForeign } from './foreign-nodes.ts'
@@ -23,6 +24,8 @@ import { checkMachine, placeNode } from './place-network.ts'
 export interface InlineNetworkOptions {
   readonly network: ResolvedNetwork
   readonly directory: RunDirectory
+  /** Instead of what the network file says; warm if that says nothing. */
+  readonly genesis?: Genesis
   /** Where nodes' log messages go; nowhere if absent. */
   readonly logSink?: (line: { readonly node: string; readonly level: LogLevel; readonly domain: string; readonly message: string }) => void
 }
@@ -40,6 +43,7 @@ export async function prepareInlineNetwork(options: InlineNetworkOptions): Promi
     held.push(block)
     const nameServer = await startNameServer(block.observerHost)
     held.push({ release: () => nameServer.close() })
+    scriptNames(nameServer, network)
     writeFileSync(directory.resolvConf, `nameserver ${formatAddressPort(nameServer.address)}\n`)
 
     // Ports stay bound until the node that has them begins.
@@ -59,7 +63,12 @@ export async function prepareInlineNetwork(options: InlineNetworkOptions): Promi
       nameServer: nameServer.address,
       distinctAddresses: block.distinct,
     }
-    const keys = await prepareKeys(placement.nodes)
+    const workshop = hostWorkshop()
+    const keys = await prepareKeys(placement.nodes, workshop)
+    const torrcOf = (placed: NodePlacement): string =>
+      renderNodeTorrc({ placement, authorities: keys.authorities, fingerprints: keys.fingerprints, logLevel: 'notice', resolvConfFile: directory.resolvConf }, placed)
+    const genesis = options.genesis ?? network.genesis ?? 'warm'
+    if (genesis === 'warm') await prepareWarmGenesis({ network, nodes: placement.nodes, workshop, torrcOf })
     const observer = createHostRuntime({
       dataDirectory: join(directory.path, 'observer'),
       onBug: (error) => {
@@ -71,6 +80,7 @@ export async function prepareInlineNetwork(options: InlineNetworkOptions): Promi
     const startMs = performance.now()
     return new InProcessNetwork({
       world: 'inline',
+      genesis,
       clock: {
         now: () => performance.now() - startMs,
         sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
@@ -85,8 +95,7 @@ export async function prepareInlineNetwork(options: InlineNetworkOptions): Promi
       placement,
       place,
       forget: (placed) => rmSync(placed.dataDirectory, { recursive: true, force: true }),
-      torrcOf: (placed) =>
-        renderNodeTorrc({ placement, authorities: keys.authorities, fingerprints: keys.fingerprints, logLevel: 'notice', resolvConfFile: directory.resolvConf }, placed),
+      torrcOf,
       boot: (placed, torOptions, onBug) => {
         // The node binds them again in the next turn; at addresses that only this network has, nobody comes in between.
         for (const port of reserved.get(placed.node.name) ?? []) port.release()

@@ -12,11 +12,12 @@ import type { HostRuntime } from '../../host/host-options.ts'
 import type { NodeCommand, NodeInspection } from '../../runtime/events.ts'
 import type { Network as RuntimeNetwork, SocketAddress } from '../../runtime/index.ts'
 import { claimAddressBlock, hasIpv6Loopback, type AddressBlock, type ReservedPort } from '../addresses.ts'
-import { startNameServer, type RunningNameServer } from '../name-server.ts'
-import type { ResolvedNetwork, ResolvedNode } from '../network-types.ts'
+import { scriptNames, startNameServer, type RunningNameServer } from '../name-server.ts'
+import { prepareWarmGenesis } from '../genesis/warm-genesis.ts'
+import type { Genesis, ResolvedNetwork, ResolvedNode } from '../network-types.ts'
 import { programFolder } from '../package-root.ts'
 import type { NetworkPlacement, NodePlacement } from '../placement.ts'
-import { prepareKeys, type PreparedKeys } from '../prepare-keys.ts'
+import { hostWorkshop, prepareKeys, type PreparedKeys } from '../prepare-keys.ts'
 import { renderNodeTorrc, type TorrcInputs } from '../render-torrc.ts'
 import { defaultRunDirectory, lockRunDirectory, type RunDirectory, type RunLock } from '../run-directory.ts'
 import { ownerOfSocket, type Transport } from '../socket-owner.ts'
@@ -35,6 +36,8 @@ export interface ProcessNetworkOptions {
   readonly directory: RunDirectory
   /** The network file as written, kept in the run directory. */
   readonly text: string
+  /** Instead of what the network file says; cold if that says nothing. */
+  readonly genesis?: Genesis
   readonly logLevel?: TorrcInputs['logLevel']
   /** What runs a relish node: program and first arguments. `dist/relish-tor.js` if absent. */
   readonly nodeProgram?: readonly [string, ...string[]]
@@ -72,6 +75,7 @@ export async function prepareProcessNetwork(options: ProcessNetworkOptions): Pro
     if (record !== undefined && (moved || Object.keys(record.ports).length !== placed.length)) directory.forgetDocuments()
     const nameServer = await startNameServer(block.observerHost)
     held.push(() => nameServer.close())
+    scriptNames(nameServer, options.network)
     const placement: NetworkPlacement = {
       network,
       nodes: placed.map((one) => one.placement),
@@ -80,12 +84,14 @@ export async function prepareProcessNetwork(options: ProcessNetworkOptions): Pro
       nameServer: nameServer.address,
       distinctAddresses: block.distinct,
     }
-    const keys = await prepareKeys(placement.nodes)
+    const workshop = hostWorkshop()
+    const keys = await prepareKeys(placement.nodes, workshop)
     writeFileSync(directory.networkFile, options.text)
     writeFileSync(directory.resolvConf, `nameserver ${nameServer.address.host}:${nameServer.address.port}\n`)
     const made = new ProcessNetwork(options, lock, block, placement, nameServer, keys, torVersions)
     for (const { placement: node, reserved } of placed) made.add(node, reserved, false)
     await made.verifyForeign(network.nodes)
+    if (made.genesis === 'warm') await prepareWarmGenesis({ network, nodes: placement.nodes, workshop, torrcOf: (node) => made.torrcOf(node.node.name) })
     directory.writeRecord({
       version: 1,
       network,
@@ -102,6 +108,7 @@ export async function prepareProcessNetwork(options: ProcessNetworkOptions): Pro
 export class ProcessNetwork implements RunningNetwork {
   readonly world = 'processes'
   readonly network: ResolvedNetwork
+  readonly genesis: Genesis
   readonly runOptions: string
   readonly placement: NetworkPlacement
   readonly clock: WorldClock
@@ -129,6 +136,7 @@ export class ProcessNetwork implements RunningNetwork {
     this.#keys = keys
     this.#torVersions = torVersions
     this.network = options.network
+    this.genesis = options.genesis ?? options.network.genesis ?? 'cold'
     this.directory = options.directory
     const { name } = options.network
     this.runOptions = options.directory.path === defaultRunDirectory(name) ? `-n ${name}` : `--dir ${options.directory.path}`
@@ -262,6 +270,7 @@ export class ProcessNetwork implements RunningNetwork {
       phase: 1,
       family: undefined,
       ipv6: false,
+      region: undefined,
       torrc: extra.torrc,
     }
     const { placement, reserved } = await placeNode(node, this.network, this.#block, this.directory, {})

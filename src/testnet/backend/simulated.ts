@@ -8,11 +8,14 @@ import type { LogLevel } from '../../runtime/index.ts'
 import type { SimMachine } from '../../sim/sim-machine.ts'
 import { Simulation, type SimulationLogLine, type SimulationOptions } from '../../sim/simulation.ts'
 import { sinkVisitsKept } from '../limits.ts'
-import { isRelay, type ResolvedNetwork, type ResolvedNode } from '../network-types.ts'
+import { prepareWarmGenesis } from '../genesis/warm-genesis.ts'
+import { isRelay, type Genesis, type ResolvedNetwork, type ResolvedNode } from '../network-types.ts'
 import type { NetworkPlacement, NodePlacement } from '../placement.ts'
-import { prepareKeys } from '../prepare-keys.ts'
+import { prepareKeys, type KeyWorkshop } from '../prepare-keys.ts'
 import { renderNodeTorrc, type TorrcInputs } from '../render-torrc.ts'
 import type { NameServer } from './backend.ts'
+import { linkModelOf, regionOf } from '../link-settings.ts'
+import { scriptNames } from '../name-server.ts'
 import { refuseForeign } from './foreign-nodes.ts'
 import { InProcessNetwork, type InProcessWorld } from './in-process.ts'
 import { VirtualTime } from './virtual-time.ts'
@@ -20,6 +23,8 @@ import { VirtualTime } from './virtual-time.ts'
 export interface SimulatedNetworkOptions {
   readonly network: ResolvedNetwork
   readonly seed: string
+  /** Instead of what the network file says; cold if that says nothing. */
+  readonly genesis?: Genesis
   readonly links?: SimulationOptions['links']
   /** Authority keys are of this size, since longer ones only take longer to make. 1024 unless given. */
   readonly rsaBitsMax?: number
@@ -62,7 +67,7 @@ export class SimulatedNetwork extends InProcessNetwork {
     let touched = false
     const simulation: Simulation = new Simulation({
       seed: options.seed,
-      ...(options.links === undefined ? {} : { links: options.links }),
+      links: options.links ?? linkModelOf(options.network, observerName),
       rsaBitsMax: options.rsaBitsMax ?? defaultRsaBitsMax,
       ...(options.traceSink === undefined ? {} : { traceSink: options.traceSink }),
       logEnabled: (level) => levels.includes(level),
@@ -103,20 +108,28 @@ export class SimulatedNetwork extends InProcessNetwork {
     }
     const addMachine = (placed: NodePlacement): SimMachine =>
       // Every machine has IPv6, whether its OR port uses it or not, as every process on a computer has ::1.
-      simulation.addMachine({ name: placed.node.name, addresses: [placed.host, address6(placed.node)] })
+      simulation.addMachine({ name: placed.node.name, addresses: [placed.host, address6(placed.node)], region: regionOf(placed.node, options.network) })
     for (const placed of placement.nodes) addMachine(placed)
     const rsaBitsMax = options.rsaBitsMax ?? defaultRsaBitsMax
-    const keys = await prepareKeys(placement.nodes, {
+    const workshop: KeyWorkshop = {
       now: simulation.wallNow(),
       files: (placed) => simulation.machine(placed.node.name).files,
+      rng: (placed) => new SeededRng(`${options.seed}\nprepared ${placed.node.name}`),
       generate: (placed, purpose, bits) => Promise.resolve(rsaKeyFromRng(new SeededRng(`${options.seed}\nprepared keys ${placed.node.name} ${purpose}`), Math.min(bits, rsaBitsMax))),
       keepsAuthorityIdentityKeys: false,
-    })
+    }
+    const keys = await prepareKeys(placement.nodes, workshop)
+    const torrcOf = (placed: NodePlacement): string =>
+      renderNodeTorrc({ placement, authorities: keys.authorities, fingerprints: keys.fingerprints, logLevel: options.logLevel ?? 'notice', resolvConfFile: undefined }, placed)
+    const genesis = options.genesis ?? options.network.genesis ?? 'cold'
+    if (genesis === 'warm') await prepareWarmGenesis({ network: options.network, nodes: placement.nodes, workshop, torrcOf })
     const nameServer: NameServer = {
       setAddresses: (name, addresses) => simulation.names.setAddresses(name, addresses),
+      setAnswer: (name, answer) => (typeof answer === 'string' ? simulation.names.setAnswer(name, answer) : simulation.names.setAddresses(name, answer)),
       setName: (address, name) => simulation.names.setName(address, name),
       questions,
     }
+    scriptNames(nameServer, options.network)
     const after = (ms: number, callback: () => void): (() => void) => {
       const timer = simulation.at(durationMs(ms), () => {
         touch()
@@ -126,6 +139,7 @@ export class SimulatedNetwork extends InProcessNetwork {
     }
     const world: InProcessWorld = {
       world: 'simulated',
+      genesis,
       clock: {
         now: () => simulation.now(),
         sleep: (ms) => time.during(new Promise((resolve) => after(ms, resolve))),
@@ -141,8 +155,7 @@ export class SimulatedNetwork extends InProcessNetwork {
         return Promise.resolve(placed)
       },
       forget: (placed) => simulation.removeMachine(placed.node.name),
-      torrcOf: (placed) =>
-        renderNodeTorrc({ placement, authorities: keys.authorities, fingerprints: keys.fingerprints, logLevel: options.logLevel ?? 'notice', resolvConfFile: undefined }, placed),
+      torrcOf,
       boot: (placed, torOptions, onNodeBug) => {
         const machine = simulation.machine(placed.node.name)
         if (torOptions.TestingClockOffset !== 0) machine.setClockSkew(torOptions.TestingClockOffset * 1000)
@@ -152,7 +165,7 @@ export class SimulatedNetwork extends InProcessNetwork {
       touch,
       record: (node, happened) => {
         const { kind, ...details } = happened
-        simulation.record(node, { event: `node.${kind}`, details })
+        simulation.record(node, { ...details, event: `node.${kind}` })
       },
       during: (promise) => time.during(promise),
       close: () => Promise.resolve(),

@@ -1,0 +1,157 @@
+/**
+ * The documents a network would have after its first vote, computed from everybody's keys and options instead: by the same
+ * functions that relays and authorities use, for descriptors, votes, consensus and signatures alike.
+ *
+ * No node has tested another one yet: each relay counts as reached. Measured bandwidths are left to the first real vote.
+ */
+
+import { must } from '../../core/base/assert.ts'
+import { bytesCompare, hexDecode } from '../../core/base/encoding.ts'
+import { RelishError } from '../../core/base/errors.ts'
+import type { Rng } from '../../core/base/rng.ts'
+import { durationMs, wallFromSec, wallToSec, type WallMs } from '../../core/base/time.ts'
+import type { RelayKeys } from '../../core/cert/relay-keys.ts'
+import type { RsaPrivateKey } from '../../core/crypto/rsa.ts'
+import { buildVote } from '../../core/dirvote/build-vote.ts'
+import { computeConsensus } from '../../core/dirvote/consensus.ts'
+import { RelayHistories } from '../../core/dirvote/relay-history.ts'
+import { SharedRandomState } from '../../core/dirvote/shared-random-state.ts'
+import type { VotedRelay } from '../../core/dirvote/voted-relay.ts'
+import type { AuthorityCertificate } from '../../core/netdoc/authority-certificate.ts'
+import {
+  assembleConsensus, emitUnsignedConsensus, parseConsensus, signConsensus, verifyConsensus, type Consensus, type ConsensusContent,
+} from '../../core/netdoc/consensus.ts'
+import type { Microdescriptor } from '../../core/netdoc/microdescriptor.ts'
+import { signVote } from '../../core/netdoc/vote.ts'
+import type { TorOptions } from '../../core/torrc/option-table.ts'
+import { ApprovedRouters, configuredVote, flagRules, judge } from '../../node/authority-rules.ts'
+import { makeOwnDocuments, ownAddresses, ownExitPolicy, type OwnDocuments } from '../../node/own-descriptor.ts'
+
+/** A relay of the first consensus. */
+export interface FirstRelay {
+  readonly name: string
+  readonly options: TorOptions
+  readonly keys: RelayKeys
+  /** Of authorities. */
+  readonly authority: { readonly certificate: AuthorityCertificate; readonly signingKey: RsaPrivateKey } | undefined
+  /** For its commitment to a shared random value. */
+  readonly rng: Rng
+}
+
+export interface FirstDocuments {
+  readonly certificates: readonly AuthorityCertificate[]
+  readonly consensuses: { readonly ns: Consensus; readonly microdesc: Consensus }
+  readonly microdescriptors: readonly Microdescriptor[]
+  /** By name of the relay. */
+  readonly own: ReadonlyMap<string, OwnDocuments>
+  /** What each authority knows of shared randomness, by name; absent where it takes no part. */
+  readonly sharedRandom: ReadonlyMap<string, SharedRandomState>
+  readonly histories: RelayHistories
+}
+
+type FirstAuthority = FirstRelay & { readonly authority: NonNullable<FirstRelay['authority']> }
+
+/** Throws `config` for options that cannot be carried out, `unavailable` without an authority. */
+export function makeFirstDocuments(relays: readonly FirstRelay[], now: WallMs): FirstDocuments {
+  const authorities = relays.filter((relay): relay is FirstAuthority => relay.authority !== undefined)
+  if (authorities.length === 0) throw new RelishError('unavailable', 'the first consensus needs an authority')
+  const nowSec = wallToSec(now)
+  const published = wallFromSec(nowSec)
+  const own = new Map(relays.map((relay) => [relay.name, ownDocuments(relay, published)]))
+  const histories = new RelayHistories()
+  for (const { descriptor } of own.values()) histories.noteReachable(descriptor.fingerprint, `${descriptor.address}:${descriptor.orPort}`, nowSec, 0)
+
+  const sharedRandom = makeSharedRandom(authorities, published)
+  const microdescriptors = new Map<string, Microdescriptor>()
+  const votes = authorities.map((authority) => {
+    const { options } = authority
+    const built = buildVote({
+      now: published,
+      validAfter: published,
+      ...configuredVote(options, authority.authority.certificate, documentsOf(own, authority.name).descriptor),
+      rules: flagRules(options, durationMs(0), new Map()),
+      relays: relays.map((relay) => votedRelay(relay, authority, authorities, { own, histories, now })),
+      enoughMtbf: histories.hasEnough(nowSec),
+      sharedRandom: sharedRandom.get(authority.name)?.vote(),
+      bandwidthFile: undefined,
+    })
+    for (const one of built.microdescriptors) microdescriptors.set(one.digestBase64, one)
+    return signVote(built.content, authority.authority.certificate, authority.authority.signingKey)
+  })
+  // Each has heard the others' votes.
+  for (const state of sharedRandom.values()) for (const vote of votes) state.addCommits(vote.source.identityFingerprint, vote.sharedRandomCommits)
+  const computed = computeConsensus({ votes, totalAuthorities: authorities.length, sharedRandomEnabled: sharedRandom.size > 0, sharedRandomIsFresh: false })
+  const consensuses = { ns: signed(computed.ns, authorities, now), microdesc: signed(computed.microdesc, authorities, now) }
+  for (const state of sharedRandom.values()) state.acceptConsensus(consensuses.ns.sharedRandomPrevious, consensuses.ns.sharedRandomCurrent)
+  return {
+    certificates: authorities.map((one) => one.authority.certificate),
+    consensuses,
+    microdescriptors: [...microdescriptors.values()],
+    own,
+    sharedRandom,
+    histories,
+  }
+}
+
+function ownDocuments({ options, keys }: FirstRelay, published: WallMs): OwnDocuments {
+  const addresses = ownAddresses(options, { portOf: (spec) => spec.port })
+  return makeOwnDocuments({
+    options,
+    keys,
+    addresses,
+    exitPolicy: ownExitPolicy(options, addresses),
+    published,
+    uptime: durationMs(0),
+    observedBandwidth: 0,
+    statistics: [],
+    hibernating: false,
+    isDirectory: options.DirCache || options.AuthoritativeDirectory,
+  })
+}
+
+const documentsOf = (own: ReadonlyMap<string, OwnDocuments>, name: string): OwnDocuments => must(own.get(name), 'every relay has documents of its own')
+
+function votedRelay(
+  relay: FirstRelay,
+  voter: FirstAuthority,
+  authorities: readonly FirstAuthority[],
+  known: { readonly own: ReadonlyMap<string, OwnDocuments>; readonly histories: RelayHistories; readonly now: WallMs },
+): VotedRelay {
+  const { descriptor } = documentsOf(known.own, relay.name)
+  return {
+    descriptor,
+    judgement: judge(descriptor, new ApprovedRouters('', () => undefined), voter.options),
+    history: known.histories.of(descriptor.fingerprint),
+    isSelf: relay.name === voter.name,
+    isAuthority: authorities.some((one) => one.name === relay.name),
+    reachedAt: known.now,
+    reachedIpv6At: known.now,
+    measuredBandwidth: undefined,
+  }
+}
+
+/** Prepared for the first vote, with a commitment of its own where it is time for one. */
+function makeSharedRandom(authorities: readonly FirstAuthority[], validAfter: WallMs): ReadonlyMap<string, SharedRandomState> {
+  const identities = new Set(authorities.map((one) => one.authority.certificate.identityFingerprint))
+  return new Map(
+    authorities
+      .filter((one) => one.options.AuthDirSharedRandomness)
+      .map((one) => {
+        const interval = one.options.V3AuthVotingInterval
+        const state = new SharedRandomState({ identityFingerprint: one.authority.certificate.identityFingerprint, authorities: identities, rng: one.rng }, validAfter, interval)
+        state.prepare(validAfter, interval)
+        return [one.name, state]
+      }),
+  )
+}
+
+/** With every authority's signature, verified as any node verifies it. */
+function signed(content: ConsensusContent, authorities: readonly FirstAuthority[], now: WallMs): Consensus {
+  const unsigned = emitUnsignedConsensus(content)
+  const inOrder = [...authorities].sort((a, b) => bytesCompare(identityOf(a), identityOf(b)))
+  const signatures = inOrder.map(({ authority }) => signConsensus(unsigned, content.flavour, authority.certificate.identityFingerprint, authority.signingKey))
+  const certificates = new Map(authorities.map(({ authority: { certificate } }) => [certificate.identityFingerprint, certificate]))
+  return verifyConsensus(parseConsensus(assembleConsensus(unsigned, signatures)), new Set(certificates.keys()), (identity) => certificates.get(identity), now)
+}
+
+const identityOf = (one: FirstAuthority): Uint8Array => hexDecode(one.authority.certificate.identityFingerprint)

@@ -1,0 +1,106 @@
+/**
+ * A warm start: every node finds the first consensus, and what belongs to it, in its data directory before it starts, as
+ * if it had been there for the first vote and was restarted since. Voting goes on at its usual times.
+ */
+
+import { latin1Encode } from '../../core/base/encoding.ts'
+import { RelishError, asRelishError } from '../../core/base/errors.ts'
+import { durationMs, wallToSec } from '../../core/base/time.ts'
+import { torVersion } from '../../core/base/version.ts'
+import { loadOrCreateRelayKeys, type RelayKeys } from '../../core/cert/relay-keys.ts'
+import { emitRelayHistories } from '../../core/dirvote/relay-history-file.ts'
+import { emitSharedRandomState } from '../../core/dirvote/shared-random-state.ts'
+import { buildConfig } from '../../core/torrc/config.ts'
+import { readConfigText } from '../../core/torrc/include.ts'
+import type { TorOptions } from '../../core/torrc/option-table.ts'
+import { readCertificate, sharedRandomFile } from '../../node/authority.ts'
+import { stabilityFile } from '../../node/authority-relays.ts'
+import { DirCacheFiles } from '../../node/dir-cache-files.ts'
+import { dirRoles } from '../../node/dir-sources.ts'
+import type { FileStore, Log } from '../../runtime/index.ts'
+import { isRelay, type ResolvedNetwork } from '../network-types.ts'
+import type { NodePlacement } from '../placement.ts'
+import type { KeyWorkshop } from '../prepare-keys.ts'
+import { makeFirstDocuments, type FirstDocuments, type FirstRelay } from './first-documents.ts'
+
+/** What is left out, for those who see how long a warm start took. */
+export const skippedByWarmGenesis = 'not part of it: descriptors uploaded and downloaded, relays tested, a first vote; the authorities vote for the next consensus as usual'
+
+export interface WarmGenesisInput {
+  readonly network: ResolvedNetwork
+  readonly nodes: readonly NodePlacement[]
+  readonly workshop: KeyWorkshop
+  readonly torrcOf: (placed: NodePlacement) => string
+}
+
+/** Makes all keys that are missing and the first documents, and puts them into the nodes' data directories. Starts nothing. */
+export async function prepareWarmGenesis(input: WarmGenesisInput): Promise<void> {
+  const firstPhase = Math.min(...input.network.nodes.map((node) => node.phase))
+  const options = new Map(input.nodes.map((placed) => [placed.node.name, optionsOf(input.torrcOf(placed), placed)]))
+  const optionsOfNode = (placed: NodePlacement): TorOptions => options.get(placed.node.name) ?? optionsOf(input.torrcOf(placed), placed)
+  // Relays of later phases are no part of the network when it begins.
+  const present = input.nodes.filter((placed) => isRelay(placed.node) && placed.node.phase === firstPhase)
+  const relays = await Promise.all(present.map(async (placed) => firstRelay(placed, optionsOfNode(placed), input)))
+  const documents = makeFirstDocuments(relays, input.workshop.now)
+  for (const placed of input.nodes) {
+    if (isRelay(placed.node) && !present.includes(placed)) continue
+    fill(input.workshop.files(placed), placed, optionsOfNode(placed), documents, input)
+  }
+}
+
+function optionsOf(torrc: string, placed: NodePlacement): TorOptions {
+  try {
+    return buildConfig([readConfigText(torrc, `torrc of ${placed.node.name}`, { read: () => undefined, list: () => undefined })]).options
+  } catch (thrown) {
+    const error = asRelishError(thrown)
+    if (error.kind === 'bug' || placed.node.implementation === 'relish') throw error
+    throw new RelishError('config', `a warm genesis needs to understand all torrcs: ${error.message}`, { hint: 'use a cold one' })
+  }
+}
+
+async function firstRelay(placed: NodePlacement, options: TorOptions, { workshop }: WarmGenesisInput): Promise<FirstRelay> {
+  const files = workshop.files(placed)
+  const rng = workshop.rng(placed)
+  let generated = 0
+  const keys = await new Promise<RelayKeys>((resolve, reject) => {
+    loadOrCreateRelayKeys(
+      files,
+      {
+        nickname: placed.node.name,
+        now: workshop.now,
+        rng,
+        generateRsaKey: (bits, onKey) => void workshop.generate(placed, `relay key ${++generated}`, bits).then(onKey, reject),
+        signingKeyLifetime: durationMs(options.SigningKeyLifetime),
+        signingKeySlop: durationMs(options.TestingSigningKeySlop),
+      },
+      (result) => (result instanceof RelishError ? reject(result.within(`keys of ${placed.node.name}`)) : resolve(result)),
+    )
+  })
+  const authority = placed.node.role === 'authority' ? readCertificate({ files, wallNow: () => workshop.now }) : undefined
+  return { name: placed.node.name, options, keys, authority, rng }
+}
+
+const silentLog: Log = Object.freeze({ enabled: () => false, write: () => undefined })
+
+function fill(files: FileStore, placed: NodePlacement, options: TorOptions, documents: FirstDocuments, { network, workshop }: WarmGenesisInput): void {
+  const { now } = workshop
+  const { role, implementation } = placed.node
+  const cache = new DirCacheFiles({ files, log: silentLog })
+  const { caches, usableFlavour } = dirRoles(options)
+  const { consensuses } = documents
+  cache.writeCertificates(documents.certificates)
+  for (const flavour of ['ns', 'microdesc'] as const) if (caches || flavour === usableFlavour) cache.writeConsensus(consensuses[flavour])
+  const listed = new Set(consensuses.microdesc.relays.map((relay) => relay.microdescriptorDigest))
+  // C tor's authorities vote only on relays whose descriptors they got since they started: there every relay publishes its own.
+  const publishes = network.nodes.some((node) => node.role === 'authority' && node.implementation !== 'relish')
+  const all = [...documents.own.values()]
+  const own = documents.own.get(placed.node.name)
+  cache.replaceDescriptors({
+    microdescriptors: documents.microdescriptors.filter((one) => listed.has(one.digestBase64)).map((document) => ({ document, lastListed: now })),
+    descriptors: publishes || !(caches || usableFlavour === 'ns') ? [] : all.map((one) => one.descriptor),
+    extraInfos: publishes || !caches ? [] : role === 'authority' ? all.map((one) => one.extraInfo) : own === undefined ? [] : [own.extraInfo],
+  })
+  const sharedRandom = documents.sharedRandom.get(placed.node.name)
+  if (sharedRandom !== undefined) files.write(sharedRandomFile, latin1Encode(emitSharedRandomState(sharedRandom.record(), torVersion, now)))
+  if (role === 'authority' && implementation === 'relish') files.write(stabilityFile, latin1Encode(emitRelayHistories(documents.histories, wallToSec(now))))
+}
