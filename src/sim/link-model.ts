@@ -10,6 +10,8 @@ export interface LinkSettings {
   readonly jitterMs: number
   /** Of the pair in this direction. `Infinity`: no limit. */
   readonly bytesPerSecond: number
+  /** Bytes that may wait where the rate is limited before senders do. Without it one chunk at a time, so that streams take turns. */
+  readonly queueBytes?: number
   /** Share of connection attempts that get no answer, 0 to 1. */
   readonly dialLoss: number
 }
@@ -36,9 +38,9 @@ const internetLatencyMs: Readonly<Record<string, Readonly<Record<string, number>
 
 export const internetRegions: readonly string[] = Object.freeze(['eu', 'us', 'asia'])
 
-/** Three regions, jitter of a tenth of the latency, 100 Mbit/s a pair, one connection attempt in a thousand lost. Unknown regions count as `eu`. */
+/** Three regions, jitter of a tenth of the latency, 100 Mbit/s a pair with a queue of 20 ms, one connection attempt in a thousand lost. Unknown regions count as `eu`. */
 export const internetLinks: LinkModel = (from, to) => {
   const row = internetLatencyMs[from.region] ?? internetLatencyMs['eu']
   const latencyMs = row?.[to.region] ?? row?.['eu'] ?? 10
-  return { latencyMs, jitterMs: latencyMs / 10, bytesPerSecond: 12_500_000, dialLoss: 0.001 }
+  return { latencyMs, jitterMs: latencyMs / 10, bytesPerSecond: 12_500_000, queueBytes: 250_000, dialLoss: 0.001 }
 }

@@ -48,6 +48,12 @@ export class SimLink {
     return this.#down || (this.#settings.dialLoss > 0 && randomUnit(this.#rng) < this.#settings.dialLoss)
   }
 
+  /** When more may be put into the rate's queue: now, as long as it is not full. */
+  roomAtUs(nowUs: number): number {
+    if (!this.isLimited) return nowUs
+    return Math.max(nowUs, this.#busyUntilUs - Math.floor(((this.#settings.queueBytes ?? 0) * 1_000_000) / this.#bytesPerSecond))
+  }
+
   /** Calls `resume` once when the link comes up again. */
   whenUp(resume: () => void): void {
     this.#waiters.push(resume)

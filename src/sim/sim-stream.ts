@@ -167,8 +167,9 @@ export class SimStream implements SecureByteStream {
       const departureUs = link.departureUs(queue.nowUs, segment.length)
       this.#options.onTraffic('segment', segment)
       this.#sendAt(departureUs, (peer) => peer.#arrive(segment))
-      // One chunk at a time in the rate's queue: streams that share a link take turns.
-      if (departureUs > queue.nowUs) this.#hold((resume) => queue.schedule(departureUs - queue.nowUs, resume))
+      // A queue that is full lets one in as one leaves: streams that share a link take turns.
+      const roomAtUs = link.roomAtUs(queue.nowUs)
+      if (roomAtUs > queue.nowUs) this.#hold((resume) => queue.schedule(roomAtUs - queue.nowUs, resume))
     }
     if (this.#state !== 'open') return
     if (this.#ended && this.#waitingBytes === 0 && !this.#finSent && !this.#held) {

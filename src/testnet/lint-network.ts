@@ -1,8 +1,12 @@
 /** What a resolved network can never do, found before anything is started, with the reason and the place in the file. */
 
 import { lookUpKeyword } from '../core/torrc/option-table.ts'
+import { nearest } from '../core/base/nearest.ts'
+import { canonicalIp } from '../core/ident/address.ts'
+import { internetRegions } from '../sim/link-model.ts'
+import { rateOf } from './link-settings.ts'
 import type { Diagnostic } from './diagnostic.ts'
-import { isRelay, type Implementation, type NetworkFile, type ResolvedNetwork, type ResolvedNode } from './network-types.ts'
+import { isRelay, type Implementation, type LinkFields, type NetworkFile, type ResolvedNetwork, type ResolvedNode } from './network-types.ts'
 import type { SourceMap, YamlPath } from './parse-network.ts'
 import { torrcLines } from './resolve-network.ts'
 
@@ -10,7 +14,7 @@ import { torrcLines } from './resolve-network.ts'
 const hopsOfACircuit = 3
 
 export function lintNetwork(file: NetworkFile, network: ResolvedNetwork, source: SourceMap): Diagnostic[] {
-  return [...lintRelays(network, source), ...lintPhases(network, file, source), ...lintOptions(network, file, source)]
+  return [...lintRelays(network, source), ...lintPhases(network, file, source), ...lintOptions(network, file, source), ...lintLinks(network, file, source), ...lintNames(file, source)]
 }
 
 function lintRelays(network: ResolvedNetwork, source: SourceMap): Diagnostic[] {
@@ -62,6 +66,34 @@ function lintPhases(network: ResolvedNetwork, file: NetworkFile, source: SourceM
     complain(`clients of phase ${first} have no exit to use`, 'put them, or the exits, in another phase')
   }
   return found
+}
+
+function lintLinks(network: ResolvedNetwork, file: NetworkFile, source: SourceMap): Diagnostic[] {
+  const found: Diagnostic[] = []
+  if (file.links === undefined || typeof file.links === 'string') return found
+  const regions = [...network.nodes.flatMap((node) => node.region ?? []), ...(network.links.preset === 'internet' ? internetRegions : [])]
+  const words = [...new Set(['*', ...regions, ...network.nodes.flatMap((node) => [node.group, node.name])])]
+  const settings: readonly { readonly path: YamlPath; readonly fields: LinkFields }[] = [
+    { path: ['links'], fields: file.links },
+    ...(file.links.between ?? []).map((fields, index) => ({ path: ['links', 'between', index], fields })),
+  ]
+  for (const { path, fields } of settings) {
+    if (fields.bandwidth !== undefined && (rateOf(fields.bandwidth) ?? 0) <= 0) found.push(source.complain([...path, 'bandwidth'], 'value', 'error', `"${fields.bandwidth}" is no amount of bytes`, ['as in 5 MB, 512 KB, 100 MBits, or a number']))
+  }
+  for (const [index, { ends }] of (file.links.between ?? []).entries()) {
+    for (const [side, end] of ends.entries()) {
+      if (words.includes(end)) continue
+      const best = nearest(end, words)
+      found.push(source.complain(['links', 'between', index, 'ends', side], 'value', 'error', `no node, group or region is called "${end}"`, best === undefined ? [] : [`did you mean "${best}"?`]))
+    }
+  }
+  return found
+}
+
+function lintNames(file: NetworkFile, source: SourceMap): Diagnostic[] {
+  return Object.entries(file.names ?? {}).flatMap(([name, answer]) =>
+    (typeof answer === 'string' ? [] : answer).flatMap((address, index) => (canonicalIp(address) === undefined ? [source.complain(['names', name, index], 'value', 'error', `"${address}" is not an IP address`)] : [])),
+  )
 }
 
 /** Options that a run decides: an address or file of the network file's choosing would not be where the rest looks for it. */
@@ -120,6 +152,8 @@ function lintOptions(network: ResolvedNetwork, file: NetworkFile, source: Source
       found.push(source.complain(['nodes', index, 'tor'], 'value', 'error', '"tor" names a program, but these nodes are run by relish', ['add: implementation: tor']))
     }
   }
+  const skewed = network.nodes.find((node) => node.implementation === 'tor' && node.torrc.some((line) => line.startsWith('TestingClockOffset ')))
+  if (skewed !== undefined) found.push(source.complain(['nodes'], 'key', 'error', `${skewed.name} cannot have a clock of its own`, ['clockSkewSec is for nodes that relish runs: C tor takes the clock of the machine']))
   for (const node of network.nodes) {
     if (node.role === 'client' && node.family !== undefined) {
       const index = file.nodes.findIndex((group) => (group.name ?? group.role) === node.group)

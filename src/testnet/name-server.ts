@@ -9,6 +9,7 @@ import { parseIpv4, parseIpv6 } from '../core/ident/address.ts'
 import type { SocketAddress } from '../runtime/index.ts'
 import type { NameQuestion, NameServer } from './backend/backend.ts'
 import { sinkVisitsKept } from './limits.ts'
+import type { ResolvedNetwork, ScriptedAnswer } from './network-types.ts'
 
 const types: Readonly<Record<number, string>> = { 1: 'A', 12: 'PTR', 28: 'AAAA' }
 const ttlSec = 60
@@ -28,15 +29,25 @@ export async function startNameServer(host: string, port?: number): Promise<Runn
     const question = parseQuestion(packet)
     if (question === undefined) return
     if (questions.length < sinkVisitsKept) questions.push({ name: question.name, type: types[question.type] ?? String(question.type), from: from.address, fromPort: from.port })
-    socket.send(emitAnswer(packet, question, answers), from.port, from.address)
+    const found = answers.lookUp(question.name, question.type)
+    if (found !== 'timeout') socket.send(emitAnswer(packet, question, found), from.port, from.address)
   })
   const bound = socket.address()
   return {
     address: { host: bound.address, port: bound.port },
     questions,
-    setAddresses: (name, addresses) => answers.setAddresses(name, addresses),
+    setAddresses: (name, addresses) => answers.setAnswer(name, addresses),
+    setAnswer: (name, answer) => answers.setAnswer(name, answer),
     setName: (address, name) => answers.setName(address, name),
     close: () => new Promise((resolve) => socket.close(() => resolve())),
+  }
+}
+
+/** Gives a name server the answers of a network file; the addresses that have names have those names. */
+export function scriptNames(server: NameServer, network: ResolvedNetwork): void {
+  for (const [name, answer] of Object.entries(network.names)) {
+    server.setAnswer(name, answer)
+    if (typeof answer !== 'string') for (const address of answer) server.setName(address, name)
   }
 }
 
@@ -49,25 +60,25 @@ function bind(host: string, port: number): Promise<Socket> {
 }
 
 class NameTable {
-  readonly #addresses = new Map<string, readonly string[]>()
+  readonly #answers = new Map<string, ScriptedAnswer>()
   readonly #names = new Map<string, string>()
 
-  setAddresses(name: string, addresses: readonly string[]): void {
-    this.#addresses.set(name.toLowerCase(), [...addresses])
+  setAnswer(name: string, answer: ScriptedAnswer): void {
+    this.#answers.set(name.toLowerCase(), answer)
   }
 
   setName(address: string, name: string): void {
     this.#names.set(reverseName(address), name)
   }
 
-  /** Data of the records for a question; undefined if the name does not exist. */
-  lookUp(name: string, type: number): Uint8Array[] | undefined {
+  /** Data of the records for a question, or what is to be said in their place. */
+  lookUp(name: string, type: number): Uint8Array[] | 'no-such-name' | 'timeout' | 'failure' {
     const target = this.#names.get(name.toLowerCase())
     if (target !== undefined) return type === 12 ? [encodeName(target)] : []
-    const addresses = this.#addresses.get(name.toLowerCase())
-    if (addresses === undefined) return undefined
+    const answer = this.#answers.get(name.toLowerCase()) ?? 'no-such-name'
+    if (typeof answer === 'string') return answer
     const parse = type === 1 ? parseIpv4 : type === 28 ? parseIpv6 : () => undefined
-    return addresses.map((address) => parse(address)).filter((bytes) => bytes !== undefined)
+    return answer.map((address) => parse(address)).filter((bytes) => bytes !== undefined)
   }
 }
 
@@ -109,22 +120,23 @@ function parseQuestion(packet: Buffer): Question | undefined {
   return { name: labels.join('.'), type: packet.readUInt16BE(at), end: at + 4 }
 }
 
-function emitAnswer(packet: Buffer, question: Question, table: NameTable): Buffer {
-  const found = table.lookUp(question.name, question.type)
+function emitAnswer(packet: Buffer, question: Question, found: readonly Uint8Array[] | 'no-such-name' | 'failure'): Buffer {
+  const data = typeof found === 'string' ? [] : found
+  const code = found === 'no-such-name' ? 3 : found === 'failure' ? 2 : 0
   const header = Buffer.alloc(12)
   packet.copy(header, 0, 0, 2)
-  // Response, authoritative, recursion available; NXDOMAIN for names that do not exist.
-  header.writeUInt16BE(0x8480 | ((packet[2] ?? 0) & 1 ? 0x0100 : 0) | (found === undefined ? 3 : 0), 2)
+  // Response, authoritative, recursion available; NXDOMAIN for names that do not exist, SERVFAIL where that is scripted.
+  header.writeUInt16BE(0x8480 | ((packet[2] ?? 0) & 1 ? 0x0100 : 0) | code, 2)
   header.writeUInt16BE(1, 4)
-  header.writeUInt16BE(found?.length ?? 0, 6)
-  const records = (found ?? []).map((data) => {
+  header.writeUInt16BE(data.length, 6)
+  const records = data.map((record) => {
     const head = Buffer.alloc(12)
     head.writeUInt16BE(0xc00c, 0)
     head.writeUInt16BE(question.type, 2)
     head.writeUInt16BE(1, 4)
     head.writeUInt32BE(ttlSec, 6)
-    head.writeUInt16BE(data.length, 10)
-    return Buffer.concat([head, data])
+    head.writeUInt16BE(record.length, 10)
+    return Buffer.concat([head, record])
   })
   return Buffer.concat([header, packet.subarray(12, question.end), ...records])
 }
