@@ -1,6 +1,6 @@
 /** Arguments and options that several commands have. */
 
-import { InvalidArgumentError, type Command } from 'commander'
+import { InvalidArgumentError, Option, type Command } from 'commander'
 import { parseDuration } from '../testnet/duration.ts'
 
 export type LogLevelName = 'err' | 'warn' | 'notice' | 'info' | 'debug'
@@ -37,9 +37,14 @@ export const runChoice = (network: string | undefined, options: { readonly netwo
 export const withRun = (command: Command): Command =>
   command.option('-n, --network <name>', 'the network that runs; the only one under .relish if absent').option('--dir <path>', 'its run directory')
 
-/** `--set`, for commands that load a network file. */
-export const withSettings = (command: Command): Command =>
+/** `--set` and what is short for it, for commands that load a network file. */
+export function withSettings(command: Command): Command {
   command.option('--set <name=value>', 'change the network file for this run, again for more: relays=20, params.NAME=1, torrc.OPTION=VALUE, GROUP.torrc.OPTION=VALUE', another)
+  command.addOption(new Option('--genesis <kind>', 'cold: the authorities vote for the first consensus. warm: nodes find it, made for them, when they start').choices(['cold', 'warm']))
+  return command.on('option:genesis', (kind: string) => {
+    command.setOptionValue('set', another(`genesis=${kind}`, command.getOptionValue('set') as readonly string[] | undefined))
+  })
+}
 
 /** For options that may come several times. */
 export const another = (value: string, before: readonly string[] | undefined): readonly string[] => [...(before ?? []), value]

@@ -5,6 +5,8 @@ import { LocalSession } from '../testnet/session.ts'
 import { ControlServer } from '../testnet/control-socket.ts'
 import type { RunningNetwork } from '../testnet/backend/backend.ts'
 import type { BootstrapResult } from '../testnet/bootstrap.ts'
+import type { Genesis } from '../testnet/network-types.ts'
+import { skippedByWarmGenesis } from '../testnet/genesis/warm-genesis.ts'
 import type { CheckResult } from '../testnet/checks/check.ts'
 import { checkProgress, checkTable, failedOf, stageSummary, verdict } from './check-report.ts'
 import { exitCode } from './exit-codes.ts'
@@ -32,6 +34,7 @@ export function addTestCommand(program: Command): void {
     'relish test                          # the network `basic`, all checks',
     'relish test basic-min --only echo path',
     'relish test basic --set exits=2 --set params.cc_alg=0',
+    'relish test basic --genesis warm     # no first vote: nodes find a consensus',
     'relish test ./my.yaml --json > result.json',
   ])
 }
@@ -77,9 +80,9 @@ export async function runTest(nameOrPath: string, options: TestOptions): Promise
   const times = { prepareMs: preparedMs, bootstrapMs: outcome.bootstrap.elapsedMs, checksMs: outcome.checksMs, totalMs }
   const failed = failedOf(outcome.results).length > 0 || outcome.died.length > 0
   if (options.json === true) {
-    output.json({ network: loaded.network.name, passed: !failed, times, stages: outcome.bootstrap.stages, checks: outcome.results, died: outcome.died })
+    output.json({ network: loaded.network.name, genesis: network.genesis, passed: !failed, times, stages: outcome.bootstrap.stages, checks: outcome.results, died: outcome.died })
   } else {
-    report(output, outcome.results, outcome.died, outcome.bootstrap, times)
+    report(output, outcome.results, outcome.died, outcome.bootstrap, times, network.genesis)
   }
   return failed ? exitCode.checkFailed : exitCode.ok
 }
@@ -99,11 +102,12 @@ interface Times {
   readonly totalMs: number
 }
 
-function report(output: Output, results: readonly CheckResult[], died: readonly { node: string; reason: string }[], bootstrap: BootstrapResult, times: Times): void {
+function report(output: Output, results: readonly CheckResult[], died: readonly { node: string; reason: string }[], bootstrap: BootstrapResult, times: Times, genesis: Genesis): void {
   const { colours } = output
   if (output.live) output.note(checkTable(output, results))
   for (const one of died) output.note(colours.red(`${one.node} ended by itself: ${one.reason}`))
   output.note(`stages: ${stageSummary(bootstrap)}`)
+  if (genesis === 'warm') output.note(`warm genesis: ${skippedByWarmGenesis}`)
   const failed = failedOf(results).length > 0 || died.length > 0
   const words = `${verdict(results)}; ${secondsText(times.totalMs)} in all: keys and files ${secondsText(times.prepareMs)}, start ${secondsText(times.bootstrapMs)}, checks ${secondsText(times.checksMs)}`
   output.note(failed ? colours.red(words) : colours.green(words))

@@ -7,6 +7,7 @@ import type { Command } from 'commander'
 import { RelishError } from '../core/base/errors.ts'
 import { connectToRun, ControlServer, type RemoteSession } from '../testnet/control-socket.ts'
 import { fromWireError, toWireError, type WireError } from '../testnet/control-protocol.ts'
+import { skippedByWarmGenesis } from '../testnet/genesis/warm-genesis.ts'
 import type { NetworkStatus } from '../testnet/session.ts'
 import { LocalSession } from '../testnet/session.ts'
 import { loadNetworkText } from '../testnet/load-network.ts'
@@ -120,7 +121,7 @@ async function upForeground(nameOrPath: string, options: UpOptions): Promise<voi
         reached = true
         const join = await session.join()
         if (options.json === true) describeUse(output, await session.status(), join, true)
-        watch.view.hold([`ready after ${secondsText(result.elapsedMs)}`, ...join.socks.map(socksLine), 'Ctrl-C ends it'])
+        watch.view.hold([`ready after ${secondsText(result.elapsedMs)}`, ...(network.genesis === 'warm' ? [`warm genesis: ${skippedByWarmGenesis}`] : []), ...join.socks.map(socksLine), 'Ctrl-C ends it'])
         await isDown
       },
       async () => {

@@ -24,7 +24,7 @@ import type { KeyWorkshop } from '../prepare-keys.ts'
 import { makeFirstDocuments, type FirstDocuments, type FirstRelay } from './first-documents.ts'
 
 /** What is left out, for those who see how long a warm start took. */
-export const skippedByWarmGenesis = 'not part of it: descriptors uploaded and downloaded, relays tested, a first vote; the authorities vote for the next consensus as usual'
+export const skippedByWarmGenesis = 'no descriptor was uploaded or fetched, no relay tested, no first vote held; the authorities vote for the next consensus as usual'
 
 export interface WarmGenesisInput {
   readonly network: ResolvedNetwork
