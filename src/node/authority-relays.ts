@@ -12,8 +12,7 @@ import { isRunning } from '../core/dirvote/relay-flags.ts'
 import { compareTorVersions, parseTorVersion, versionOfPlatform } from '../core/dirvote/tor-version.ts'
 import type { FlagRules, VotedRelay } from '../core/dirvote/voted-relay.ts'
 import { isPrivateIp } from '../core/ident/address.ts'
-import { parseExtraInfo, verifyExtraInfo } from '../core/netdoc/extra-info.ts'
-import { parseServerDescriptor, splitDocuments, verifyServerDescriptor, type ServerDescriptor } from '../core/netdoc/server-descriptor.ts'
+import { splitDocuments, type ServerDescriptor } from '../core/netdoc/server-descriptor.ts'
 import type { TorOptions } from '../core/torrc/option-table.ts'
 import type { Runtime, SocketAddress, Timer } from '../runtime/index.ts'
 import { KeyPins } from './authority-key-pins.ts'
@@ -25,6 +24,7 @@ import { ReachabilityTester, type LinkTest } from './authority-reachability.ts'
 import { ApprovedRouters, isCosmeticChange, isRejected, judge } from './authority-rules.ts'
 import type { UploadResult } from './dir-authority-documents.ts'
 import type { DirCache } from './dir-cache.ts'
+import { readExtraInfo, readServerDescriptor, verifySharedExtraInfo } from './shared-documents.ts'
 
 export interface AuthorityRelaysOptions {
   readonly runtime: Runtime
@@ -192,7 +192,7 @@ export class AuthorityRelays {
     if (text.length > AUTHORITY_DESCRIPTOR_LENGTH_MAX) throw new RelishError('refused', 'Router descriptor was too large.')
     const { cache, runtime } = this.#parts
     const now = runtime.wallNow()
-    const descriptor = verifyServerDescriptor(parseServerDescriptor(text, 'skip'), now)
+    const descriptor = readServerDescriptor(runtime, text, 'skip', now)
     this.#requireAcceptable(descriptor, now)
     const held = cache.serverDescriptorOf(descriptor.fingerprint)
     if (held !== undefined) {
@@ -234,11 +234,11 @@ export class AuthorityRelays {
 
   #addExtraInfo(text: string): UploadResult {
     if (text.length > AUTHORITY_EXTRA_INFO_LENGTH_MAX) throw new RelishError('refused', 'Extrainfo document was too large')
-    const { cache } = this.#parts
-    const document = parseExtraInfo(text, 'skip')
+    const { cache, runtime } = this.#parts
+    const document = readExtraInfo(runtime, text, 'skip')
     const descriptor = cache.serverDescriptorOf(document.fingerprint)
     if (descriptor === undefined) throw new RelishError('refused', 'No corresponding router descriptor for extra-info descriptor')
-    cache.addExtraInfos([verifyExtraInfo(document, descriptor)])
+    cache.addExtraInfos([verifySharedExtraInfo(runtime, document, descriptor)])
     return { status: 200, reason: 'Extra-info document accepted' }
   }
 

@@ -19,11 +19,11 @@ import type { VotingPeriod } from '../core/dirvote/voting-period.ts'
 import type { VotingTiming } from '../core/dirvote/voting-schedule.ts'
 import { parseAuthorityCertificate, verifyAuthorityCertificate, type AuthorityCertificate } from '../core/netdoc/authority-certificate.ts'
 import { parseBandwidthFile } from '../core/netdoc/bandwidth-file.ts'
-import { parseConsensus, verifyConsensus } from '../core/netdoc/consensus.ts'
+import { verifyConsensus } from '../core/netdoc/consensus.ts'
 import { parseDetachedSignatures } from '../core/netdoc/detached-signatures.ts'
 import type { ExtraInfo } from '../core/netdoc/extra-info.ts'
 import { splitDocuments, type ServerDescriptor } from '../core/netdoc/server-descriptor.ts'
-import { parseVote, signVote, verifyVote, type Vote } from '../core/netdoc/vote.ts'
+import { signVote, type Vote } from '../core/netdoc/vote.ts'
 import type { ChannelOpen } from '../core/proto/channel/channel-types.ts'
 import type { TorOptions } from '../core/torrc/option-table.ts'
 import type { Runtime } from '../runtime/index.ts'
@@ -37,6 +37,7 @@ import type { Channel, ChannelTarget } from './channel.ts'
 import type { AuthorityDocuments, UploadResult } from './dir-authority-documents.ts'
 import type { DirCache } from './dir-cache.ts'
 import type { DirSources } from './dir-sources.ts'
+import { readAnyVote, readConsensus, readLiveVote, sharedMicrodescriptorsOf, sharedSignatureTest } from './shared-documents.ts'
 
 export interface AuthorityOptions {
   readonly runtime: Runtime
@@ -252,10 +253,11 @@ export class Authority {
       enoughMtbf: this.#relays.enoughMtbf,
       sharedRandom: this.#sharedRandom?.vote(),
       bandwidthFile: bandwidth,
+      microdescriptorsOf: (descriptor) => sharedMicrodescriptorsOf(this.#runtime, descriptor),
     }
     const built = buildVote(input)
     this.#cache.addMicrodescriptors(built.microdescriptors)
-    return signVote(built.content, this.certificate, this.#signingKey)
+    return signVote(built.content, this.certificate, this.#signingKey, (text) => readAnyVote(this.#runtime, text))
   }
 
   #sendVote(vote: Vote, isCurrent: () => boolean): void {
@@ -288,7 +290,7 @@ export class Authority {
   }
 
   #receiveVote(text: string, posted: boolean): void {
-    const vote = verifyVote(parseVote(text), this.#runtime.wallNow())
+    const vote = readLiveVote(this.#runtime, text, this.#runtime.wallNow())
     const { identityFingerprint } = vote.source
     const authority = this.#authorities.find((one) => one.identityFingerprint === identityFingerprint)
     if (authority === undefined) throw new RelishError('refused', 'Vote not from a recognized v3 authority')
@@ -322,7 +324,7 @@ export class Authority {
     const now = this.#runtime.wallNow()
     const checked = [texts.microdesc, texts.ns].map((text) => {
       try {
-        return verifyConsensus(parseConsensus(text), this.#cache.trusted, this.#cache.certificateOf, now)
+        return verifyConsensus(readConsensus(this.#runtime, text), this.#cache.trusted, this.#cache.certificateOf, now, sharedSignatureTest(this.#runtime))
       } catch (thrown) {
         this.#runtime.log.write('warn', 'dir', asRelishError(thrown).message)
         return undefined

@@ -8,13 +8,14 @@
 import { asRelishError, RelishError } from '../core/base/errors.ts'
 import { latin1Decode, latin1Encode } from '../core/base/encoding.ts'
 import { formatIsoTime, wallMs, type WallMs } from '../core/base/time.ts'
-import { parseAuthorityCertificates, verifyAuthorityCertificate, type AuthorityCertificate } from '../core/netdoc/authority-certificate.ts'
-import { parseConsensus, verifyConsensus, type CertificateLookup, type Consensus, type ConsensusFlavour } from '../core/netdoc/consensus.ts'
-import { parseExtraInfo, verifyExtraInfo, type ExtraInfo } from '../core/netdoc/extra-info.ts'
-import { parseMicrodescriptorsLeniently, type Microdescriptor } from '../core/netdoc/microdescriptor.ts'
-import { parseServerDescriptor, splitDocuments, verifyServerDescriptor, type ServerDescriptor } from '../core/netdoc/server-descriptor.ts'
+import type { AuthorityCertificate } from '../core/netdoc/authority-certificate.ts'
+import { verifyConsensus, type CertificateLookup, type Consensus, type ConsensusFlavour } from '../core/netdoc/consensus.ts'
+import type { ExtraInfo } from '../core/netdoc/extra-info.ts'
+import type { Microdescriptor } from '../core/netdoc/microdescriptor.ts'
+import { splitDocuments, type ServerDescriptor } from '../core/netdoc/server-descriptor.ts'
 import type { Runtime } from '../runtime/index.ts'
 import { JOURNAL_BYTES_MAX } from './dir-limits.ts'
+import { readCertificates, readConsensus, readExtraInfo, readMicrodescriptors, readServerDescriptor, sharedSignatureTest, verifySharedExtraInfo } from './shared-documents.ts'
 
 export interface HeldMicrodescriptor {
   readonly document: Microdescriptor
@@ -31,9 +32,9 @@ const descriptorsFile = 'cached-descriptors'
 const extraInfosFile = 'cached-extrainfo'
 
 export class DirCacheFiles {
-  readonly #runtime: Pick<Runtime, 'files' | 'log'>
+  readonly #runtime: Pick<Runtime, 'files' | 'log' | 'memory'>
 
-  constructor(runtime: Pick<Runtime, 'files' | 'log'>) {
+  constructor(runtime: Pick<Runtime, 'files' | 'log' | 'memory'>) {
     this.#runtime = runtime
   }
 
@@ -53,9 +54,9 @@ export class DirCacheFiles {
     const text = this.#read(consensusFile(flavour))
     if (text === undefined) return undefined
     return this.#tolerate(`${consensusFile(flavour)} in the data directory`, () => {
-      const parsed = parseConsensus(text)
+      const parsed = readConsensus(this.#runtime, text)
       if (parsed.flavour !== flavour) throw new RelishError('bad-document', 'it is of another flavour')
-      return verifyConsensus(parsed, trusted, certificateOf, now)
+      return verifyConsensus(parsed, trusted, certificateOf, now, sharedSignatureTest(this.#runtime))
     })
   }
 
@@ -66,7 +67,7 @@ export class DirCacheFiles {
   readCertificates(): AuthorityCertificate[] {
     const text = this.#read(certificatesFile)
     if (text === undefined) return []
-    return this.#tolerate(certificatesFile, () => parseAuthorityCertificates(text).map(verifyAuthorityCertificate)) ?? []
+    return this.#tolerate(certificatesFile, () => readCertificates(this.#runtime, text)) ?? []
   }
 
   appendMicrodescriptors(added: readonly HeldMicrodescriptor[], all: () => Iterable<HeldMicrodescriptor>): void {
@@ -78,7 +79,7 @@ export class DirCacheFiles {
     return stored.flatMap((text) =>
       text === undefined
         ? []
-        : parseMicrodescriptorsLeniently(text).found.map(({ microdescriptor, lastListed }) => ({ document: microdescriptor, lastListed: lastListed ?? wallMs(0) })),
+        : readMicrodescriptors(this.#runtime, text).map(({ microdescriptor, lastListed }) => ({ document: microdescriptor, lastListed: lastListed ?? wallMs(0) })),
     )
   }
 
@@ -87,7 +88,7 @@ export class DirCacheFiles {
   }
 
   readDescriptors(now: WallMs): ServerDescriptor[] {
-    return this.#readDocuments(descriptorsFile, 'router', (text) => verifyServerDescriptor(parseServerDescriptor(text, 'skip'), now))
+    return this.#readDocuments(descriptorsFile, 'router', (text) => readServerDescriptor(this.#runtime, text, 'skip', now))
   }
 
   appendExtraInfos(added: readonly ExtraInfo[], all: () => Iterable<ExtraInfo>): void {
@@ -96,10 +97,10 @@ export class DirCacheFiles {
 
   readExtraInfos(descriptorOf: (fingerprint: string) => ServerDescriptor | undefined): ExtraInfo[] {
     return this.#readDocuments(extraInfosFile, 'extra-info', (text) => {
-      const parsed = parseExtraInfo(text, 'skip')
+      const parsed = readExtraInfo(this.#runtime, text, 'skip')
       const owner = descriptorOf(parsed.fingerprint)
       if (owner === undefined) throw new RelishError('unavailable', 'the relay has no descriptor')
-      return verifyExtraInfo(parsed, owner)
+      return verifySharedExtraInfo(this.#runtime, parsed, owner)
     })
   }
 

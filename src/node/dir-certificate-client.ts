@@ -5,13 +5,14 @@
 
 import { asRelishError } from '../core/base/errors.ts'
 import { latin1Decode } from '../core/base/encoding.ts'
-import { parseAuthorityCertificates, verifyAuthorityCertificate, type AuthorityCertificate } from '../core/netdoc/authority-certificate.ts'
+import type { AuthorityCertificate } from '../core/netdoc/authority-certificate.ts'
 import type { Runtime, Timer } from '../runtime/index.ts'
 import type { DirCache } from './dir-cache.ts'
 import { CERTIFICATE_CHECK_INTERVAL, CERTIFICATE_RENEWED_BEFORE, DIR_EXCHANGE_TIMEOUT } from './dir-limits.ts'
 import { DownloadSchedule, paceFor } from './dir-schedule.ts'
 import { rememberFailed, type DirSource, type DirSources } from './dir-sources.ts'
 import type { DirResponse } from './dir-transport.ts'
+import { readCertificates } from './shared-documents.ts'
 
 export class CertificateClient {
   readonly #runtime: Runtime
@@ -123,7 +124,7 @@ export class CertificateClient {
 
   #goodOnes(response: DirResponse, source: DirSource): AuthorityCertificate[] {
     try {
-      return parseAuthorityCertificates(latin1Decode(response.body)).map(verifyAuthorityCertificate)
+      return readCertificates(this.#runtime, latin1Decode(response.body))
     } catch (thrown) {
       const error = asRelishError(thrown)
       if (error.kind === 'bug') throw error

@@ -4,11 +4,11 @@
  */
 
 import { asRelishError, RelishError } from '../core/base/errors.ts'
-import { hexEncodeUpper, latin1Decode } from '../core/base/encoding.ts'
+import { latin1Decode } from '../core/base/encoding.ts'
 import { randomUnit } from '../core/base/rng.ts'
 import { durationMs, hours, seconds, type DurationMs, type WallMs } from '../core/base/time.ts'
-import { checkConsensusSignatures, parseConsensus, verifyConsensus, type Consensus, type ConsensusFlavour, type ConsensusUnverified } from '../core/netdoc/consensus.ts'
-import { applyConsensusDiff, digestAsSigned, isConsensusDiff } from '../core/netdoc/consensus-diff.ts'
+import { checkConsensusSignatures, verifyConsensus, type Consensus, type ConsensusFlavour, type ConsensusUnverified } from '../core/netdoc/consensus.ts'
+import { isConsensusDiff } from '../core/netdoc/consensus-diff.ts'
 import type { HttpHeader } from '../core/dirhttp/message.ts'
 import { NetworkParameters } from '../core/netdir/parameters.ts'
 import type { Runtime, Timer } from '../runtime/index.ts'
@@ -18,6 +18,7 @@ import { DIR_EXCHANGE_TIMEOUT } from './dir-limits.ts'
 import { DownloadSchedule, paceFor } from './dir-schedule.ts'
 import { rememberFailed, type DirSource, type DirSources } from './dir-sources.ts'
 import type { DirResponse } from './dir-transport.ts'
+import { applyDiff, digestForDiffs, readConsensus, sharedSignatureTest } from './shared-documents.ts'
 
 /** A flavour being kept up to date. */
 interface Flavour {
@@ -155,7 +156,7 @@ export class ConsensusClient {
     // param-spec §5: directories have no diffs from consensuses that are older.
     const oldest = this.#runtime.wallNow() - hours(new NetworkParameters(held.params).get('try-diff-for-consensus-newer-than'))
     if (flavour.wholeOnly || held.validAfter < oldest) return [ifNewer]
-    return [ifNewer, { name: 'X-Or-Diff-From-Consensus', value: hexEncodeUpper(digestAsSigned(held.text)) }]
+    return [ifNewer, { name: 'X-Or-Diff-From-Consensus', value: digestForDiffs(this.#runtime, held.text) }]
   }
 
   /** `base`: the consensus that was held when the request went out. */
@@ -167,7 +168,7 @@ export class ConsensusClient {
       return
     }
     try {
-      const parsed = parseConsensus(this.#wholeText(flavour, latin1Decode(response.body), base))
+      const parsed = readConsensus(this.#runtime, this.#wholeText(flavour, latin1Decode(response.body), base))
       if (parsed.flavour !== flavour.name) throw new RelishError('bad-document', `it is of flavour ${parsed.flavour}`)
       const held = this.#cache.consensus(flavour.name)
       if (held !== undefined && parsed.validAfter <= held.validAfter) throw new RelishError('unavailable', 'it is no newer than ours')
@@ -190,7 +191,7 @@ export class ConsensusClient {
     if (!isConsensusDiff(text)) return text
     flavour.wholeOnly = true
     if (base === undefined) throw new RelishError('bad-document', 'it is a diff from a consensus we do not have')
-    const whole = applyConsensusDiff(base.text, text)
+    const whole = applyDiff(this.#runtime, base.text, text)
     flavour.wholeOnly = false
     this.#runtime.trace?.emit({ event: 'directory.diff', flavour: flavour.name, diffBytes: text.length, consensusBytes: whole.length })
     this.#log(`A diff of ${text.length} bytes made a ${flavour.name} consensus of ${whole.length} bytes`)
@@ -211,7 +212,7 @@ export class ConsensusClient {
     const now = this.#runtime.wallNow()
     let verified: Consensus
     try {
-      verified = verifyConsensus(pending, this.#cache.trusted, this.#cache.certificateOf, now)
+      verified = verifyConsensus(pending, this.#cache.trusted, this.#cache.certificateOf, now, sharedSignatureTest(this.#runtime))
     } catch (thrown) {
       const error = asRelishError(thrown)
       if (error.kind === 'bug') throw error
@@ -270,7 +271,7 @@ export class ConsensusClient {
     const missing = new Set<string>()
     for (const { pending } of this.#flavours) {
       if (pending === undefined) continue
-      const check = checkConsensusSignatures(pending, this.#cache.trusted, this.#cache.certificateOf, now)
+      const check = checkConsensusSignatures(pending, this.#cache.trusted, this.#cache.certificateOf, now, sharedSignatureTest(this.#runtime))
       for (const one of check.missingCertificates) missing.add(`${one.identityFingerprint}-${one.signingKeyFingerprint}`)
     }
     return [...missing].sort()

@@ -3,16 +3,16 @@
  * holds now (dir-spec §4.5). Diffs are made when first asked for.
  */
 
-import { hexEncodeUpper, latin1Decode, latin1Encode } from '../core/base/encoding.ts'
+import { latin1Decode } from '../core/base/encoding.ts'
 import { asRelishError } from '../core/base/errors.ts'
 import { hours, wallMs, type WallMs } from '../core/base/time.ts'
-import { compressBody, decodeBody } from '../core/dirhttp/compression.ts'
+import { decodeBody } from '../core/dirhttp/compression.ts'
 import { NetworkParameters } from '../core/netdir/parameters.ts'
 import type { Consensus, ConsensusFlavour } from '../core/netdoc/consensus.ts'
-import { digestAsSigned, generateConsensusDiff } from '../core/netdoc/consensus-diff.ts'
 import type { Runtime } from '../runtime/index.ts'
 import type { DirCache } from './dir-cache.ts'
 import { DIR_CONSENSUSES_KEPT, DIR_DIFFS_KEPT } from './dir-limits.ts'
+import { compressText, digestForDiffs, makeDiff } from './shared-documents.ts'
 
 /** Not C tor's `diff-cache`, whose files have another format: it would warn of ours. */
 const folder = 'past-consensuses'
@@ -75,7 +75,7 @@ export class ConsensusHistory {
     // The held one may since have gained signatures, and so have another text.
     if (kept?.target === target) return kept.text
     const base = this.#read(past)
-    const text = base === undefined ? undefined : generateConsensusDiff(base, target.text)
+    const text = base === undefined ? undefined : makeDiff(this.#runtime, base, target.text)
     this.#diffs.delete(key)
     const oldest = this.#diffs.keys().next()
     if (this.#diffs.size >= DIR_DIFFS_KEPT && oldest.done !== true) this.#diffs.delete(oldest.value)
@@ -86,11 +86,11 @@ export class ConsensusHistory {
   /** Kept from the beginning: when it is replaced, its text is gone from the cache. */
   #add(consensus: Consensus): void {
     const { flavour, validAfter } = consensus
-    const one = { flavour, validAfter, digest: hexEncodeUpper(digestAsSigned(consensus.text)) }
+    const one = { flavour, validAfter, digest: digestForDiffs(this.#runtime, consensus.text) }
     this.#current.set(flavour, one.digest)
     for (const [key, diff] of this.#diffs) if (diff.target.flavour === flavour) this.#diffs.delete(key)
     if (!this.#past.some((other) => pathOf(other) === pathOf(one))) {
-      this.#tolerate(() => this.#runtime.files.write(pathOf(one), compressBody('deflate', latin1Encode(consensus.text))))
+      this.#tolerate(() => this.#runtime.files.write(pathOf(one), compressText(this.#runtime, 'deflate', consensus.text)))
       this.#past.push(one)
     }
     this.#expire(consensus)

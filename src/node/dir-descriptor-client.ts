@@ -5,14 +5,14 @@
 
 import { asRelishError } from '../core/base/errors.ts'
 import { hexEncodeUpper, latin1Decode } from '../core/base/encoding.ts'
-import { parseExtraInfo, verifyExtraInfo, type ExtraInfo } from '../core/netdoc/extra-info.ts'
-import { parseMicrodescriptorsLeniently } from '../core/netdoc/microdescriptor.ts'
-import { parseServerDescriptor, splitDocuments, verifyServerDescriptor, type ServerDescriptor } from '../core/netdoc/server-descriptor.ts'
+import type { ExtraInfo } from '../core/netdoc/extra-info.ts'
+import { splitDocuments, type ServerDescriptor } from '../core/netdoc/server-descriptor.ts'
 import type { Runtime, Timer } from '../runtime/index.ts'
 import type { DirCache } from './dir-cache.ts'
 import { DESCRIPTORS_PER_REQUEST, DIR_EXCHANGE_TIMEOUT, DIR_REQUESTS_MAX, FAILED_DIRECTORIES_MAX, MICRODESCRIPTORS_PER_REQUEST } from './dir-limits.ts'
 import { DownloadSchedule, paceFor } from './dir-schedule.ts'
 import type { DirSource, DirSources } from './dir-sources.ts'
+import { readExtraInfo, readMicrodescriptors, readServerDescriptor, verifySharedExtraInfo } from './shared-documents.ts'
 
 /** One kind of document: how it is asked for and what becomes of it. */
 interface Kind {
@@ -53,7 +53,7 @@ export class DescriptorClient {
     this.#sources = sources
     const { roles } = sources
     const kinds: Kind[] = []
-    if (roles.caches || roles.usableFlavour === 'microdesc') kinds.push(microdescriptorKind(cache))
+    if (roles.caches || roles.usableFlavour === 'microdesc') kinds.push(microdescriptorKind(runtime, cache))
     if (roles.caches || roles.usableFlavour === 'ns') kinds.push(this.#serverDescriptorKind())
     if (roles.caches && options.downloadExtraInfo) kinds.push(this.#extraInfoKind())
     const rng = runtime.rng('directory schedule')
@@ -182,7 +182,7 @@ export class DescriptorClient {
       url: (names) => `/tor/server/d/${names.join('+')}`,
       keep: (text, wanted) => {
         const now = this.#runtime.wallNow()
-        const good = this.#parseEach<ServerDescriptor>(text, 'router', (one) => verifyServerDescriptor(parseServerDescriptor(one), now))
+        const good = this.#parseEach<ServerDescriptor>(text, 'router', (one) => readServerDescriptor(this.#runtime, one, 'refuse', now))
         const asked = good.filter((one) => wanted.has(hexEncodeUpper(one.digest)))
         cache.addServerDescriptors(asked)
         return new Set(asked.map((one) => hexEncodeUpper(one.digest)))
@@ -204,9 +204,9 @@ export class DescriptorClient {
       url: (names) => `/tor/extra/d/${names.join('+')}`,
       keep: (text, wanted) => {
         const good = this.#parseEach<ExtraInfo | undefined>(text, 'extra-info', (one) => {
-          const parsed = parseExtraInfo(one)
+          const parsed = readExtraInfo(this.#runtime, one, 'refuse')
           const owner = cache.serverDescriptorOf(parsed.fingerprint)
-          return owner === undefined ? undefined : verifyExtraInfo(parsed, owner)
+          return owner === undefined ? undefined : verifySharedExtraInfo(this.#runtime, parsed, owner)
         })
         const asked = good.filter((one) => one !== undefined).filter((one) => wanted.has(hexEncodeUpper(one.digest)))
         cache.addExtraInfos(asked)
@@ -231,7 +231,7 @@ export class DescriptorClient {
   }
 }
 
-function microdescriptorKind(cache: DirCache): Kind {
+function microdescriptorKind(runtime: Runtime, cache: DirCache): Kind {
   return {
     name: 'microdescriptors',
     perRequest: MICRODESCRIPTORS_PER_REQUEST,
@@ -243,7 +243,7 @@ function microdescriptorKind(cache: DirCache): Kind {
     },
     url: (names) => `/tor/micro/d/${names.join('-')}`,
     keep: (text, wanted) => {
-      const good = parseMicrodescriptorsLeniently(text).found.map((one) => one.microdescriptor).filter((one) => wanted.has(one.digestBase64))
+      const good = readMicrodescriptors(runtime, text).map((one) => one.microdescriptor).filter((one) => wanted.has(one.digestBase64))
       cache.addMicrodescriptors(good)
       return new Set(good.map((one) => one.digestBase64))
     },

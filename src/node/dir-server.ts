@@ -18,6 +18,7 @@ import type { ConsensusHistory } from './dir-consensus-history.ts'
 import { DIR_COMPRESSED_KEPT, DIR_DIFF_BASES_MAX } from './dir-limits.ts'
 import { parseDirUrl, type DirResource } from './dir-server-url.ts'
 import type { HsDirServer } from './hs-dir-server.ts'
+import { compressText } from './shared-documents.ts'
 
 export interface DirServerOptions {
   readonly runtime: Runtime
@@ -219,7 +220,8 @@ export class DirServer {
   #encoded(texts: readonly string[], coding: ContentCoding, key: string | undefined): Uint8Array {
     const kept = key === undefined ? undefined : this.#compressed.get(key)
     if (kept !== undefined) return kept
-    const body = compressBody(coding, latin1Encode(texts.join('')))
+    const text = texts.join('')
+    const body = coding === 'identity' || key === undefined ? compressBody(coding, latin1Encode(text)) : compressText(this.#runtime, coding, text)
     if (key !== undefined && coding !== 'identity') {
       const oldest = this.#compressed.keys().next()
       if (this.#compressed.size >= DIR_COMPRESSED_KEPT && oldest.done !== true) this.#compressed.delete(oldest.value)

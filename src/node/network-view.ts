@@ -10,7 +10,7 @@ import type { GuardTicket } from '../core/guard/guard-manager.ts'
 import { GuardManager } from '../core/guard/guard-manager.ts'
 import type { GuardTime } from '../core/guard/guard-sample.ts'
 import { directoryInfo, type DirectoryInfo } from '../core/netdir/directory-info.ts'
-import { descriptorFromMicrodescriptor, descriptorFromServerDescriptor, netDirSource } from '../core/netdir/from-consensus.ts'
+import { descriptorFromMicrodescriptor, descriptorFromServerDescriptor } from '../core/netdir/from-consensus.ts'
 import { NetDir, type NetDirSource } from '../core/netdir/net-dir.ts'
 import type { Relay, RelayDescriptor, RelayStatus } from '../core/netdir/relay.ts'
 import type { Consensus } from '../core/netdoc/consensus.ts'
@@ -22,6 +22,7 @@ import { parameterOverrides, pathRules } from '../core/path/rules-from-options.t
 import type { TorOptions } from '../core/torrc/option-table.ts'
 import type { Runtime, Timer } from '../runtime/index.ts'
 import type { HopTarget } from './origin-circuit.ts'
+import { sharedNetDirSource } from './shared-documents.ts'
 import type { StateStore } from './state-store.ts'
 
 /** Where the view finds descriptors by the digests of the consensus. */
@@ -178,7 +179,7 @@ export class NetworkView {
   }
 
   #readConsensus(consensus: Consensus): void {
-    const source = netDirSource(consensus)
+    const source = sharedNetDirSource(this.#runtime, consensus)
     this.#source = { ...source, parameters: new Map([...source.parameters, ...parameterOverrides(this.#options)]) }
   }
 

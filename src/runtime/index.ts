@@ -142,6 +142,20 @@ export interface Log {
   write(level: LogLevel, domain: string, message: string): void
 }
 
+/**
+ * What nodes of one process have found out from the same input, so that a document that all of them hold is read and
+ * checked once. Bounded: what is forgotten is worked out again.
+ */
+export interface WorkMemory {
+  /**
+   * `work(input)`, or what an earlier call with this `kind` and `input` gave. The result follows from the input alone, and
+   * nobody changes it. What is thrown is not remembered.
+   */
+  remember<T>(kind: string, input: string, work: (input: string) => T): T
+  /** The same for what follows from an object that is never changed, kept as long as that object. */
+  derive<From extends object, T>(kind: string, from: From, work: (from: From) => T): T
+}
+
 export interface Runtime {
   readonly monotonicNow: () => MonotonicMs
   readonly wallNow: () => WallMs
@@ -155,6 +169,8 @@ export interface Runtime {
   readonly log: Log
   /** Where events for traces go; undefined when nobody records. */
   readonly trace: TraceSink | undefined
+  /** Shared with the other nodes of this process; absent where there are none. */
+  readonly memory?: WorkMemory | undefined
   /** A new RSA key with exponent 65537. May take long, so it answers through a callback. */
   generateRsaKey(bits: number, onKey: (key: RsaPrivateKey) => void): void
   /** A P-256 key for TLS: PKCS #8 DER and SPKI DER, and its ECDSA-SHA256 signature for certificates. */

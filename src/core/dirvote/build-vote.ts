@@ -6,6 +6,7 @@ import { makeMicrodescriptor, firstMethodWithFamilyIds, type Microdescriptor } f
 import type { DirectorySource, SharedRandomValue } from '../netdoc/network-status.ts'
 import { ProtocolList } from '../netdoc/protocol-list.ts'
 import type { VoteRouterStatus } from '../netdoc/router-status.ts'
+import type { ServerDescriptor } from '../netdoc/server-descriptor.ts'
 import type { SharedRandomCommit, VoteContent } from '../netdoc/vote.ts'
 import { MAX_CONSENSUS_METHOD, MIN_CONSENSUS_METHOD } from './limits.ts'
 import { compareText } from './order-statistics.ts'
@@ -43,6 +44,8 @@ export interface VoteInput {
   readonly sharedRandom: SharedRandomVote | undefined
   /** Header words of the bandwidth file and the SHA-256 of all of it, unpadded base64. */
   readonly bandwidthFile: { readonly headers: string; readonly digest: string } | undefined
+  /** `microdescriptorsOf`, from which an authority that votes again and again keeps what it got. */
+  readonly microdescriptorsOf?: (descriptor: ServerDescriptor) => readonly MethodMicrodescriptor[]
 }
 
 export interface BuiltVote {
@@ -71,14 +74,15 @@ export function buildVote(input: VoteInput): BuiltVote {
   for (const relay of relays) if (sybils.has(relay.descriptor.fingerprint)) relay.history.makePessimal(wallToSec(now))
   const thresholds = computeThresholds({ relays, running, sybils, rules, enoughMtbf: input.enoughMtbf, now })
   const microdescriptors: Microdescriptor[] = []
+  const made = input.microdescriptorsOf ?? microdescriptorsOf
   const statuses = relays
     .filter((relay) => wallToSec(relay.descriptor.published) >= wallToSec(now) - MAX_DESCRIPTOR_AGE_SEC)
     .map((relay) => {
       const { fingerprint } = relay.descriptor
       const flags = relayFlags(relay, running.has(fingerprint), sybils.has(fingerprint), thresholds, rules, now)
-      const made = microdescriptorsFor(relay)
-      microdescriptors.push(...made.map((entry) => entry.microdescriptor))
-      return voteRouterStatus(relay, flags, made, rules, now)
+      const entries = made(relay.descriptor)
+      microdescriptors.push(...entries.map((entry) => entry.microdescriptor))
+      return voteRouterStatus(relay, flags, entries, rules, now)
     })
   return { content: voteContent(input, statuses, thresholds), microdescriptors, sybils, running }
 }
@@ -136,18 +140,18 @@ function isNewer(a: VotedRelay, b: VotedRelay): boolean {
   return difference > 0 || (difference === 0 && bytesCompare(a.descriptor.digest, b.descriptor.digest) < 0)
 }
 
-interface MethodMicrodescriptor {
-  readonly methods: number[]
+export interface MethodMicrodescriptor {
+  readonly methods: readonly number[]
   readonly microdescriptor: Microdescriptor
 }
 
 /** The microdescriptors of a relay: one for each run of consensus methods that make the same. */
-function microdescriptorsFor(relay: VotedRelay): MethodMicrodescriptor[] {
-  const made: MethodMicrodescriptor[] = []
+export function microdescriptorsOf(descriptor: ServerDescriptor): readonly MethodMicrodescriptor[] {
+  const made: { readonly methods: number[]; readonly microdescriptor: Microdescriptor }[] = []
   // From one of these methods to the next nothing about microdescriptors changes.
   const starts = [MIN_CONSENSUS_METHOD, firstMethodWithFamilyIds]
   starts.forEach((start, i) => {
-    const microdescriptor = makeMicrodescriptor(relay.descriptor, start)
+    const microdescriptor = makeMicrodescriptor(descriptor, start)
     if (microdescriptor === undefined) return
     const end = starts[i + 1] ?? MAX_CONSENSUS_METHOD + 1
     const methods = Array.from({ length: end - start }, (_, offset) => start + offset)

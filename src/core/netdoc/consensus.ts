@@ -180,11 +180,17 @@ export interface SignatureCheck {
 /** The certificate of an authority's signing key, if one is held. */
 export type CertificateLookup = (identityFingerprint: string, signingKeyFingerprint: string) => AuthorityCertificate | undefined
 
+/** Whether a signature of a consensus is that of the key which `certificate` certifies. */
+export type SignatureTest = (consensus: ConsensusUnverified, signature: DirectorySignature, certificate: AuthorityCertificate) => boolean
+
+export const isGoodSignature: SignatureTest = (consensus, signature, certificate) =>
+  certificate.signingKey.verifyDigest(signature.algorithm === 'sha1' ? consensus.sha1 : consensus.sha256, signature.signature)
+
 /**
  * Counts good signatures by trusted authorities. Only the flavour's own digest counts: SHA-1 for ns, SHA-256 for
  * microdesc (dir-spec §3.9.1). Expired certificates count as missing, as in C tor.
  */
-export function checkConsensusSignatures(consensus: ConsensusUnverified, trusted: ReadonlySet<string>, certificateOf: CertificateLookup, now: WallMs): SignatureCheck {
+export function checkConsensusSignatures(consensus: ConsensusUnverified, trusted: ReadonlySet<string>, certificateOf: CertificateLookup, now: WallMs, isGood: SignatureTest = isGoodSignature): SignatureCheck {
   const good = new Set<string>()
   const bad = new Set<string>()
   const missingCertificates: { identityFingerprint: string; signingKeyFingerprint: string }[] = []
@@ -193,7 +199,7 @@ export function checkConsensusSignatures(consensus: ConsensusUnverified, trusted
     if (!trusted.has(identityFingerprint) || good.has(identityFingerprint)) continue
     const certificate = certificateOf(identityFingerprint, signingKeyFingerprint)
     if (certificate === undefined || certificate.expires < now) missingCertificates.push({ identityFingerprint, signingKeyFingerprint })
-    else if (certificate.signingKey.verifyDigest(signature.algorithm === 'sha1' ? consensus.sha1 : consensus.sha256, signature.signature)) good.add(identityFingerprint)
+    else if (isGood(consensus, signature, certificate)) good.add(identityFingerprint)
     else bad.add(identityFingerprint)
   }
   return {
@@ -205,8 +211,8 @@ export function checkConsensusSignatures(consensus: ConsensusUnverified, trusted
 }
 
 /** Throws `unavailable` while certificates may still make the difference, `bad-signature` when they cannot. */
-export function verifyConsensus(consensus: ConsensusUnverified, trusted: ReadonlySet<string>, certificateOf: CertificateLookup, now: WallMs): Consensus {
-  const check = checkConsensusSignatures(consensus, trusted, certificateOf, now)
+export function verifyConsensus(consensus: ConsensusUnverified, trusted: ReadonlySet<string>, certificateOf: CertificateLookup, now: WallMs, isGood: SignatureTest = isGoodSignature): Consensus {
+  const check = checkConsensusSignatures(consensus, trusted, certificateOf, now, isGood)
   if (check.good.length >= check.required) return dangerouslyAssumeVerified(consensus)
   const words = `${check.good.length} of the ${check.required} signatures wanted on the ${consensus.flavour} consensus are good, ${check.bad.length} are bad`
   if (check.good.length + check.missingCertificates.length >= check.required) {

@@ -73,14 +73,14 @@ export function parseMicrodescriptors(text: string): Microdescriptor[] {
 
 /**
  * The well-formed ones of a text, with the `@last-listed` time in front of each if there is one. What is malformed is
- * reported by the digest that its text has, and skipped.
+ * reported by the digest that its text has, and skipped. `parse` reads one.
  */
-export function parseMicrodescriptorsLeniently(text: string): { found: { microdescriptor: Microdescriptor; lastListed?: WallMs }[]; malformed: Uint8Array[] } {
+export function parseMicrodescriptorsLeniently(text: string, parse: (text: string) => Microdescriptor = parseMicrodescriptor): { found: { microdescriptor: Microdescriptor; lastListed?: WallMs }[]; malformed: Uint8Array[] } {
   const found: { microdescriptor: Microdescriptor; lastListed?: WallMs }[] = []
   const malformed: Uint8Array[] = []
   for (const { annotations, body } of splitMicrodescriptors(text)) {
     try {
-      const microdescriptor = parseMicrodescriptor(body)
+      const microdescriptor = parse(body)
       const lastListed = lastListedOf(annotations)
       found.push(lastListed === undefined ? { microdescriptor } : { microdescriptor, lastListed })
     } catch (error) {

@@ -349,6 +349,13 @@ export function verifyServerDescriptor(descriptor: ServerDescriptorUnverified, n
   })
 }
 
+/** Throws `bad-document` when a certificate in a descriptor that was verified for any time has expired at `now`. */
+export function requireLiveDescriptor(descriptor: ServerDescriptor, now: WallMs): void {
+  for (const encoded of [descriptor.ed25519SigningCertificate, descriptor.ntorOnionKeyCrosscert?.certificate]) {
+    if (encoded !== undefined && parseEd25519Cert(encoded).expires < now) throw new RelishError('bad-document', 'certificate has expired')
+  }
+}
+
 /** What the Ed25519 signature of a descriptor or extra-info document is over (dir-spec §2.1.1, router-sig-ed25519). */
 export function descriptorEd25519Digest(signedPartOfText: Uint8Array): Uint8Array {
   return sha256(utf8Encode(descriptorSignaturePrefix), signedPartOfText)

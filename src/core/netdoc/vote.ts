@@ -168,7 +168,7 @@ function readRelays(cursor: Cursor, knownFlags: ReadonlySet<string>): VoteRouter
 /** Checks the certificate and the signature. Throws `bad-signature` or, for an expired certificate, `bad-document`. */
 export function verifyVote(vote: VoteUnverified, now: WallMs | 'any-time'): Vote {
   const certificate = verifyAuthorityCertificate(vote.certificate)
-  if (now !== 'any-time' && certificate.expires < now) throw new RelishError('bad-document', `certificate of ${vote.source.nickname} has expired`)
+  if (now !== 'any-time') requireLiveVote(vote, now)
   if (vote.signature.signingKeyFingerprint !== certificate.signingKeyFingerprint) {
     throw new RelishError('bad-document', `vote of ${vote.source.nickname} is signed with a key other than its certificate's`)
   }
@@ -176,8 +176,16 @@ export function verifyVote(vote: VoteUnverified, now: WallMs | 'any-time'): Vote
   return dangerouslyAssumeVerified<VoteUnverified & { certificate: AuthorityCertificate }, 'Vote'>({ ...vote, certificate })
 }
 
-/** A signed vote. */
-export function signVote(content: VoteContent, certificate: AuthorityCertificate, signingKey: RsaPrivateKey): Vote {
+/** Throws `bad-document` when the certificate of the vote has expired. */
+export function requireLiveVote(vote: VoteUnverified, now: WallMs): void {
+  if (vote.certificate.expires < now) throw new RelishError('bad-document', `certificate of ${vote.source.nickname} has expired`)
+}
+
+/** A vote whose signatures are good, whatever the time. Throws `bad-document` and `bad-signature`. */
+export const readVote = (text: string): Vote => verifyVote(parseVote(text), 'any-time')
+
+/** A signed vote. `read`: what reads our own work back. */
+export function signVote(content: VoteContent, certificate: AuthorityCertificate, signingKey: RsaPrivateKey, read: (text: string) => Vote = readVote): Vote {
   const unsigned = emitUnsignedVote(content, certificate.text)
   const text = unsigned + formatSignature({
     algorithm: 'sha1',
@@ -185,7 +193,7 @@ export function signVote(content: VoteContent, certificate: AuthorityCertificate
     signingKeyFingerprint: certificate.signingKeyFingerprint,
     signature: signingKey.signDigest(sha1(latin1Encode(`${unsigned}directory-signature `))),
   })
-  return verifyVote(parseVote(text), 'any-time')
+  return read(text)
 }
 
 /** The text of a vote from its parts. */
