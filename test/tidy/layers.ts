@@ -59,6 +59,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   node: pureLayer([...core, 'runtime'], []),
   host: { mayImport: [...cert, 'runtime'], modules: ['node:net', 'node:tls', 'node:fs', 'node:path', 'node:crypto', 'node:dns', 'node:timers', 'node:os'], pure: false },
   sim: { mayImport: [...cert, 'runtime'], modules: ['node:crypto', 'node:zlib', '@noble/curves'], pure: false },
-  testnet: { mayImport: [...core, 'runtime', 'node', 'host', 'sim'], modules: ['*'], pure: false },
-  cli: { mayImport: [...core, 'runtime', 'node', 'host', 'sim', 'testnet'], modules: ['*'], pure: false },
+  trace: { mayImport: [...cell, 'runtime'], modules: ['node:fs', 'node:path', 'node:string_decoder', 'diff'], pure: false },
+  testnet: { mayImport: [...core, 'runtime', 'node', 'host', 'sim', 'trace'], modules: ['*'], pure: false },
+  cli: { mayImport: [...core, 'runtime', 'node', 'host', 'sim', 'trace', 'testnet'], modules: ['*'], pure: false },
 }
