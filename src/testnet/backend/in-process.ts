@@ -20,7 +20,6 @@ import type { ExtraNode, NameServer, NodeEventRecord, NodeStatus, RunningNetwork
 import { EventHub } from './event-hub.ts'
 import { NodeWatch } from './node-watch.ts'
 import { ProcessMemory } from './process-memory.ts'
-import { ProcessMemory } from './process-memory.ts'
 import { commandTimeoutMs, stopGraceMs } from '../limits.ts'
 
 const noDelay = durationMs(0)
@@ -77,7 +76,6 @@ export class InProcessNetwork implements RunningNetwork {
   readonly #world: InProcessWorld
   readonly #hub: EventHub
   readonly #members = new Map<string, Member>()
-  readonly #memory = new ProcessMemory()
   readonly #memory = new ProcessMemory()
   #nextIndex: number
   #closing: Promise<void> | undefined
