@@ -13,6 +13,7 @@ import type { RelayKeys } from '../core/cert/relay-keys.ts'
 import { sha256 } from '../core/crypto/hashes.ts'
 import type { RsaPrivateKey } from '../core/crypto/rsa.ts'
 import { buildVote, type VoteInput } from '../core/dirvote/build-vote.ts'
+import { explainVote, type ExplainedRelay } from '../core/dirvote/explain-flags.ts'
 import { emitSharedRandomState, parseSharedRandomState, SharedRandomState, type SharedRandomRecord } from '../core/dirvote/shared-random-state.ts'
 import type { FlagRules } from '../core/dirvote/voted-relay.ts'
 import type { VotingPeriod } from '../core/dirvote/voting-period.ts'
@@ -27,6 +28,7 @@ import { signVote, type Vote } from '../core/netdoc/vote.ts'
 import type { ChannelOpen } from '../core/proto/channel/channel-types.ts'
 import type { TorOptions } from '../core/torrc/option-table.ts'
 import type { Runtime } from '../runtime/index.ts'
+import type { TraceSink } from '../runtime/trace.ts'
 import { BANDWIDTH_FILE_AGE_MAX, BANDWIDTH_FILE_HEADERS_MAX } from './authority-limits.ts'
 import { AuthorityPeers, votingAuthorities, type AuthorityPeer } from './authority-peers.ts'
 import { AuthorityRelays } from './authority-relays.ts'
@@ -118,7 +120,7 @@ export class Authority {
       isReady: () => this.#isReady(),
       makeVote: (validAfter) => this.#makeVote(validAfter),
       sharedRandom: () => ({ enabled: this.#sharedRandom !== undefined, fresh: this.#sharedRandom?.isFresh === true }),
-      sendVote: (vote, isCurrent) => this.#sendVote(vote, isCurrent),
+      sendVote: (vote, isCurrent, onAbsent) => this.#sendVote(vote, isCurrent, onAbsent),
       sendSignatures: (period, isCurrent) => this.#sendSignatures(period, isCurrent),
       fetchVotes: (missing) => this.#fetchVotes(missing),
       fetchSignatures: () => this.#peers.fetchFromAll('/tor/status-vote/next/consensus-signatures.z', (text) => void this.#receiveSignatures(text)),
@@ -255,13 +257,25 @@ export class Authority {
       bandwidthFile: bandwidth,
       microdescriptorsOf: (descriptor) => sharedMicrodescriptorsOf(this.#runtime, descriptor),
     }
+    const { trace } = this.#runtime
+    if (trace !== undefined) traceVote(trace, input)
     const built = buildVote(input)
     this.#cache.addMicrodescriptors(built.microdescriptors)
     return signVote(built.content, this.certificate, this.#signingKey, (text) => readAnyVote(this.#runtime, text))
   }
 
-  #sendVote(vote: Vote, isCurrent: () => boolean): void {
-    this.#peers.upload('/tor/post/vote', vote.text, 'vote', isCurrent)
+  /** Which flags a relay would get in a vote made now, and why. Throws `unavailable` for one that is not known. */
+  explainRelay(fingerprint: string): { readonly thresholds: string } & ExplainedRelay {
+    const now = this.#runtime.wallNow()
+    const measured = this.#readBandwidthFile(now)?.measured ?? new Map<string, number>()
+    const { thresholds, relays } = explainVote({ relays: this.#relays.votedRelays(measured), rules: this.#rules(), enoughMtbf: this.#relays.enoughMtbf, now })
+    const relay = relays.find((one) => one.fingerprint === fingerprint)
+    if (relay === undefined) throw new RelishError('unavailable', 'this authority holds no descriptor of that relay')
+    return { thresholds, ...relay }
+  }
+
+  #sendVote(vote: Vote, isCurrent: () => boolean, onAbsent: (identity: string) => void): void {
+    this.#peers.upload('/tor/post/vote', vote.text, 'vote', isCurrent, (peer) => onAbsent(peer.identityFingerprint))
     this.#saveSharedRandom()
     this.#parts.onVoted()
   }
@@ -457,4 +471,15 @@ function fromDataDirectory(dataDirectory: string | undefined, path: string): str
   if (!path.startsWith('/') || dataDirectory === undefined) return path
   const depth = dataDirectory.split('/').filter((part) => part !== '').length
   return path.startsWith(`${dataDirectory}/`) ? path.slice(dataDirectory.length + 1) : `${'../'.repeat(depth)}${path.slice(1)}`
+}
+
+/** Why each relay gets the flags that it gets. */
+function traceVote(trace: TraceSink, input: VoteInput): void {
+  const { validAfter } = input
+  const { thresholds, relays } = explainVote(input)
+  trace.emit({ event: 'decision.thresholds', validAfter, relays: relays.length, thresholds })
+  for (const { fingerprint, nickname, flags } of relays) {
+    const given = flags.filter((flag) => flag.given).map((flag) => flag.flag)
+    trace.emit({ event: 'decision.flags', validAfter, fingerprint, nickname, flags: given, missing: flags.filter((flag) => !flag.given) })
+  }
 }

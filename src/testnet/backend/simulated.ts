@@ -7,6 +7,7 @@ import { rsaKeyFromRng } from '../../core/crypto/rsa-seeded.ts'
 import type { LogLevel } from '../../runtime/index.ts'
 import type { SimMachine } from '../../sim/sim-machine.ts'
 import { Simulation, type SimulationLogLine, type SimulationOptions } from '../../sim/simulation.ts'
+import { traceHeader } from '../../trace/header.ts'
 import { sinkVisitsKept } from '../limits.ts'
 import { prepareWarmGenesis } from '../genesis/warm-genesis.ts'
 import { isRelay, type Genesis, type ResolvedNetwork, type ResolvedNode } from '../network-types.ts'
@@ -84,6 +85,8 @@ export class SimulatedNetwork extends InProcessNetwork {
         if (questions.length < sinkVisitsKept) questions.push({ name, type: type === 'PTR' ? 'PTR' : 'A', from: address })
       },
     })
+    const placed = options.network.nodes.map((node) => placeNode(node, options.network))
+    options.traceSink?.(JSON.stringify(traceHeader({ network: options.network.name, world: 'simulated', seed: options.seed, startMs: simulation.wallNow(), nodes: placed.map((one) => ({ name: one.node.name, role: one.node.role, host: one.host })) })))
     const time = new VirtualTime({
       step: () => simulation.step(),
       takeTouched: () => {
@@ -100,7 +103,7 @@ export class SimulatedNetwork extends InProcessNetwork {
     const observer = simulation.addMachine({ name: observerName, addresses: [observerHost, 'fd00::ff:1'], isObserver: true }).boot()
     const placement: NetworkPlacement = {
       network: options.network,
-      nodes: options.network.nodes.map((node) => placeNode(node, options.network)),
+      nodes: placed,
       observerHost,
       observerHost6: 'fd00::ff:1',
       nameServer: undefined,
