@@ -1,7 +1,6 @@
 /** Hash functions and message authentication, over `node:crypto`. All are synchronous. */
 
 import { createHash, createHmac, timingSafeEqual, type Hash } from 'node:crypto'
-import { Sha1Stream } from './sha1-stream.ts'
 
 function digest(algorithm: string, parts: readonly Uint8Array[]): Uint8Array {
   const hash = createHash(algorithm)
@@ -39,12 +38,10 @@ export function constantTimeEqual(a: Uint8Array, b: Uint8Array): boolean {
 
 /** A digest that goes on: what has been fed so far can be read without ending it. */
 export class RunningDigest {
-  #hash: Hash | Sha1Stream
+  readonly #hash: Hash
 
-  constructor(start: 'sha1' | 'sha256' | 'sha3-256' | Hash | Sha1Stream) {
-    if (typeof start !== 'string') this.#hash = start
-    // Relay cells need a digest each, which our own SHA-1 gives much faster than copies of a native one.
-    else this.#hash = start === 'sha1' ? new Sha1Stream() : createHash(start)
+  constructor(start: 'sha1' | 'sha256' | 'sha3-256' | Hash) {
+    this.#hash = typeof start === 'string' ? createHash(start) : start
   }
 
   update(data: Uint8Array): this {
@@ -54,24 +51,11 @@ export class RunningDigest {
 
   /** The digest of everything fed so far. */
   peek(): Uint8Array {
-    return this.#hash instanceof Sha1Stream ? this.#hash.digest() : new Uint8Array(this.#hash.copy().digest())
-  }
-
-  /** Writes the first `length` bytes of that digest to `target` at `at`. */
-  peekInto(target: Uint8Array, at: number, length: number): void {
-    if (this.#hash instanceof Sha1Stream) this.#hash.digestInto(target, at, length)
-    else target.set(this.#hash.copy().digest().subarray(0, length), at)
+    return new Uint8Array(this.#hash.copy().digest())
   }
 
   /** An independent copy of the state, to go back to when a guess proves wrong. */
   copy(): RunningDigest {
     return new RunningDigest(this.#hash.copy())
-  }
-
-  /** Takes over the state of another digest of the same kind: like `copy`, and makes nothing new where that can be helped. */
-  become(other: RunningDigest): this {
-    if (this.#hash instanceof Sha1Stream && other.#hash instanceof Sha1Stream) this.#hash.become(other.#hash)
-    else this.#hash = other.#hash.copy()
-    return this
   }
 }

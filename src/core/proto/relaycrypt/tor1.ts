@@ -11,14 +11,8 @@ import { assert } from '../../base/assert.ts'
 import { concatBytes } from '../../base/encoding.ts'
 import { CELL_BODY_BYTES } from '../../cell/limits.ts'
 import { AesCtrStream } from '../../crypto/aes.ts'
-import { RunningDigest } from '../../crypto/hashes.ts'
+import { mayBeRecognized, Sha1CellDigest, Sha3CellDigest, TAG_BYTES, type CellDigest } from './cell-digest.ts'
 import type { ClientLayer, Decrypted, Originated, RelayLayer } from './layer.ts'
-
-const RECOGNIZED_AT = 1
-const DIGEST_AT = 5
-const DIGEST_BYTES = 4
-/** tor-spec §7.3.1: SENDMEs carry 20 bytes, longer digests are cut. */
-const TAG_BYTES = 20
 
 interface Tor1Variant {
   readonly digest: 'sha1' | 'sha3-256'
@@ -51,14 +45,11 @@ class Tor1Layer {
 
 class Tor1Direction {
   readonly #cipher: AesCtrStream
-  #digest: RunningDigest
-  /** Where a cell is tried that may be ours; trades places with the digest when it is. */
-  #candidate: RunningDigest
+  readonly #digest: CellDigest
 
   constructor(variant: Tor1Variant, digestSeed: Uint8Array, key: Uint8Array) {
     this.#cipher = new AesCtrStream(key)
-    this.#digest = new RunningDigest(variant.digest).update(digestSeed)
-    this.#candidate = this.#digest.copy()
+    this.#digest = variant.digest === 'sha1' ? new Sha1CellDigest(digestSeed) : new Sha3CellDigest(digestSeed)
   }
 
   /** Ciphers; the same operation both ways. */
@@ -68,36 +59,8 @@ class Tor1Direction {
 
   /** Fills in the digests of unciphered bodies, then ciphers. */
   originate(payloads: Uint8Array): Originated {
-    const tags = new Uint8Array((payloads.length / CELL_BODY_BYTES) * TAG_BYTES)
-    for (let at = 0, tagAt = 0; at < payloads.length; at += CELL_BODY_BYTES, tagAt += TAG_BYTES) {
-      // The digest is taken with its field zero (tor-spec §6.1), which is how bodies are written.
-      this.#digest.update(payloads.subarray(at, at + CELL_BODY_BYTES)).peekInto(tags, tagAt, TAG_BYTES)
-      for (let i = 0; i < DIGEST_BYTES; i++) payloads[at + DIGEST_AT + i] = tags[tagAt + i] as number
-    }
+    const tags = this.#digest.seal(payloads)
     return { payloads: this.#cipher.apply(payloads), tags }
-  }
-
-  /** Whether the deciphered body at `at`, which may be, ends here. Its digest field is zero then, and its tag written to `tags` at `tagAt`. */
-  recognize(payloads: Uint8Array, at: number, tags: Uint8Array, tagAt: number): boolean {
-    const field = at + DIGEST_AT
-    const a = payloads[field] as number
-    const b = payloads[field + 1] as number
-    const c = payloads[field + 2] as number
-    const d = payloads[field + 3] as number
-    payloads.fill(0, field, field + DIGEST_BYTES)
-    const candidate = this.#candidate.become(this.#digest).update(payloads.subarray(at, at + CELL_BODY_BYTES))
-    candidate.peekInto(tags, tagAt, TAG_BYTES)
-    if (tags[tagAt] === a && tags[tagAt + 1] === b && tags[tagAt + 2] === c && tags[tagAt + 3] === d) {
-      this.#candidate = this.#digest
-      this.#digest = candidate
-      return true
-    }
-    // tor-spec §6.1: no match, so the running digest stays as it was and the cell goes on.
-    payloads[field] = a
-    payloads[field + 1] = b
-    payloads[field + 2] = c
-    payloads[field + 3] = d
-    return false
   }
 
   /** Splits deciphered bodies, which it may change and hand on, into those that end here and the rest. */
@@ -106,18 +69,18 @@ class Tor1Direction {
     let tags: Uint8Array | undefined
     let recognized = 0
     let recognizedAt: number[] | undefined
-    for (let index = 0; index < count; index++) {
-      const at = index * CELL_BODY_BYTES
-      // tor-spec §6.1: the digest needs a look only where the "recognized" field is zero.
-      if (mayBeRecognized(payloads, at)) {
-        tags ??= new Uint8Array((count - index) * TAG_BYTES)
-        if (this.recognize(payloads, at, tags, recognized * TAG_BYTES)) {
-          // Most often all cells of a batch end here, or none.
-          if (recognized !== index) recognizedAt ??= firstNumbers(recognized)
-          recognizedAt?.push(index)
-          recognized++
-        }
+    for (let index = 0; index < count; ) {
+      if (!mayBeRecognized(payloads, index * CELL_BODY_BYTES)) {
+        index++
+        continue
       }
+      tags ??= new Uint8Array((count - index) * TAG_BYTES)
+      const found = this.#digest.recognize(payloads, index, tags, recognized * TAG_BYTES)
+      // Most often all cells of a batch end here, or none.
+      if (found > 0 && recognized !== index) recognizedAt ??= firstNumbers(recognized)
+      for (let i = index; i < index + found; i++) recognizedAt?.push(i)
+      recognized += found
+      index += Math.max(1, found)
     }
     if (tags === undefined || recognized === 0) return { recognized: undefined, passing: payloads, recognizedAt: undefined }
     tags = tags.subarray(0, recognized * TAG_BYTES)
@@ -126,9 +89,6 @@ class Tor1Direction {
     return { recognized: { bodies: pick(payloads, (index) => places.includes(index)), tags }, passing: pick(payloads, (index) => !places.includes(index)), recognizedAt: places }
   }
 }
-
-/** Whether the "recognized" field of the deciphered body at `at` is zero. */
-const mayBeRecognized = (payloads: Uint8Array, at: number): boolean => payloads[at + RECOGNIZED_AT] === 0 && payloads[at + RECOGNIZED_AT + 1] === 0
 
 const firstNumbers = (count: number): number[] => Array.from({ length: count }, (_, index) => index)
 
