@@ -23,9 +23,13 @@ export class SimFiles implements FileStore {
     this.#onWrite = onWrite
   }
 
-  /** Fault: the disk takes no more than this many bytes. */
-  setCapacity(bytesMax: number): void {
+  /** Fault: the disk takes no more than this many bytes. Without a number: as many as at first. */
+  setCapacity(bytesMax: number = simLimits.fileStoreBytesMax): void {
     this.#bytesMax = bytesMax
+  }
+
+  get bytes(): number {
+    return this.#bytes
   }
 
   read(path: string): Uint8Array | undefined {

@@ -6,7 +6,7 @@
 import { assert } from '../core/base/assert.ts'
 import { asRelishError } from '../core/base/errors.ts'
 import type { Rng } from '../core/base/rng.ts'
-import { monotonicMs, wallMs, type WallMs } from '../core/base/time.ts'
+import { monotonicMs, wallMs, type DurationMs, type WallMs } from '../core/base/time.ts'
 import { rsaKeyFromRng } from '../core/crypto/rsa-seeded.ts'
 import type { LogLevel, Runtime, Timer } from '../runtime/index.ts'
 import type { RelishError } from '../core/base/errors.ts'
@@ -103,6 +103,12 @@ export class SimMachine implements NetworkMachine {
     this.#world.trace.record(this.name, { event: 'machine.crash' })
   }
 
+  /** What the running program has not given back; nothing when none runs. */
+  held(): Held {
+    const program = this.#program
+    return { timers: program?.timers ?? 0, streams: program?.streams.size ?? 0, listeners: program?.listeners.size ?? 0 }
+  }
+
   /** Fault: the program stands still, as after SIGSTOP. What happens to it meanwhile waits. */
   pause(): void {
     this.#program?.pause()
@@ -113,15 +119,25 @@ export class SimMachine implements NetworkMachine {
   }
 }
 
+/** What a program has of the world at one moment. */
+export interface Held {
+  readonly timers: number
+  readonly streams: number
+  readonly listeners: number
+}
+
 class Program implements NetworkProgram {
   readonly machine: NetworkMachine
   readonly streams = new Set<SimStream>()
   readonly listeners = new Set<SimListener>()
   alive = true
+  /** That will fire. */
+  timers = 0
   readonly #world: MachineWorld
   readonly #isObserver: boolean
-  /** Work that arrived during a pause; undefined while running. */
+  /** Work that arrived during a pause and has not been caught up with; undefined while running. */
   #missed: (() => void)[] | undefined
+  #paused = false
 
   constructor(machine: NetworkMachine, world: MachineWorld, isObserver: boolean) {
     this.machine = machine
@@ -135,6 +151,10 @@ class Program implements NetworkProgram {
       this.#missed.push(work)
       return
     }
+    this.#runNow(work)
+  }
+
+  #runNow(work: () => void): void {
     if (this.#isObserver) this.#world.onObserverTouched()
     try {
       work()
@@ -143,14 +163,50 @@ class Program implements NetworkProgram {
     }
   }
 
+  setTimer(delay: DurationMs, callback: () => void): Timer {
+    this.timers++
+    let waits = true
+    const over = (): void => {
+      if (waits) this.timers--
+      waits = false
+    }
+    const scheduled = this.#world.queue.schedule(delay * 1000, () =>
+      this.run(() => {
+        // Cancelled during a pause that it fell into.
+        if (!waits) return
+        over()
+        callback()
+      }),
+    )
+    return {
+      cancel: () => {
+        scheduled.cancel()
+        over()
+      },
+    }
+  }
+
   pause(): void {
+    this.#paused = true
     this.#missed ??= []
   }
 
   resume(): void {
-    const missed = this.#missed
-    this.#missed = undefined
-    for (const work of missed ?? []) this.#world.queue.schedule(0, () => this.run(work))
+    if (!this.#paused) return
+    this.#paused = false
+    this.#world.queue.schedule(0, () => this.#catchUp())
+  }
+
+  /** What was missed comes first, in its order, each piece as an event of its own; what arrives meanwhile goes behind it. */
+  #catchUp(): void {
+    if (this.#paused || !this.alive) return
+    const work = this.#missed?.shift()
+    if (work === undefined) {
+      this.#missed = undefined
+      return
+    }
+    this.#runNow(work)
+    this.#world.queue.schedule(0, () => this.#catchUp())
   }
 }
 
@@ -168,7 +224,7 @@ function makeRuntime(machine: SimMachine, program: Program, world: MachineWorld,
   return {
     monotonicNow: () => monotonicMs(queue.nowUs / 1000),
     wallNow: () => machine.wallNow(),
-    setTimer: (delay, callback): Timer => queue.schedule(delay * 1000, () => program.run(callback)),
+    setTimer: (delay, callback) => program.setTimer(delay, callback),
     rng,
     network: world.network.forProgram(program),
     resolver: world.names.forProgram(program),

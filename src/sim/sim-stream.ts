@@ -215,6 +215,10 @@ export class SimStream implements SecureByteStream {
   /** Calls `receive` at the peer one journey after `departureUs`, never before what was sent earlier. */
   #sendAt(departureUs: number, receive: (peer: SimStream) => void): void {
     const { queue, link } = this.#options
+    if (link.isDown) {
+      link.whenUp(() => this.#sendAt(queue.nowUs, receive))
+      return
+    }
     this.#lastArrivalUs = Math.max(this.#lastArrivalUs, departureUs + link.travelUs())
     queue.schedule(this.#lastArrivalUs - queue.nowUs, () => {
       if (this.#peer !== undefined) receive(this.#peer)

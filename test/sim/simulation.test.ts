@@ -188,6 +188,20 @@ describe('links', () => {
     expect(seen.text).toBe('one two')
   })
 
+  it('an end does not cross a partition either', () => {
+    const { simulation, clientRuntime, serverRuntime } = pair()
+    echo(serverRuntime)
+    const seen = talk(clientRuntime, utf8Encode('one'))
+    simulation.runUntil(() => seen.bytes === 3, seconds(1))
+    simulation.setLinkFault('client', 'server', { kind: 'partition' })
+    seen.stream?.end()
+    simulation.runFor(seconds(10))
+    expect(seen.closed).toBe(false)
+    simulation.setLinkFault('client', 'server', { kind: 'none' })
+    simulation.runFor(seconds(1))
+    expect([seen.closed, seen.error]).toEqual([true, undefined])
+  })
+
   it('slow and drop', () => {
     const { simulation, clientRuntime, serverRuntime } = pair()
     echo(serverRuntime)
@@ -240,6 +254,25 @@ describe('machines', () => {
     server.resume()
     simulation.runFor(seconds(1))
     expect(seen.text).toBe('hello again')
+  })
+
+  it('what a pause held back comes first, and what was cancelled meanwhile not at all', () => {
+    const { simulation, server, serverRuntime } = pair()
+    const fired: string[] = []
+    serverRuntime.setTimer(seconds(1), () => {
+      fired.push('first')
+      second.cancel()
+    })
+    const second = serverRuntime.setTimer(seconds(2), () => fired.push('second'))
+    serverRuntime.setTimer(seconds(3), () => fired.push('third'))
+    // At the very instant at which the program goes on.
+    serverRuntime.setTimer(seconds(5), () => fired.push('fourth'))
+    expect(server.held()).toEqual({ timers: 4, streams: 0, listeners: 0 })
+    server.pause()
+    simulation.at(seconds(5), () => server.resume())
+    simulation.runFor(seconds(6))
+    expect(fired).toEqual(['first', 'third', 'fourth'])
+    expect(server.held().timers).toBe(0)
   })
 
   it('a full disk is an error of the write', () => {
