@@ -5,6 +5,7 @@ import type { RunningNetwork } from '../testnet/backend/backend.ts'
 import { nodeCommand, prepareProcessNetwork, type ProcessNetwork } from '../testnet/backend/process.ts'
 import { formatDiagnostic } from '../testnet/diagnostic.ts'
 import { loadNetwork, type LoadedNetwork } from '../testnet/load-network.ts'
+import { nodeEnvironment, nodeProgramFrom } from '../testnet/node-environment.ts'
 import { RunDirectory, defaultRunDirectory } from '../testnet/run-directory.ts'
 import { exitCode } from './exit-codes.ts'
 import type { LogLevelName } from './options.ts'
@@ -30,26 +31,15 @@ export const directoryOf = (name: string, dir: string | undefined): RunDirectory
 export async function prepare(loaded: LoadedNetwork, options: RunOptions): Promise<ProcessNetwork> {
   const directory = directoryOf(loaded.network.name, options.dir)
   if (options.clean === true) await clearIfIdle(directory)
+  const nodeProgram = nodeProgramFrom(process.env['RELISH_TOR'], nodeCommand)
   return prepareProcessNetwork({
     network: loaded.network,
     directory,
     text: loaded.text,
     ...(options.logLevel === undefined ? {} : { logLevel: options.logLevel }),
-    ...nodeProgramFrom(process.env['RELISH_TOR']),
+    ...(nodeProgram === undefined ? {} : { nodeProgram }),
     environment: nodeEnvironment(process.env),
   })
-}
-
-/** The environment without what would change how Node.js itself behaves in a child. */
-function nodeEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const { NODE_OPTIONS: _options, NODE_V8_COVERAGE: _coverage, ...rest } = environment
-  return rest
-}
-
-/** `RELISH_TOR` names another build of `relish-tor` to run nodes with. */
-function nodeProgramFrom(path: string | undefined): { nodeProgram?: readonly [string, ...string[]] } {
-  if (path === undefined || path === '') return {}
-  return { nodeProgram: /\.[cm]?js$/.test(path) ? nodeCommand(path) : [path] }
 }
 
 /** Takes the lock for the moment of clearing, so that a running network's files stay. */

@@ -83,7 +83,7 @@ async function announceNewcomers(network: RunningNetwork, names: readonly string
   if (relays.length === 0) return
   // With C tor among the authorities the next vote comes by itself, and soon.
   if (!canVoteNow(network)) return
-  await waitWithProgress(network, names, () => relays.every((node) => hasReached(network.status(node.name), node.role, 'published')))
+  await waitUntilPublished(network, relays.map((node) => node.name))
   const before = newestConsensus(network)
   await voteNow(network)
   await waitWithProgress(network, names, () => newestConsensus(network) > before)
@@ -98,8 +98,14 @@ function newestConsensus(network: RunningNetwork): number {
   return Math.min(...authorities.map((node) => network.status(node.name).consensus?.validAfter ?? 0))
 }
 
+/** Waits until every authority has taken the descriptors of relays. Throws `BootstrapError`. */
+export async function waitUntilPublished(network: RunningNetwork, names: readonly string[]): Promise<void> {
+  const roleOf = new Map(network.nodes().map((node) => [node.name, node.role]))
+  await waitWithProgress(network, names, () => names.every((name) => hasReached(network.status(name), roleOf.get(name) ?? 'relay', 'published')))
+}
+
 /** C tor votes at its fixed times only, and a vote takes all authorities. */
-const canVoteNow = (network: RunningNetwork): boolean => network.nodes().every((node) => node.role !== 'authority' || node.implementation === 'relish')
+export const canVoteNow = (network: RunningNetwork): boolean => network.nodes().every((node) => node.role !== 'authority' || node.implementation === 'relish')
 
 /** Has every authority vote now. Throws `refused` where some of them cannot. */
 export async function voteNow(network: RunningNetwork): Promise<void> {

@@ -26,6 +26,12 @@ export const addressClaimTriesMax = 512
 export const portTriesMax = 8
 /** From SIGTERM to SIGKILL when a node is asked to stop. */
 export const stopGraceMs = 1500
+/** How long authorities may take for a vote, and then nodes to fetch its outcome. Then that has failed. An authority that is gone makes the others wait. */
+export const spreadTimeoutMs = 90_000
+/** How long a node that was told to look for a new consensus is waited for before it is told again. */
+export const spreadRetryMs = 2000
+/** Votes held to get added relays into the consensus. Then they are waited for like any others. */
+export const votesForNewcomersMax = 5
 /** How long a command to a node may take. Then it has failed. */
 export const commandTimeoutMs = 30_000
 /** Requests that a sink remembers. Further ones are answered, and not remembered. */
@@ -40,6 +46,8 @@ export const streamReadAheadBytes = 1 << 20
 export const proxyRecordBytesMax = 8 << 20
 /** How long nothing may happen in a check (no byte, no answer, no stage) before it has failed. As long as it comes further it may take any time. */
 export const checkPatienceMs = 60_000
+/** How long the authorities may take over a consensus that a check asks them for, and nodes over fetching it. Then the check has failed. */
+export const consensusWaitMs = 120_000
 /** How often is looked whether a check comes further; longer pauses than that are time in which the whole machine stood still. */
 export const progressTickMs = 1000
 /** How long a connection of a check to a SOCKS port may take. Then it has failed. */
@@ -56,3 +64,7 @@ export const circuitsTriedMax = 12
 export const sharedTextCharsMax = 24 << 20
 /** Events of a simulation run in one turn of the real event loop when nobody outside notices any of them. */
 export const eventsPerTurnMax = 2000
+/** Bytes of one direction of a stream that the watcher of streams keeps to compare. Older ones are taken for equal. */
+export const ledgerBytesMax = 16 << 20
+/** How long a stream that its application has closed may still be taken for the one that a connection of an exit belongs to. */
+export const ledgerClosedKeptMs = 300_000

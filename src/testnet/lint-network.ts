@@ -97,7 +97,7 @@ function lintNames(file: NetworkFile, source: SourceMap): Diagnostic[] {
 }
 
 /** Options that a run decides: an address or file of the network file's choosing would not be where the rest looks for it. */
-const ownedOptions: Readonly<Record<string, string>> = {
+export const ownedOptions: Readonly<Record<string, string>> = {
   datadirectory: 'the run directory has one folder for each node',
   nickname: 'the name of the node is its nickname',
   orport: 'ports are chosen free at every start',

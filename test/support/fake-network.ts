@@ -13,7 +13,7 @@ import { assembleConsensus, emitUnsignedConsensus, signConsensus } from '../../s
 import { signAuthorityCertificate } from '../../src/core/netdoc/authority-certificate.ts'
 import { createHostRuntime } from '../../src/host/host-runtime.ts'
 import type { CircuitInspection, ConsensusInspection, NodeCommand, NodeInspection } from '../../src/runtime/events.ts'
-import type { Network, SocketAddress } from '../../src/runtime/index.ts'
+import type { FileStore, Network, SocketAddress } from '../../src/runtime/index.ts'
 import { claimAddressBlock, type AddressBlock } from '../../src/testnet/addresses.ts'
 import type { ExtraNode, NameServer, NodeEventRecord, NodeStatus, RunningNetwork, WorldClock } from '../../src/testnet/backend/backend.ts'
 import { EventHub } from '../../src/testnet/backend/event-hub.ts'
@@ -288,6 +288,14 @@ export class FakeNetwork implements RunningNetwork {
     this.#listeners.get(name)?.close()
     this.#extra.delete(name)
     return Promise.resolve()
+  }
+
+  setOptions(name: string): Promise<void> {
+    return Promise.reject(new RelishError('unavailable', `${name} is no real node: it has no options`))
+  }
+
+  files(name: string): FileStore {
+    throw new RelishError('unavailable', `${name} is no real node: it has no files`)
   }
 
   nodes(): readonly ResolvedNode[] {

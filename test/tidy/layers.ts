@@ -61,5 +61,6 @@ export const layers: Readonly<Record<string, Layer>> = {
   sim: { mayImport: [...cert, 'runtime'], modules: ['node:crypto', 'node:zlib', '@noble/curves'], pure: false },
   trace: { mayImport: [...cell, 'runtime'], modules: ['node:fs', 'node:path', 'node:string_decoder', 'diff'], pure: false },
   testnet: { mayImport: [...core, 'runtime', 'node', 'host', 'sim', 'trace'], modules: ['*'], pure: false },
+  library: { mayImport: [...core, 'runtime', 'node', 'host', 'sim', 'trace', 'testnet'], modules: ['*'], pure: false },
   cli: { mayImport: [...core, 'runtime', 'node', 'host', 'sim', 'trace', 'testnet'], modules: ['*'], pure: false },
 }

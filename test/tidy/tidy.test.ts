@@ -14,8 +14,7 @@ describe('the source tree', () => {
 
   test('no file is dead: each is an entry point or imported by another', () => {
     const imported = new Set(sources.flatMap((file) => importsOf(file).map((item) => item.target)))
-    // The inline world is for test suites that use a network as a fixture: its users are outside `src`.
-    const entries = /^testnet\/backend\/inline\.ts$|^cli\/(relish|relish-tor|relish-gencert)\.ts$|^(runtime\/index|index|vitest|node-test)\.ts$/
+    const entries = /^cli\/(relish|relish-tor|relish-gencert)\.ts$|^runtime\/index\.ts$|^library\/(index|vitest|node-test)\.ts$/
     const dead = sources.map((file) => file.path).filter((path) => !imported.has(path) && !entries.test(path))
     expect(dead).toEqual([])
   })

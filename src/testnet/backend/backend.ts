@@ -9,8 +9,9 @@
  */
 
 import type { NodeCommand, NodeEvent, NodeInspection, NodeStage } from '../../runtime/events.ts'
-import type { Network as RuntimeNetwork, SocketAddress } from '../../runtime/index.ts'
-import type { Genesis, Implementation, ResolvedNetwork, ResolvedNode, ScriptedAnswer } from '../network-types.ts'
+import type { FileStore, Network as RuntimeNetwork, SocketAddress } from '../../runtime/index.ts'
+import type { Genesis, Implementation, NodeRole, ResolvedNetwork, ResolvedNode, ScriptedAnswer } from '../network-types.ts'
+import type { OptionChanges } from '../option-changes.ts'
 import type { NetworkPlacement, NodePlacement } from '../placement.ts'
 import type { Transport } from '../socket-owner.ts'
 
@@ -79,10 +80,10 @@ export interface NameServer {
   readonly questions: readonly NameQuestion[]
 }
 
-/** Settings of a node that a check adds for its own use. */
+/** A node that is not in the network file. */
 export interface ExtraNode {
   readonly name: string
-  readonly role: 'client'
+  readonly role: Exclude<NodeRole, 'authority'>
   /** Our own unless given; others are possible in the process world only. */
   readonly implementation?: Implementation
   readonly tor?: string | undefined
@@ -110,8 +111,10 @@ export interface RunningNetwork {
   kill(node: string): Promise<void>
   /** Adds a node that the network file does not have, and starts it. */
   addNode(extra: ExtraNode): Promise<NodePlacement>
-  /** Stops an added node and forgets it. */
+  /** Stops a node and forgets it and its files. */
   removeNode(name: string): Promise<void>
+  /** Changes options for the rest of the run, at once where the node runs. Throws `config` or `refused`, and then nothing has changed. */
+  setOptions(name: string, changes: OptionChanges): Promise<void>
 
   /** All nodes that there are now, added ones last. */
   nodes(): readonly ResolvedNode[]
@@ -130,6 +133,8 @@ export interface RunningNetwork {
   versionOf(node: string): string
   /** The torrc text a node was given. */
   torrcOf(node: string): string
+  /** A node's data directory, whether it runs or not. */
+  files(node: string): FileStore
 
   /** Stops all nodes and lets go of addresses, sinks and locks. */
   close(): Promise<void>

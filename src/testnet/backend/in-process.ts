@@ -7,20 +7,19 @@
 import { RelishError, asRelishError } from '../../core/base/errors.ts'
 import { durationMs } from '../../core/base/time.ts'
 import { programVersion } from '../../core/base/version.ts'
-import { buildConfig } from '../../core/torrc/config.ts'
-import { readConfigText } from '../../core/torrc/include.ts'
 import type { TorOptions } from '../../core/torrc/option-table.ts'
 import { createNode } from '../../node/create-node.ts'
 import type { Node } from '../../node/node.ts'
 import type { NodeCommand, NodeEvent, NodeInspection } from '../../runtime/events.ts'
-import type { Network as RuntimeNetwork, Runtime, SocketAddress } from '../../runtime/index.ts'
+import type { FileStore, Network as RuntimeNetwork, Runtime, SocketAddress } from '../../runtime/index.ts'
 import type { Genesis, ResolvedNetwork, ResolvedNode } from '../network-types.ts'
 import type { NetworkPlacement, NodePlacement } from '../placement.ts'
 import type { ExtraNode, NameServer, NodeEventRecord, NodeStatus, RunningNetwork, World, WorldClock } from './backend.ts'
 import { EventHub } from './event-hub.ts'
 import { NodeWatch } from './node-watch.ts'
 import { ProcessMemory } from './process-memory.ts'
-import { commandTimeoutMs, stopGraceMs } from '../limits.ts'
+import { commandTimeoutMs, nodesPerNetworkMax, stopGraceMs } from '../limits.ts'
+import { changeTorrcOf, readTorrc, type OptionChanges } from '../option-changes.ts'
 
 const noDelay = durationMs(0)
 
@@ -43,6 +42,8 @@ export interface InProcessWorld {
   /** What a node that is gone for good leaves behind. */
   forget(placed: NodePlacement): void
   torrcOf(placed: NodePlacement): string
+  /** The data directory of a node. */
+  files(placed: NodePlacement): FileStore
   /** `onBug`: a handler of the node threw. */
   boot(placed: NodePlacement, options: TorOptions, onBug: (error: RelishError) => void): NodeLife
   /** A node says something of itself, or its backend says that it has ended. */
@@ -58,8 +59,7 @@ interface Member {
   readonly node: ResolvedNode
   readonly placed: NodePlacement
   readonly watch: NodeWatch
-  readonly torrc: string
-  readonly extra: boolean
+  torrc: string
   running: { readonly node: Node; readonly life: NodeLife } | undefined
   /** Told when the node has ended, in whatever way. */
   readonly onEnded: Set<() => void>
@@ -91,17 +91,16 @@ export class InProcessNetwork implements RunningNetwork {
     this.nameServer = world.nameServer
     this.#nextIndex = this.network.nodes.length
     this.#hub = new EventHub((ms, callback) => this.clock.after(ms, callback))
-    for (const placed of world.placement.nodes) this.#add(placed, false)
+    for (const placed of world.placement.nodes) this.#add(placed)
   }
 
-  #add(placed: NodePlacement, extra: boolean): void {
+  #add(placed: NodePlacement): void {
     const name = placed.node.name
     this.#members.set(name, {
       node: placed.node,
       placed,
       watch: new NodeWatch(name, () => this.clock.now()),
       torrc: this.#world.torrcOf(placed),
-      extra,
       running: undefined,
       onEnded: new Set(),
     })
@@ -120,7 +119,7 @@ export class InProcessNetwork implements RunningNetwork {
   #launch(member: Member): void {
     if (member.running !== undefined) return
     const { name } = member.node
-    const { options } = buildConfig([readConfigText(member.torrc, `torrc of ${name}`, { read: () => undefined, list: () => undefined })])
+    const { options } = readTorrc(member.torrc, name)
     const life = this.#world.boot(member.placed, options, (error) => this.#died(member, life, `internal error: ${error.message}`))
     const node = createNode({ ...life.runtime, memory: this.#memory }, options, {
       onEvent: (event) => {
@@ -188,6 +187,7 @@ export class InProcessNetwork implements RunningNetwork {
 
   async addNode(extra: ExtraNode): Promise<NodePlacement> {
     if (this.#members.has(extra.name)) throw new RelishError('config', `there is a node ${extra.name} already`)
+    if (this.#nextIndex >= nodesPerNetworkMax) throw new RelishError('limit', `a run has addresses for ${nodesPerNetworkMax} nodes, those that are gone included`)
     const placed = await this.#world.during(
       this.#world.place({
         name: extra.name,
@@ -203,17 +203,50 @@ export class InProcessNetwork implements RunningNetwork {
         torrc: extra.torrc,
       }),
     )
-    this.#add(placed, true)
-    await this.start([extra.name])
+    this.#add(placed)
+    try {
+      await this.start([extra.name])
+    } catch (error) {
+      await this.removeNode(extra.name)
+      throw error
+    }
     return placed
   }
 
   async removeNode(name: string): Promise<void> {
     const member = this.#member(name)
-    if (!member.extra) throw new RelishError('bug', `${name} belongs to the network file`)
     await this.stop([name])
     this.#members.delete(name)
     this.#world.forget(member.placed)
+  }
+
+  setOptions(name: string, changes: OptionChanges): Promise<void> {
+    try {
+      const member = this.#member(name)
+      const { running } = member
+      const torrc = changeTorrcOf(member.node, member.torrc, changes, running !== undefined)
+      member.torrc = torrc
+      if (running === undefined) return Promise.resolve()
+      // In the node's own turn, as when it reads its torrc again.
+      return this.#world.during(
+        new Promise((resolve) => {
+          // One that ends before takes them over when it is started again.
+          member.onEnded.add(resolve)
+          running.life.runtime.setTimer(noDelay, () => {
+            running.node.reconfigure(readTorrc(torrc, name).options)
+            member.onEnded.delete(resolve)
+            this.#world.touch()
+            resolve()
+          })
+        }),
+      )
+    } catch (thrown) {
+      return Promise.reject(asRelishError(thrown))
+    }
+  }
+
+  files(name: string): FileStore {
+    return this.#world.files(this.#member(name).placed)
   }
 
   nodes(): readonly ResolvedNode[] {
@@ -267,6 +300,7 @@ export class InProcessNetwork implements RunningNetwork {
   }
 
   nodeAt(address: SocketAddress): string | undefined {
+    if (!this.placement.distinctAddresses) return undefined
     return [...this.#members.values()].find((member) => member.placed.host === address.host)?.node.name
   }
 

@@ -96,6 +96,7 @@ export async function prepareInlineNetwork(options: InlineNetworkOptions): Promi
       place,
       forget: (placed) => rmSync(placed.dataDirectory, { recursive: true, force: true }),
       torrcOf,
+      files: (placed) => workshop.files(placed),
       boot: (placed, torOptions, onBug) => {
         // The node binds them again in the next turn; at addresses that only this network has, nobody comes in between.
         for (const port of reserved.get(placed.node.name) ?? []) port.release()

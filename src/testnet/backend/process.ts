@@ -7,14 +7,17 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path'
 import { RelishError } from '../../core/base/errors.ts'
 import { programVersion } from '../../core/base/version.ts'
+import { HostFiles } from '../../host/host-files.ts'
 import { createHostRuntime } from '../../host/host-runtime.ts'
 import type { HostRuntime } from '../../host/host-options.ts'
 import type { NodeCommand, NodeInspection } from '../../runtime/events.ts'
-import type { Network as RuntimeNetwork, SocketAddress } from '../../runtime/index.ts'
+import type { FileStore, Network as RuntimeNetwork, SocketAddress } from '../../runtime/index.ts'
 import { claimAddressBlock, hasIpv6Loopback, type AddressBlock, type ReservedPort } from '../addresses.ts'
+import { nodesPerNetworkMax } from '../limits.ts'
 import { scriptNames, startNameServer, type RunningNameServer } from '../name-server.ts'
 import { prepareWarmGenesis } from '../genesis/warm-genesis.ts'
 import type { Genesis, ResolvedNetwork, ResolvedNode } from '../network-types.ts'
+import { changeTorrc, changeTorrcOf, type OptionChanges } from '../option-changes.ts'
 import { programFolder } from '../package-root.ts'
 import type { NetworkPlacement, NodePlacement } from '../placement.ts'
 import { hostWorkshop, prepareKeys, type PreparedKeys } from '../prepare-keys.ts'
@@ -53,7 +56,8 @@ interface Member {
   /** Bound sockets that no process has taken over yet. */
   reserved: readonly ReservedPort[]
   process: NodeChild | undefined
-  readonly extra: boolean
+  /** Options changed since the start. */
+  changes: OptionChanges
 }
 
 /** Locks the run directory, claims addresses and ports, makes keys and writes torrcs. Starts nothing. */
@@ -89,7 +93,7 @@ export async function prepareProcessNetwork(options: ProcessNetworkOptions): Pro
     writeFileSync(directory.networkFile, options.text)
     writeFileSync(directory.resolvConf, `nameserver ${nameServer.address.host}:${nameServer.address.port}\n`)
     const made = new ProcessNetwork(options, lock, block, placement, nameServer, keys, torVersions)
-    for (const { placement: node, reserved } of placed) made.add(node, reserved, false)
+    for (const { placement: node, reserved } of placed) made.add(node, reserved)
     await made.verifyForeign(network.nodes)
     if (made.genesis === 'warm') await prepareWarmGenesis({ network, nodes: placement.nodes, workshop, torrcOf: (node) => made.torrcOf(node.node.name) })
     directory.writeRecord({
@@ -165,11 +169,11 @@ export class ProcessNetwork implements RunningNetwork {
   }
 
   /** Takes in a placed node and writes its torrc. */
-  add(placement: NodePlacement, reserved: readonly ReservedPort[], extra: boolean): void {
+  add(placement: NodePlacement, reserved: readonly ReservedPort[]): void {
     const name = placement.node.name
     mkdirSync(placement.dataDirectory, { recursive: true, mode: 0o700 })
     writeFileSync(this.directory.torrc(name), renderNodeTorrc(this.#torrcInputs(), placement))
-    this.#members.set(name, { node: placement.node, placement, watch: new NodeWatch(name, () => this.clock.now()), reserved, process: undefined, extra })
+    this.#members.set(name, { node: placement.node, placement, watch: new NodeWatch(name, () => this.clock.now()), reserved, process: undefined, changes: new Map() })
   }
 
   /** Has C tor judge the torrcs of those nodes that it is to run. Throws `config` with its words. */
@@ -217,7 +221,7 @@ export class ProcessNetwork implements RunningNetwork {
     if (!authorities.some((member) => isForeign(member.node)) || members.some((member) => member.process !== undefined)) return
     const startSec = Math.floor(Date.now() / 1000)
     this.#clock = { startSec, firstVoteSec: startSec + Math.ceil(secondsToPublish(members.length)) }
-    for (const { node, placement } of members) writeFileSync(this.directory.torrc(node.name), renderNodeTorrc(this.#torrcInputs(), placement))
+    for (const { node, placement, changes } of members) writeFileSync(this.directory.torrc(node.name), changeTorrc(renderNodeTorrc(this.#torrcInputs(), placement), changes))
   }
 
   #launch(member: Member): void {
@@ -260,6 +264,7 @@ export class ProcessNetwork implements RunningNetwork {
 
   async addNode(extra: ExtraNode): Promise<NodePlacement> {
     if (this.#members.has(extra.name)) throw new RelishError('config', `there is a node ${extra.name} already`)
+    if (this.#nextIndex >= nodesPerNetworkMax) throw new RelishError('limit', `a run has addresses for ${nodesPerNetworkMax} nodes, those that are gone included`)
     const node: ResolvedNode = {
       name: extra.name,
       index: this.#nextIndex++,
@@ -274,19 +279,43 @@ export class ProcessNetwork implements RunningNetwork {
       torrc: extra.torrc,
     }
     const { placement, reserved } = await placeNode(node, this.network, this.#block, this.directory, {})
-    this.add(placement, reserved, true)
-    if (isForeign(node)) this.#torVersions = new Map([...this.#torVersions, ...(await checkPrograms({ nodes: [node] }))])
-    await this.verifyForeign([node])
-    await this.start([extra.name])
+    this.add(placement, reserved)
+    try {
+      if (isForeign(node)) this.#torVersions = new Map([...this.#torVersions, ...(await checkPrograms({ nodes: [node] }))])
+      await this.verifyForeign([node])
+      await this.start([extra.name])
+    } catch (error) {
+      await this.removeNode(extra.name)
+      throw error
+    }
     return placement
   }
 
   async removeNode(name: string): Promise<void> {
     const member = this.#member(name)
-    if (!member.extra) throw new RelishError('bug', `${name} belongs to the network file`)
     await member.process?.stop()
+    for (const port of member.reserved) port.release()
     this.#members.delete(name)
     rmSync(member.placement.dataDirectory, { recursive: true, force: true })
+  }
+
+  async setOptions(name: string, changes: OptionChanges): Promise<void> {
+    const member = this.#member(name)
+    const path = this.directory.torrc(name)
+    const before = readFileSync(path, 'utf8')
+    writeFileSync(path, changeTorrcOf(member.node, before, changes, member.process !== undefined))
+    try {
+      await this.verifyForeign([member.node])
+      await member.process?.command({ command: 'signal', signal: 'HUP' })
+    } catch (error) {
+      writeFileSync(path, before)
+      throw error
+    }
+    member.changes = new Map([...member.changes, ...changes])
+  }
+
+  files(name: string): FileStore {
+    return new HostFiles(this.#member(name).placement.dataDirectory)
   }
 
   nodes(): readonly ResolvedNode[] {

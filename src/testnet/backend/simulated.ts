@@ -159,6 +159,7 @@ export class SimulatedNetwork extends InProcessNetwork {
       },
       forget: (placed) => simulation.removeMachine(placed.node.name),
       torrcOf,
+      files: (placed) => workshop.files(placed),
       boot: (placed, torOptions, onNodeBug) => {
         const machine = simulation.machine(placed.node.name)
         if (torOptions.TestingClockOffset !== 0) machine.setClockSkew(torOptions.TestingClockOffset * 1000)

@@ -1,0 +1,16 @@
+/** The package `tor-relish`: a private Tor network as a fixture of a program. */
+
+export { launch } from './launch.ts'
+export type * from './api.ts'
+export { LaunchError, VerificationError, WaitTimeoutError } from './errors.ts'
+export { RelishError, type ErrorKind, type TextPosition } from '../core/base/errors.ts'
+export { NetworkFileError, type Diagnostic } from '../testnet/diagnostic.ts'
+export { SocksRefusal } from '../testnet/socks-client.ts'
+export type { SocketAddress, LogLevel } from '../runtime/index.ts'
+export type * from '../runtime/events.ts'
+export type { NodeState, NodeStatus, World } from '../testnet/backend/backend.ts'
+export type { StuckNode } from '../testnet/bootstrap.ts'
+export type { CheckOutcome, CheckResult } from '../testnet/checks/check.ts'
+export type { NewNodes } from '../testnet/membership.ts'
+export type { NetworkFile, NetworkOptions, NodeGroup, NodeRole, NodeSettings, Implementation, RawTorrc } from '../testnet/network-types.ts'
+export type { OptionValue, OptionValues } from '../testnet/option-changes.ts'

@@ -1,0 +1,17 @@
+/** What the environment of a program that starts nodes means for them. */
+
+/**
+ * The environment without what would change how Node.js itself behaves in a child. With certificates of its own to trust,
+ * Node.js reads all those of the public web whenever it starts, which takes longer than the rest of its start; nodes ask nobody to vouch for
+ * a certificate.
+ */
+export function nodeEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const { NODE_OPTIONS: _options, NODE_V8_COVERAGE: _coverage, NODE_EXTRA_CA_CERTS: _certificates, ...rest } = environment
+  return rest
+}
+
+/** `RELISH_TOR` names another build of `relish-tor` to run nodes with; undefined if it does not. `nodeCommand` says how Node.js runs a script. */
+export function nodeProgramFrom(path: string | undefined, nodeCommand: (script: string) => readonly [string, ...string[]]): readonly [string, ...string[]] | undefined {
+  if (path === undefined || path === '') return undefined
+  return /\.[cm]?js$/.test(path) ? nodeCommand(path) : [path]
+}
