@@ -26,10 +26,12 @@ import { socketError } from './socket-errors.ts'
 import { TurnQueue } from './turn-queue.ts'
 
 /**
- * Both versions that C tor speaks, and only suites with forward secrecy. Our certificate has a P-256 key, C tor's an
+ * Nobody vouches for the certificates of links: without `ca`, OpenSSL would read the hundred and more that the public web
+ * trusts, in every process. Both versions that C tor speaks, and only suites with forward secrecy. Our certificate has a P-256 key, C tor's an
  * RSA key, hence ECDSA and RSA suites of TLS 1.2; the names of TLS 1.3 come first.
  */
 const tlsSettings = Object.freeze({
+  ca: [] as string[],
   minVersion: 'TLSv1.2',
   maxVersion: 'TLSv1.3',
   ciphers: [
@@ -58,6 +60,8 @@ export class HostNetwork implements Network {
   readonly #context: HostStreamContext
   readonly #streams = new Set<HostStream>()
   readonly #servers = new Set<Server>()
+  /** Of all links that we dial. */
+  #dialling: SecureContext | undefined
   /** Sockets that are not streams yet: being dialled or in a handshake. */
   readonly #unfinished = new Set<Socket>()
 
@@ -75,7 +79,7 @@ export class HostNetwork implements Network {
     return this.#dialSocket<SecureByteStream, HostSecureStream>(options, handlers, (socket, done, failed, replace) => {
       const tls = connectTls({
         socket,
-        ...tlsSettings,
+        secureContext: (this.#dialling ??= createSecureContext(tlsSettings)),
         rejectUnauthorized: false,
         checkServerIdentity: () => undefined,
         // Not in the typings of these options, but heeded.
