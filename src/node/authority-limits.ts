@@ -46,6 +46,11 @@ export const PEER_RETRY_FIRST = seconds(0.1)
 /** … up to this, as long as what is uploaded is still of use. */
 export const PEER_RETRY_MAX = seconds(2)
 
+/** Attempts to reach an authority after which a round that does not follow the schedule goes on without it. */
+export const PEER_ABSENT_AFTER = 3
+/** How long it waits then for copies of the absent ones' votes, which others may have. */
+export const ABSENT_VOTES_DELAY = seconds(1)
+
 /** Uploads that wait for one authority. Further ones are dropped; what is missing is asked for. */
 export const PEER_UPLOADS_MAX = 16
 

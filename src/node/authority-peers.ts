@@ -7,7 +7,7 @@ import { hexEncodeUpper, latin1Decode, latin1Encode } from '../core/base/encodin
 import { durationMs } from '../core/base/time.ts'
 import type { TorOptions } from '../core/torrc/option-table.ts'
 import type { Runtime, Timer } from '../runtime/index.ts'
-import { PEER_REQUEST_TIMEOUT, PEER_RETRY_FIRST, PEER_RETRY_MAX, PEER_UPLOADS_MAX } from './authority-limits.ts'
+import { PEER_ABSENT_AFTER, PEER_REQUEST_TIMEOUT, PEER_RETRY_FIRST, PEER_RETRY_MAX, PEER_UPLOADS_MAX } from './authority-limits.ts'
 import { authorityTarget, type DirSources } from './dir-sources.ts'
 import type { DirRequest, DirResponse, DirTarget } from './dir-transport.ts'
 
@@ -39,7 +39,10 @@ interface Upload {
   readonly what: string
   /** Whether it is still worth sending. */
   readonly isCurrent: () => boolean
-  delayMs: number
+  /** Told once when nobody answers at the peer, however often it is tried. */
+  readonly onAbsent: (peer: AuthorityPeer) => void
+  readonly failures: number
+  readonly delayMs: number
 }
 
 export class AuthorityPeers {
@@ -59,8 +62,8 @@ export class AuthorityPeers {
   }
 
   /** Uploads to every peer; those that cannot be reached are tried again while `isCurrent`. */
-  upload(path: string, body: string, what: string, isCurrent: () => boolean): void {
-    for (const peer of this.#peers) this.#send(peer, { path, body, what, isCurrent, delayMs: PEER_RETRY_FIRST })
+  upload(path: string, body: string, what: string, isCurrent: () => boolean, onAbsent: (peer: AuthorityPeer) => void = () => undefined): void {
+    for (const peer of this.#peers) this.#send(peer, { path, body, what, isCurrent, onAbsent, failures: 0, delayMs: PEER_RETRY_FIRST })
   }
 
   /** Asks every peer. `onText` gets each answer that has a document. */
@@ -87,7 +90,9 @@ export class AuthorityPeers {
     const request = { method: 'POST', target: upload.path, body: latin1Encode(upload.body), timeout: PEER_REQUEST_TIMEOUT } as const
     this.#exchange(peer.voteTarget, request, (response) => {
       if (response === undefined) {
-        this.#sendLater(peer, upload)
+        const failures = upload.failures + 1
+        if (failures === PEER_ABSENT_AFTER && upload.isCurrent()) upload.onAbsent(peer)
+        this.#sendLater(peer, { ...upload, failures })
       } else if (response.status !== 200) {
         this.#runtime.log.write('info', 'dir', `${peer.name} did not take our ${upload.what}: ${response.status} ${response.reason}`)
       }

@@ -5,7 +5,8 @@
  *   C tor does, and the only kind there is in a network with authorities of C tor.
  * - `immediate` (only with TestingV3AuthVoteWhenRelays): each step as soon as it can be done. Whoever is ready proposes the
  *   present second as valid-after; whoever has proposed less votes again with the largest proposal, so that all votes of
- *   a round agree. Nobody waits longer than the delays of the schedule for an authority that does not answer.
+ *   a round agree. Nobody waits longer than the delays of the schedule for an authority that does not answer, and, where
+ *   there is a consensus already, not at all for one that cannot be reached.
  *
  * What a vote says, and what is done with a consensus, is `authority.ts`'s affair.
  */
@@ -17,7 +18,7 @@ import { nextSchedule, type VotingSchedule, type VotingTiming } from '../core/di
 import type { DetachedSignatures } from '../core/netdoc/detached-signatures.ts'
 import type { Vote } from '../core/netdoc/vote.ts'
 import type { Runtime, Timer } from '../runtime/index.ts'
-import { PROPOSAL_SKEW } from './authority-limits.ts'
+import { ABSENT_VOTES_DELAY, PROPOSAL_SKEW } from './authority-limits.ts'
 
 export interface RoundsOptions {
   readonly runtime: Runtime
@@ -38,8 +39,8 @@ export interface RoundsOptions {
   readonly isReady: () => boolean
   readonly makeVote: (validAfter: WallMs) => Vote
   readonly sharedRandom: () => { readonly enabled: boolean; readonly fresh: boolean }
-  /** Our vote is made: it goes to all others while `isCurrent`. */
-  readonly sendVote: (vote: Vote, isCurrent: () => boolean) => void
+  /** Our vote is made: it goes to all others while `isCurrent`. `onAbsent` is told the identity of one that cannot be reached. */
+  readonly sendVote: (vote: Vote, isCurrent: () => boolean, onAbsent: (identity: string) => void) => void
   readonly sendSignatures: (period: VotingPeriod, isCurrent: () => boolean) => void
   readonly fetchVotes: (identities: readonly string[]) => void
   readonly fetchSignatures: () => void
@@ -51,6 +52,8 @@ interface Round {
   readonly kind: 'scheduled' | 'immediate'
   readonly period: VotingPeriod
   readonly schedule: VotingSchedule | undefined
+  /** Authorities that cannot be reached. */
+  readonly absent: Set<string>
   voted: boolean
   over: boolean
   timer: Timer | undefined
@@ -187,6 +190,7 @@ export class VotingRounds {
       kind: 'immediate',
       period: new VotingPeriod(validAfter, this.#options.authorities),
       schedule: undefined,
+      absent: new Set(),
       voted: false,
       over: false,
       timer: undefined,
@@ -207,6 +211,17 @@ export class VotingRounds {
       this.#setTimer(round, durationMs(distDelay / 2), () => this.#compute(round))
     })
     this.#proceed(round)
+  }
+
+  /** Before a first consensus everybody is still starting, and absent only for now. */
+  #noteAbsent(round: Round, identity: string): void {
+    if (round.kind !== 'immediate' || round.over || round.period.isComputed || !this.#options.hasConsensus()) return
+    round.absent.add(identity)
+    const missing = round.period.missingVotes()
+    if (!missing.every((one) => round.absent.has(one))) return
+    // Others may reach whom we do not, and all have to compute from the same votes.
+    this.#options.fetchVotes(missing)
+    this.#setTimer(round, ABSENT_VOTES_DELAY, () => this.#compute(round))
   }
 
   /** Goes as far as what has arrived allows. */
@@ -231,6 +246,7 @@ export class VotingRounds {
       kind: 'scheduled',
       period: new VotingPeriod(schedule.validAfter, this.#options.authorities),
       schedule,
+      absent: new Set(),
       voted: false,
       over: false,
       timer: undefined,
@@ -266,7 +282,7 @@ export class VotingRounds {
     try {
       const vote = this.#options.makeVote(round.period.validAfter)
       round.period.addVote(vote)
-      this.#options.sendVote(vote, () => !round.over && !round.period.isComputed)
+      this.#options.sendVote(vote, () => !round.over && !round.period.isComputed, (identity) => this.#noteAbsent(round, identity))
     } catch (thrown) {
       this.#giveUp(round, 'making a vote', thrown)
     }

@@ -43,6 +43,27 @@ describe('voting as soon as relays are there', () => {
     expect(digests(world, world.authorities).size).toBe(1)
   })
 
+  test('once there is a consensus, a round that is asked for does not wait for an authority that is down', () => {
+    const world = new AuthorityWorld({ seed: 'absent', authorities: 3, relays: 1, authorityLines: immediate(4) })
+    world.start()
+    expect(world.runUntilAgreed(world.authorities, (consensus) => consensus.signatures.length === 3, 60)).toBe(true)
+    world.crash('auth2')
+    world.simulation.runFor(seconds(2))
+    world.command('auth0', { command: 'vote' })
+    expect(world.runUntilAgreed(['auth0', 'auth1'], (consensus) => consensus.signatures.length === 2, 4)).toBe(true)
+  })
+
+  test('nor do two that cannot reach each other compute from different votes then', () => {
+    const world = new AuthorityWorld({ seed: 'apart', authorities: 3, relays: 1, authorityLines: immediate(4) })
+    world.start()
+    expect(world.runUntilAgreed(world.authorities, (consensus) => consensus.signatures.length === 3, 60)).toBe(true)
+    const before = world.consensus('auth0')?.validAfter ?? 0
+    world.simulation.setLinkFault('auth0', 'auth1', { kind: 'partition' })
+    world.simulation.runFor(seconds(2))
+    world.command('auth2', { command: 'vote' })
+    expect(world.runUntilAgreed(world.authorities, (consensus) => consensus.validAfter > before && consensus.signatures.length === 3, 60)).toBe(true)
+  })
+
   test('authorities that start apart, with clocks apart, agree on the largest proposal', () => {
     const world = new AuthorityWorld({ seed: 'apart', authorities: 3, relays: 0, authorityLines: immediate(3) })
     world.machine('auth1').setClockSkew(2500)
