@@ -42,6 +42,8 @@ export interface ClientCircuitsParts {
   readonly bootstrap: BootstrapStatus
   /** Called once, when the first circuit was built. */
   readonly onFirstCircuit: () => void
+  /** Why an attempt at a first circuit came to nothing. */
+  readonly onNoCircuit: (words: string) => void
 }
 
 /** Predicted before any application has asked for anything: C tor's first guess. SPEC-DIFF: path-spec §2.1.1 says 80. */
@@ -397,6 +399,7 @@ export class ClientCircuits {
       const error = asRelishError(thrown)
       if (error.kind !== 'unavailable') throw error
       runtime.log.write('info', 'circ', `No path for a circuit: ${error.message}`)
+      if (!this.#hasBuilt) this.#parts.onNoCircuit(error.message)
       this.#noteFailure()
       return undefined
     } finally {
@@ -470,6 +473,7 @@ export class ClientCircuits {
   #failed(circuit: ClientCircuit, error: RelishError, failedHop: number): void {
     if (circuit.state === 'closed') return
     this.#parts.runtime.log.write('info', 'circ', `Circuit ${circuit.origin.id} failed at hop ${failedHop + 1}: ${error.message}`)
+    if (!this.#hasBuilt) this.#parts.onNoCircuit(`a circuit failed at relay ${failedHop + 1}: ${error.message}`)
     // Limits of our own say nothing about the guard.
     this.#settleGuard(circuit, failedHop === 0 && error.kind !== 'limit')
     this.#drop(circuit)

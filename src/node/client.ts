@@ -33,6 +33,8 @@ export interface ClientParts {
   readonly onEvent: (event: NodeEvent) => void
   /** Called once, when the first circuit was built: the node works as a client. */
   readonly onFirstCircuit: () => void
+  /** Why an attempt at a first circuit came to nothing. */
+  readonly onNoCircuit: (words: string) => void
   /** A listener could not be bound. C tor does not start then. */
   readonly onListenError: (error: RelishError) => void
 }
@@ -70,8 +72,8 @@ export class Client {
   /** Throws `config` for a SocksPolicy that cannot be read. */
   constructor(parts: ClientParts) {
     this.#parts = parts
-    const { runtime, options, view, circuits, bootstrap, onFirstCircuit } = parts
-    this.#circuits = new ClientCircuits({ runtime, options, view, circuits, bootstrap, onFirstCircuit })
+    const { runtime, options, view, circuits, bootstrap, onFirstCircuit, onNoCircuit } = parts
+    this.#circuits = new ClientCircuits({ runtime, options, view, circuits, bootstrap, onFirstCircuit, onNoCircuit })
     this.#socksPolicy = ExitPolicy.parse(options.SocksPolicy.join(','))
   }
 

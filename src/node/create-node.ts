@@ -286,6 +286,7 @@ class TorNode implements Node {
       bootstrap: this.#bootstrap,
       onEvent: (event) => this.#emit(event),
       onFirstCircuit: () => this.#stages.meet('circuit'),
+      onNoCircuit: (words) => this.#stages.setBack('circuit', words),
       onListenError: (error) => this.#fail(error),
     })
     const dirClient = new DirClient(runtime, options, cache, sources, (words) => this.#stages.setBack('consensus', words))

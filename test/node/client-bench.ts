@@ -37,6 +37,7 @@ export class ClientBench {
   readonly log: SimulationLogLine[] = []
   readonly #app: Runtime
   firstCircuits = 0
+  readonly setbacks: string[] = []
 
   constructor(world: FakeWorld = {}, options: Partial<TorOptions> = {}, socksPort = '9050', before?: ClientBench, httpTunnelPort?: string) {
     this.simulation = before?.simulation ?? new Simulation({ seed: 'client', start: networkStart, logEnabled: () => true, logSink: (line) => this.log.push(line) })
@@ -56,6 +57,7 @@ export class ClientBench {
       runtime: this.runtime, options: all, circuits: this.circuits, view: this.view, bootstrap: this.bootstrap,
       onEvent: (event) => this.events.push(event),
       onFirstCircuit: () => this.firstCircuits++,
+      onNoCircuit: (words) => this.setbacks.push(words),
       onListenError: (error) => {
         throw error
       },

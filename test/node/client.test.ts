@@ -57,9 +57,12 @@ describe('circuits ahead of need', () => {
     bench.run(minutes(5))
     expect(built - first).toBeLessThan(60)
     expect(bench.firstCircuits).toBe(0)
+    expect(bench.setbacks.at(-1)).toMatch(/^a circuit failed at relay \d: as the test wants it$/)
+    const told = bench.setbacks.length
     bench.circuits.world.build = () => 'open'
     bench.run(seconds(61))
     expect(bench.firstCircuits).toBe(1)
+    expect(bench.setbacks.length).toBe(told)
   })
 
   test('go through another guard when the first cannot be reached, and come back to it', () => {

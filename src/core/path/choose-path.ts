@@ -11,9 +11,9 @@ import type { GuardManager, GuardTicket } from '../guard/guard-manager.ts'
 import type { GuardTime } from '../guard/guard-sample.ts'
 import type { NetDir } from '../netdir/net-dir.ts'
 import { describeRelay, type Relay } from '../netdir/relay.ts'
-import { chooseByWeight, chooseRelay, isPossibleGuard, isUsable, type RelayNeeds } from '../relaysel/select-relay.ts'
+import { chooseByWeight, chooseRelay, isPossibleGuard, isUsable, missingGuardFlag, type RelayNeeds } from '../relaysel/select-relay.ts'
 import { chooseExit, exitSupports, type ExitNeed } from './exit-choice.ts'
-import { pathAttemptsMax } from './limits.ts'
+import { entryNodesShownMax, pathAttemptsMax } from './limits.ts'
 import { isExcluded, type PathRules } from './path-rules.ts'
 
 export type PathRequest =
@@ -50,7 +50,7 @@ export function choosePath(world: PathWorld, request: PathRequest, now: GuardTim
     tried.add(last.fingerprint)
     const first = chooseFirst(world, request.needs, last, now)
     if (first === undefined) {
-      failure = new RelishError('unavailable', `no entry guard is usable with ${describeRelay(last)} as the last hop`)
+      failure = new RelishError('unavailable', `no entry guard is usable with ${describeRelay(last)} as the last hop${namedButNoGuards(world)}`)
       continue
     }
     const middle = chooseMiddle(world, request.needs, [first.relay, last])
@@ -111,6 +111,13 @@ function chooseFirst(world: PathWorld, needs: RelayNeeds, last: Relay, now: Guar
   const allowed = (relay: Relay): boolean => unrelated(relay) && !isExcluded(relay, rules) && (rules.entryNodes?.contains(relay) ?? true)
   const relay = chooseRelay(netDir, 'guard', needs, (one) => isPossibleGuard(one) && allowed(one), rng) ?? chooseRelay(netDir, 'middle', needs, allowed, rng)
   return relay === undefined ? undefined : { relay, ticket: undefined }
+}
+
+/** Which of EntryNodes are not to be had as guards, and for want of which flag. */
+function namedButNoGuards({ netDir, rules }: PathWorld): string {
+  const named = netDir.relays.filter((relay) => rules.entryNodes?.contains(relay) === true && !isPossibleGuard(relay))
+  const words = named.slice(0, entryNodesShownMax).map((relay) => `${relay.nickname} is not ${missingGuardFlag(relay) ?? 'usable'}`)
+  return words.length === 0 ? '' : ` (of EntryNodes, ${words.join(', ')})`
 }
 
 function nothingFits({ netDir, rules }: PathWorld, request: PathRequest): string {

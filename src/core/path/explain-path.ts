@@ -7,7 +7,7 @@ import type { GuardInspection, GuardTicket } from '../guard/guard-manager.ts'
 import type { NetDir } from '../netdir/net-dir.ts'
 import type { Relay } from '../netdir/relay.ts'
 import type { Position } from '../netdir/weights.ts'
-import { isPossibleGuard, isUsable, type RelayNeeds } from '../relaysel/select-relay.ts'
+import { isUsable, missingGuardFlag, type RelayNeeds } from '../relaysel/select-relay.ts'
 import type { PathRequest } from './choose-path.ts'
 import { exitSupports, portNeed, type ExitNeed } from './exit-choice.ts'
 import { isExcluded, mayBeExit, passesGuardFilter, type PathRules } from './path-rules.ts'
@@ -82,10 +82,8 @@ function notAMiddle(relay: Relay, needs: RelayNeeds, rules: PathRules): string |
 }
 
 function notAGuard(relay: Relay, rules: PathRules): string | undefined {
-  if (!isPossibleGuard(relay)) {
-    const missing = (['Running', 'Valid', 'Guard', 'Stable', 'Fast', 'V2Dir'] as const).find((flag) => !relay.flags.has(flag))
-    return missing === undefined ? undefined : `not ${missing}`
-  }
+  const missing = missingGuardFlag(relay)
+  if (missing !== undefined) return `not ${missing}`
   return passesGuardFilter(relay, rules) ? undefined : 'excluded by the configuration'
 }
 

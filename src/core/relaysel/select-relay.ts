@@ -24,11 +24,13 @@ export function isUsable(relay: Relay, needs: RelayNeeds): boolean {
   return (!needs.stable || relay.flags.has('Stable')) && (!needs.fast || relay.flags.has('Fast'))
 }
 
+const guardFlags = ['Running', 'Valid', 'Guard', 'Stable', 'Fast', 'V2Dir'] as const
+
+/** The first of the flags of an entry guard (guard-spec §4.0) that the relay does not have. */
+export const missingGuardFlag = (relay: Relay): string | undefined => guardFlags.find((flag) => !relay.flags.has(flag))
+
 /** Whether a relay may be sampled as an entry guard (guard-spec §4.0). */
-export function isPossibleGuard(relay: Relay): boolean {
-  const { flags } = relay
-  return flags.has('Guard') && flags.has('Stable') && flags.has('Fast') && flags.has('Valid') && flags.has('Running') && flags.has('V2Dir')
-}
+export const isPossibleGuard = (relay: Relay): boolean => missingGuardFlag(relay) === undefined
 
 /** One of `candidates`, each with a chance in proportion to its weight for `position`; uniformly when all weights are zero. */
 export function chooseByWeight(netDir: NetDir, candidates: readonly Relay[], position: Position, rng: Rng): Relay | undefined {

@@ -86,6 +86,8 @@ describe('paths', () => {
   test('that do not exist are explained', () => {
     const two = world(madeUpNetwork([{ nickname: 'a' }, { nickname: 'x', exitsTo: [80] }]))
     expect(() => choosePath(two, exitTo({}), now)).toThrow(/no relay fits between|no entry guard is usable/)
+    const restless = madeUpNetwork([...basic, { nickname: 'new', flags: [...goodFlags].filter((flag) => flag !== 'Stable') }])
+    expect(() => choosePath(world(restless, { entryNodes: named('new') }), exitTo({}), now)).toThrow(/^no entry guard is usable with \S+~exit\d as the last hop \(of EntryNodes, new is not Stable\)$/)
     expect(() => choosePath(world(madeUpNetwork(basic.slice(0, 3))), exitTo({ port: 25 }), now)).toThrow('no exit allows any address:25')
     expect(() => choosePath(world(madeUpNetwork(basic), { exitNodes: named('nobody') }), exitTo(), now)).toThrow('no usable exit among ExitNodes')
   })
