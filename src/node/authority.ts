@@ -72,6 +72,8 @@ export class Authority {
   readonly #rounds: VotingRounds
   readonly #sharedRandom: SharedRandomState | undefined
   readonly #startedAt: MonotonicMs
+  /** Links made for tests of reachability; they count down from -1. */
+  #testedLinks = 0
   #ownDescriptor: ServerDescriptor | undefined
   #bandwidthFileText: string | undefined
 
@@ -201,7 +203,8 @@ export class Authority {
   #testLink(target: ChannelTarget, onOutcome: (reached: boolean) => void): { cancel(): void } {
     const localHost = this.#options.OutboundBindAddressOR.ipv4 ?? this.#options.OutboundBindAddress.ipv4
     const { onChannelOpen } = this.#parts
-    const manager = new ChannelManager(this.#runtime, { credentials: undefined, myAddresses: () => [], onChannelOpen, ...(localHost === undefined ? {} : { localHost }) })
+    const nextId = (): number => -++this.#testedLinks
+    const manager = new ChannelManager(this.#runtime, { credentials: undefined, myAddresses: () => [], nextId, onChannelOpen, ...(localHost === undefined ? {} : { localHost }) })
     const finish = (reached: boolean): void => {
       onOutcome(reached)
       manager.closeAll()

@@ -28,6 +28,8 @@ export interface ChannelManagerOptions {
   readonly credentials: (() => LinkCredentials) | undefined
   /** Our own addresses as NETINFO tells them (tor-spec §4.5); none for a client. */
   readonly myAddresses: () => readonly string[]
+  /** Numbers links, where they should not begin at 1: a node's links have different numbers, whoever made them. */
+  readonly nextId?: () => number
   /** `OutboundBindAddress`. */
   readonly localHost?: string
   /** `HTTPSProxy`. */
@@ -283,7 +285,7 @@ export class ChannelManager implements Channels, ChannelOwner {
       rng: this.#rng,
       role,
     }
-    const channel = new LinkChannel(this.#nextId++, this.#runtime, stream, options, this)
+    const channel = new LinkChannel(this.#options.nextId?.() ?? this.#nextId++, this.#runtime, stream, options, this)
     this.#channels.set(channel.id, channel)
     this.#publish(role.kind === 'initiator' ? 'LAUNCHED' : 'NEW', channel)
     return channel
