@@ -10,6 +10,10 @@ export const exitCode = Object.freeze({
   usage: 2,
   notBootstrapped: 3,
   internal: 4,
+  /** A simulation: something did not hold that must always hold. */
+  invariantBroken: 5,
+  /** A simulation: faults had ended, and the network did not recover. */
+  notConverged: 6,
   /** Ended by a signal, or by the reader of the output, before the work was done. */
   interrupted: 130,
 })

@@ -4,6 +4,7 @@ import { createWriteStream, type WriteStream } from 'node:fs'
 import type { Command } from 'commander'
 import type { BootstrapResult } from '../testnet/bootstrap.ts'
 import type { CheckProgress } from '../testnet/checks/run-checks.ts'
+import type { Violation } from '../testnet/invariant/violation.ts'
 import type { CheckResult } from '../testnet/checks/check.ts'
 import { checkProgress, checkTable, failedOf, stageSummary, verdict } from './check-report.ts'
 import { exitCode } from './exit-codes.ts'
@@ -73,29 +74,35 @@ export async function runSim(nameOrPath: string, options: SimOptions): Promise<n
     }
     const results = await runChecks(network, checks, progressOf(output))
     if (options.for !== undefined) await network.clock.sleep(options.for)
+    await network.invariants.settle(network)
     return { bootstrap: started, results }
   })
   const virtualMs = network.clock.now()
   await network.close()
   const digest = network.traceDigest()
   if (trace !== undefined) await finished(trace)
+  const { violations } = network.invariants
   const bugs = network.bugs().map(({ node, error }) => ({ node, error: error.message }))
   const failed = failedOf(results).length > 0
   const realMs = performance.now() - beganMs
   if (options.json === true) {
-    output.json({ network: loaded.network.name, seed: options.seed, passed: !failed && bugs.length === 0, digest, events: network.simulation.eventsRun, virtualMs, realMs, stages: bootstrap.stages, checks: results, bugs })
+    output.json({ network: loaded.network.name, seed: options.seed, passed: !failed && bugs.length === 0 && violations.length === 0, digest, events: network.simulation.eventsRun, virtualMs, realMs, stages: bootstrap.stages, checks: results, bugs, violations })
   } else {
     const { colours } = output
     if (output.live) output.note(checkTable(output, results))
     for (const { node, error } of bugs) output.note(colours.red(`${node} ended by an internal error: ${error}`))
+    for (const violation of violations) output.note(colours.red(violationText(violation)))
     output.note(`stages: ${stageSummary(bootstrap)}`)
     const words = `${verdict(results)}; ${secondsText(virtualMs)} of virtual time in ${secondsText(realMs)}, ${network.simulation.eventsRun} events`
-    output.note(failed || bugs.length > 0 ? colours.red(words) : colours.green(words))
+    output.note(failed || bugs.length > 0 || violations.length > 0 ? colours.red(words) : colours.green(words))
     output.fact(`trace digest ${digest}`)
   }
   if (bugs.length > 0) return exitCode.internal
+  if (violations.length > 0) return exitCode.invariantBroken
   return failed ? exitCode.checkFailed : exitCode.ok
 }
+
+const violationText = (violation: Violation): string => `BROKEN   ${violation.invariant} at ${secondsText(violation.atMs)}, ${violation.node}: ${violation.words}`
 
 function progressOf(output: Output): CheckProgress {
   const show = checkProgress(output)

@@ -68,3 +68,9 @@ export const eventsPerTurnMax = 2000
 export const ledgerBytesMax = 16 << 20
 /** How long a stream that its application has closed may still be taken for the one that a connection of an exit belongs to. */
 export const ledgerClosedKeptMs = 300_000
+/** Broken invariants that a run keeps. Further ones are those of a network that is broken already. */
+export const violationsKept = 100
+/** What ends of links may disagree on for so long, because a cell is on its way: half-closed circuits. Then it was forgotten. */
+export const settleMs = 10_000
+/** Bytes that one write may take a link's buffer past its limit, which is looked at before. */
+export const streamBufferSlackBytes = 1 << 20

@@ -26,8 +26,8 @@ const noDelay = durationMs(0)
 /** One life of a node's program. */
 export interface NodeLife {
   readonly runtime: Runtime
-  /** Ends it at once: sockets close, handlers are called no more. */
-  end(): void
+  /** Ends it at once: sockets close, handlers are called no more. `orderly`: the node has said that it is done. */
+  end(orderly: boolean): void
 }
 
 export interface InProcessWorld {
@@ -125,7 +125,7 @@ export class InProcessNetwork implements RunningNetwork {
       onEvent: (event) => {
         if (member.running?.life !== life) return
         // What a process would end after.
-        if (event.kind === 'stopped') this.#ended(member, undefined)
+        if (event.kind === 'stopped') this.#ended(member, undefined, true)
         else this.#handle(member, event)
       },
       onFatal: (error) => this.#died(member, life, error.message),
@@ -145,11 +145,11 @@ export class InProcessNetwork implements RunningNetwork {
   }
 
   /** The node's life is over. `reason` is undefined if it was asked to end. */
-  #ended(member: Member, reason: string | undefined): void {
+  #ended(member: Member, reason: string | undefined, orderly = false): void {
     const running = member.running
     if (running === undefined) return
     member.running = undefined
-    running.life.end()
+    running.life.end(orderly)
     member.watch.ended(reason === undefined ? { kind: 'stopped' } : { kind: 'died', reason })
     this.#handle(member, { kind: 'stopped', reason: reason ?? 'asked to' })
     for (const told of [...member.onEnded]) told()
@@ -175,7 +175,7 @@ export class InProcessNetwork implements RunningNetwork {
       })
       running.node.stop(() => {
         cancel()
-        if (member.running === running) this.#ended(member, undefined)
+        if (member.running === running) this.#ended(member, undefined, true)
       })
     })
   }

@@ -3,8 +3,7 @@
 import { durationMs } from '../../core/base/time.ts'
 import { SeededRng } from '../../core/base/rng.ts'
 import type { RelishError } from '../../core/base/errors.ts'
-import { rsaKeyFromRng } from '../../core/crypto/rsa-seeded.ts'
-import type { LogLevel } from '../../runtime/index.ts'
+import type { LogLevel, Runtime } from '../../runtime/index.ts'
 import type { SimMachine } from '../../sim/sim-machine.ts'
 import { Simulation, type SimulationLogLine, type SimulationOptions } from '../../sim/simulation.ts'
 import { traceHeader } from '../../trace/header.ts'
@@ -18,6 +17,7 @@ import type { NameServer } from './backend.ts'
 import { linkModelOf, regionOf } from '../link-settings.ts'
 import { scriptNames } from '../name-server.ts'
 import { refuseForeign } from './foreign-nodes.ts'
+import { InvariantMonitor } from '../invariant/monitor.ts'
 import { InProcessNetwork, type InProcessWorld } from './in-process.ts'
 import { VirtualTime } from './virtual-time.ts'
 
@@ -32,6 +32,8 @@ export interface SimulatedNetworkOptions {
   readonly logLevel?: TorrcInputs['logLevel']
   readonly logSink?: (line: SimulationLogLine) => void
   readonly traceSink?: (line: string) => void
+  /** Puts something between a node and its Runtime: faults of its own making. */
+  readonly around?: (placed: NodePlacement, runtime: Runtime) => Runtime
 }
 
 /** The observer: sinks listen there and checks dial from there. */
@@ -48,14 +50,16 @@ const levelsUpTo: Readonly<Record<TorrcInputs['logLevel'], readonly LogLevel[]>>
 
 export class SimulatedNetwork extends InProcessNetwork {
   readonly simulation: Simulation
+  readonly invariants: InvariantMonitor
   readonly #time: VirtualTime
   readonly #bugs: readonly { readonly node: string; readonly error: RelishError }[]
 
-  private constructor(world: InProcessWorld, simulation: Simulation, time: VirtualTime, bugs: readonly { node: string; error: RelishError }[]) {
+  private constructor(world: InProcessWorld, simulation: Simulation, time: VirtualTime, bugs: readonly { node: string; error: RelishError }[], invariants: InvariantMonitor) {
     super(world)
     this.simulation = simulation
     this.#time = time
     this.#bugs = bugs
+    this.invariants = invariants
   }
 
   /** Makes machines, keys and torrcs. Starts nothing. */
@@ -78,6 +82,7 @@ export class SimulatedNetwork extends InProcessNetwork {
         // Code of a check that throws inside a handler is a mistake of the check: the run cannot go on.
         if (told === undefined) throw error
         bugs.push({ node: machine, error })
+        monitor.bug(machine, error.message)
         told(error)
       },
       onNameQuestion: ({ name, type, from }) => {
@@ -113,12 +118,11 @@ export class SimulatedNetwork extends InProcessNetwork {
       // Every machine has IPv6, whether its OR port uses it or not, as every process on a computer has ::1.
       simulation.addMachine({ name: placed.node.name, addresses: [placed.host, address6(placed.node)], region: regionOf(placed.node, options.network) })
     for (const placed of placement.nodes) addMachine(placed)
-    const rsaBitsMax = options.rsaBitsMax ?? defaultRsaBitsMax
     const workshop: KeyWorkshop = {
       now: simulation.wallNow(),
       files: (placed) => simulation.machine(placed.node.name).files,
       rng: (placed) => new SeededRng(`${options.seed}\nprepared ${placed.node.name}`),
-      generate: (placed, purpose, bits) => Promise.resolve(rsaKeyFromRng(new SeededRng(`${options.seed}\nprepared keys ${placed.node.name} ${purpose}`), Math.min(bits, rsaBitsMax))),
+      generate: (placed, purpose, bits) => Promise.resolve(simulation.rsaKey(new SeededRng(`${options.seed}\nprepared keys ${placed.node.name} ${purpose}`), bits)),
       keepsAuthorityIdentityKeys: false,
     }
     const keys = await prepareKeys(placement.nodes, workshop)
@@ -140,6 +144,7 @@ export class SimulatedNetwork extends InProcessNetwork {
       })
       return () => timer.cancel()
     }
+    const monitor = new InvariantMonitor({ now: () => simulation.now(), params: options.network.params, observerHosts: [placement.observerHost, placement.observerHost6 ?? placement.observerHost] })
     const world: InProcessWorld = {
       world: 'simulated',
       genesis,
@@ -164,7 +169,15 @@ export class SimulatedNetwork extends InProcessNetwork {
         const machine = simulation.machine(placed.node.name)
         if (torOptions.TestingClockOffset !== 0) machine.setClockSkew(torOptions.TestingClockOffset * 1000)
         onBug.set(placed.node.name, onNodeBug)
-        return { runtime: machine.boot(), end: () => machine.crash() }
+        const booted = machine.boot()
+        const tampered = options.around?.(placed, booted) ?? booted
+        return {
+          runtime: monitor.around(placed, tampered),
+          end: (orderly) => {
+            if (orderly) monitor.ended(placed.node.name, machine.held())
+            machine.crash()
+          },
+        }
       },
       touch,
       record: (node, happened) => {
@@ -174,7 +187,7 @@ export class SimulatedNetwork extends InProcessNetwork {
       during: (promise) => time.during(promise),
       close: () => Promise.resolve(),
     }
-    return new SimulatedNetwork(world, simulation, time, bugs)
+    return new SimulatedNetwork(world, simulation, time, bugs, monitor)
   }
 
   /** Runs code with promises, with time passing as long as it is not done: everything it waits for belongs to this network. */
