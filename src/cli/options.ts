@@ -46,6 +46,9 @@ export function withSettings(command: Command): Command {
   })
 }
 
+/** `--trace`, for commands that begin a run. */
+export const withTrace = (command: Command): Command => command.option('--trace [file]', 'record every cell, circuit and decision of every node; into trace.jsonl of the run directory if no file is named (see `relish trace`)')
+
 /** For options that may come several times. */
 export const another = (value: string, before: readonly string[] | undefined): readonly string[] => [...(before ?? []), value]
 

@@ -1,5 +1,6 @@
 /** What commands that run a network themselves share: signals, the run directory, live views. */
 
+import { resolve } from 'node:path'
 import { RelishError } from '../core/base/errors.ts'
 import type { RunningNetwork } from '../testnet/backend/backend.ts'
 import { nodeCommand, prepareProcessNetwork, type ProcessNetwork } from '../testnet/backend/process.ts'
@@ -17,6 +18,8 @@ export interface RunOptions {
   readonly logLevel?: LogLevelName
   readonly clean?: boolean
   readonly set?: readonly string[]
+  /** `true`: into the run directory. */
+  readonly trace?: string | true
 }
 
 /** `settings` are those of `--set`. */
@@ -39,8 +42,12 @@ export async function prepare(loaded: LoadedNetwork, options: RunOptions): Promi
     ...(options.logLevel === undefined ? {} : { logLevel: options.logLevel }),
     ...(nodeProgram === undefined ? {} : { nodeProgram }),
     environment: nodeEnvironment(process.env),
+    ...(options.trace === undefined ? {} : { trace: tracePath(directory, options.trace) }),
   })
 }
+
+/** Where the trace of a run goes. */
+export const tracePath = (directory: RunDirectory, trace: string | true): string => (trace === true ? directory.trace : resolve(trace))
 
 /** Takes the lock for the moment of clearing, so that a running network's files stay. */
 async function clearIfIdle(directory: RunDirectory): Promise<void> {

@@ -10,7 +10,7 @@ import { skippedByWarmGenesis } from '../testnet/genesis/warm-genesis.ts'
 import type { CheckResult } from '../testnet/checks/check.ts'
 import { checkProgress, checkTable, failedOf, stageSummary, verdict } from './check-report.ts'
 import { exitCode } from './exit-codes.ts'
-import { examples, parseLevel, withDirectory, withJson, withSettings } from './options.ts'
+import { examples, parseLevel, withDirectory, withJson, withSettings, withTrace } from './options.ts'
 import { secondsText, terminalOutput, type Output } from './output.ts'
 import { load, prepare, untilSignal, watchStart, type RunOptions } from './run.ts'
 
@@ -30,7 +30,7 @@ export function addTestCommand(program: Command): void {
     .action(async (network: string, options: TestOptions) => {
       process.exitCode = await runTest(network, options)
     })
-  examples(withJson(withDirectory(withSettings(command))), [
+  examples(withJson(withDirectory(withSettings(withTrace(command)))), [
     'relish test                          # the network `basic`, all checks',
     'relish test basic-min --only echo path',
     'relish test basic --set exits=2 --set params.cc_alg=0',

@@ -13,10 +13,10 @@ import { LocalSession } from '../testnet/session.ts'
 import { loadNetworkText } from '../testnet/load-network.ts'
 import { RunDirectory } from '../testnet/run-directory.ts'
 import { tryConnect, withSession, type RunChoice } from './find-run.ts'
-import { another, examples, parseLevel, runChoice, withDirectory, withJson, withRunArgument, withSettings, type LogLevelName } from './options.ts'
+import { another, examples, parseLevel, runChoice, withDirectory, withJson, withRunArgument, withSettings, withTrace, type LogLevelName } from './options.ts'
 import { secondsText, terminalOutput, type Output } from './output.ts'
 import { makeProgressView } from './progress-view.ts'
-import { Interrupted, directoryOf, load, prepare, untilSignal, watchStart, type RunOptions } from './run.ts'
+import { Interrupted, directoryOf, load, prepare, tracePath, untilSignal, watchStart, type RunOptions } from './run.ts'
 
 interface UpOptions extends RunOptions {
   readonly detach?: boolean
@@ -33,11 +33,13 @@ export function addUpCommands(program: Command): void {
         logLevel(
           withDirectory(
             withSettings(
-              program
-                .command('up')
-                .description('start a network and hold it until Ctrl-C, or leave it running with --detach')
-                .argument('[network]', 'path of a network file, or a built-in name', 'basic')
-                .option('-d, --detach', 'return when the network is ready; `relish down` ends it'),
+              withTrace(
+                program
+                  .command('up')
+                  .description('start a network and hold it until Ctrl-C, or leave it running with --detach')
+                  .argument('[network]', 'path of a network file, or a built-in name', 'basic')
+                  .option('-d, --detach', 'return when the network is ready; `relish down` ends it'),
+              ),
             ),
           ),
         ),
@@ -75,7 +77,7 @@ export function addUpCommands(program: Command): void {
   examples(
     logLevel(
       withDirectory(
-        withSettings(program.command('start').description('start a network in the background without waiting for it; see `wait`').argument('[network]', 'path of a network file, or a built-in name; the configured one if absent')),
+        withSettings(withTrace(program.command('start').description('start a network in the background without waiting for it; see `wait`').argument('[network]', 'path of a network file, or a built-in name; the configured one if absent'))),
       ),
     ).action(async (network: string | undefined, options: RunOptions) => {
       const output = terminalOutput(false)
@@ -99,6 +101,7 @@ export function addUpCommands(program: Command): void {
     .requiredOption('--source <path>')
     .option('--log-level <level>', '', parseLevel)
     .option('--set <name=value>', '', another)
+    .option('--trace <file>')
     .action(supervise)
 }
 
@@ -226,11 +229,11 @@ function missingNode(name: string): never {
 }
 
 /** Returns once it answers on its control socket; throws what it could not do. */
-async function launchSupervisor(directory: RunDirectory, source: string, { logLevel, set }: RunOptions): Promise<void> {
+async function launchSupervisor(directory: RunDirectory, source: string, { logLevel, set, trace }: RunOptions): Promise<void> {
   mkdirSync(directory.path, { recursive: true, mode: 0o700 })
   const log = openSync(directory.supervisorLog, 'a', 0o600)
   const program = process.argv[1] ?? fileURLToPath(import.meta.url)
-  const child = spawn(process.execPath, [program, 'supervise', '--dir', directory.path, '--source', source, ...(logLevel === undefined ? [] : ['--log-level', logLevel]), ...(set ?? []).flatMap((one) => ['--set', one])], {
+  const child = spawn(process.execPath, [program, 'supervise', '--dir', directory.path, '--source', source, ...(logLevel === undefined ? [] : ['--log-level', logLevel]), ...(set ?? []).flatMap((one) => ['--set', one]), ...(trace === undefined ? [] : ['--trace', tracePath(directory, trace)])], {
     detached: true,
     stdio: ['ignore', log, log, 'pipe'],
   })
@@ -251,7 +254,7 @@ async function launchSupervisor(directory: RunDirectory, source: string, { logLe
 }
 
 /** A detached run: prepares, starts, serves the control socket until it is told to end. Says on descriptor 3 how that began. */
-async function supervise(options: { dir: string; source: string; logLevel?: LogLevelName; set?: readonly string[] }): Promise<void> {
+async function supervise(options: { dir: string; source: string; logLevel?: LogLevelName; set?: readonly string[]; trace?: string }): Promise<void> {
   const say = (words: string): void => {
     writeSync(3, words)
     closeSync(3)

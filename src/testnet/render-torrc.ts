@@ -17,6 +17,8 @@ export interface TorrcInputs {
   readonly logLevel: 'err' | 'warn' | 'notice' | 'info' | 'debug'
   /** Path of the network's resolv.conf; exits use the system's names without it. */
   readonly resolvConfFile: string | undefined
+  /** The file that a node records into; undefined where nobody records. */
+  readonly traceFile?: (node: string) => string
   /** When the network starts and when its first vote should come (seconds since the epoch), where authorities vote by the clock. */
   readonly clock?: { readonly startSec: number; readonly firstVoteSec: number }
 }
@@ -64,6 +66,7 @@ function variablesOf(inputs: TorrcInputs, placed: NodePlacement): TemplateVariab
     outboundBindAddress: placement.distinctAddresses ? placed.host : undefined,
     // All of ::1 is one subnet, so that paths over it cannot avoid sharing it.
     enforceDistinctSubnets: network.options.distinctSubnets && placement.distinctAddresses && !usesIpv6 ? 1 : 0,
+    traceFile: placed.node.implementation === 'relish' ? inputs.traceFile?.(placed.node.name) : undefined,
     controlAddress: at(placed.controlPort),
     cookieAuthentication: placed.controlPort === undefined ? undefined : 1,
     orAddress: at(placed.orPort),

@@ -4,6 +4,7 @@
  *     network.yaml    the network file as written        run.json       what it resolves to, and where it was placed
  *     resolv.conf     the name server that exits ask      control.sock   the running network's control socket
  *     supervisor.log  what a detached run says            nodes/NAME/    a node's torrc, data directory and log
+ *     traces/         what each node records              trace.jsonl    all of it, merged when the run ends
  *
  * One run uses a directory at a time. On Linux the lock is an abstract socket, which the operating system gives to one
  * process and takes back when it ends in any way; elsewhere a file names the owner's process.
@@ -51,6 +52,13 @@ export class RunDirectory {
   }
   get supervisorLog(): string {
     return join(this.path, 'supervisor.log')
+  }
+  /** Parts of a trace, `NODE.jsonl`. */
+  get traces(): string {
+    return join(this.path, 'traces')
+  }
+  get trace(): string {
+    return join(this.path, 'trace.jsonl')
   }
   nodeDirectory(name: string): string {
     return join(this.path, 'nodes', name)
@@ -104,7 +112,7 @@ export class RunDirectory {
 
   /** Forgets nodes' files: keys, state, logs. */
   clear(): void {
-    for (const name of ['nodes', 'run.json', 'network.yaml', 'resolv.conf', 'supervisor.log']) rmSync(join(this.path, name), { recursive: true, force: true })
+    for (const name of ['nodes', 'traces', 'run.json', 'network.yaml', 'resolv.conf', 'supervisor.log']) rmSync(join(this.path, name), { recursive: true, force: true })
   }
 }
 

@@ -14,6 +14,7 @@ import type { HostRuntime } from '../../host/host-options.ts'
 import { createNode } from '../../node/create-node.ts'
 import type { Node } from '../../node/node.ts'
 import type { NodeCommand, NodeEvent } from '../../runtime/events.ts'
+import { PartRecorder } from '../../trace/recorder.ts'
 import type { TorCommandLine } from './command-line.ts'
 import { reportDaemonReady } from './daemon.ts'
 import { EventsFd } from './events-fd.ts'
@@ -37,6 +38,7 @@ class RunningProcess {
   readonly #log: NodeLog
   readonly #onExit: (code: number) => void
   readonly #config: FileConfigSource
+  readonly #trace: PartRecorder | undefined
   readonly #runtime: HostRuntime
   readonly #pidFile: string | undefined
   #node: Node | undefined
@@ -52,9 +54,11 @@ class RunningProcess {
     this.#onExit = onExit
     this.#config = new FileConfigSource(commandLine, loaded, (config) => this.#onConfigChanged(config))
     const { options } = loaded.config
+    this.#trace = options.TestingTraceFile === undefined ? undefined : new PartRecorder(resolvePath(expandHome(options.TestingTraceFile)))
     this.#runtime = createHostRuntime({
       dataDirectory: dataDirectoryOf(loaded.config),
       log,
+      ...(this.#trace === undefined ? {} : { trace: this.#trace }),
       onBug: (error) => this.#onBug(error),
       inheritedListeners: new Map(options.TestingListenFd.map(({ address, fd }) => [formatAddressPort(address), fd])),
       // As in C tor, an exit asks name servers from the address its streams leave from.
@@ -150,6 +154,13 @@ class RunningProcess {
   #onEvent(event: NodeEvent): void {
     if (event.kind === 'listening' && --this.#listenersToOpen === 0) reportDaemonReady()
     this.#events?.sendEvent(event)
+    this.#record(event)
+  }
+
+  #record(event: NodeEvent): void {
+    if (this.#trace === undefined) return
+    const { kind, ...details } = event
+    this.#trace.record({ event: `node.${kind}`, ...details })
   }
 
   #onCommand(id: unknown, command: NodeCommand): void {
@@ -224,6 +235,8 @@ class RunningProcess {
     const finish = once(() => {
       this.#runtime.close()
       if (this.#pidFile !== undefined) rmSync(this.#pidFile, { force: true })
+      this.#record({ kind: 'stopped', reason })
+      this.#trace?.close()
       const leave = once(() => {
         this.#log.close()
         this.#onExit(code)

@@ -12,6 +12,7 @@ import { createHostRuntime } from '../../host/host-runtime.ts'
 import type { HostRuntime } from '../../host/host-options.ts'
 import type { NodeCommand, NodeInspection } from '../../runtime/events.ts'
 import type { FileStore, Network as RuntimeNetwork, SocketAddress } from '../../runtime/index.ts'
+import { mergeParts } from '../../trace/merge-parts.ts'
 import { claimAddressBlock, hasIpv6Loopback, type AddressBlock, type ReservedPort } from '../addresses.ts'
 import { nodesPerNetworkMax } from '../limits.ts'
 import { scriptNames, startNameServer, type RunningNameServer } from '../name-server.ts'
@@ -44,6 +45,8 @@ export interface ProcessNetworkOptions {
   readonly logLevel?: TorrcInputs['logLevel']
   /** What runs a relish node: program and first arguments. `dist/relish-tor.js` if absent. */
   readonly nodeProgram?: readonly [string, ...string[]]
+  /** Nodes record, and what they have recorded is in this file once the network is closed. */
+  readonly trace?: string
   /** Environment variables of the nodes; this process's own if absent. */
   readonly environment?: NodeJS.ProcessEnv
 }
@@ -70,6 +73,7 @@ export async function prepareProcessNetwork(options: ProcessNetworkOptions): Pro
   try {
     const record = directory.readRecord()
     directory.make(network.nodes.map((node) => node.name))
+    if (options.trace !== undefined) rmSync(directory.traces, { recursive: true, force: true })
     const block = await claimAddressBlock(record?.addressBytes)
     held.push(() => block.release())
     const same = block.bytes === record?.addressBytes
@@ -188,6 +192,7 @@ export class ProcessNetwork implements RunningNetwork {
       fingerprints: this.#keys.fingerprints,
       logLevel: this.#options.logLevel ?? 'notice',
       resolvConfFile: this.directory.resolvConf,
+      ...(this.#options.trace === undefined ? {} : { traceFile: (node: string) => join(this.directory.traces, `${node}.jsonl`) }),
       ...(this.#clock === undefined ? {} : { clock: this.#clock }),
     }
   }
@@ -373,9 +378,17 @@ export class ProcessNetwork implements RunningNetwork {
     await this.stop([...this.#members.keys()])
     for (const member of this.#members.values()) for (const port of member.reserved) port.release()
     this.#host.close()
+    this.#mergeTrace()
     await this.nameServer.close()
     await this.#block.release()
     await this.#lock.release()
+  }
+
+  #mergeTrace(): void {
+    const { trace: output } = this.#options
+    if (output === undefined || !existsSync(this.directory.traces)) return
+    const nodes = this.placement.nodes.map(({ node, host }) => ({ name: node.name, role: node.role, ...(this.placement.distinctAddresses ? { host } : {}) }))
+    mergeParts({ folder: this.directory.traces, network: this.network.name, world: 'processes', nodes, output })
   }
 
   #member(name: string): Member {

@@ -1,6 +1,6 @@
 /** Options for test networks: the switch that changes defaults, C tor's testing options, and our own. */
 
-import { allLines, bool, choice, integer, interval, natural, optionsOf } from '../option-spec.ts'
+import { allLines, bool, choice, filename, integer, interval, natural, optionsOf } from '../option-spec.ts'
 import { parseListenFds, type ListenFd } from '../listen-fd.ts'
 
 const option = optionsOf('testing')
@@ -20,5 +20,6 @@ export const testingOptions = {
   TestingListenFd: option(allLines<readonly ListenFd[]>('LineList', [], parseListenFds), undefined, 'ADDRESS:PORT=FD: use an inherited listening socket for a port of ours', { fixed: true, hidden: true }),
   TestingV3AuthVoteWhenRelays: option(natural, '0', 'Vote as soon as this many relays are held and reachable; 0 to keep to the schedule', { testingOnly: true }),
   TestingLinkKeyType: option(choice('rsa', 'p256'), 'rsa', 'Kind of the key of TLS certificates: as C tor’s, or sooner made', { fixed: true, testingOnly: true }),
+  TestingTraceFile: option(filename, undefined, 'Record every event of this node into this file, as lines of JSON', { fixed: true }),
   TestingClockOffset: option(integer, '0', 'Seconds this node’s clock is ahead of the machine’s', { fixed: true, testingOnly: true }),
 }
