@@ -18,6 +18,12 @@ export interface LaunchOptions {
    * virtual time, the same bytes for the same seed.
    */
   readonly world?: World
+  /**
+   * `warm`: the first consensus is computed from everybody's keys before the first node starts, as if the network had been
+   * restarted. `cold`: nodes publish and authorities vote. What the network file says if absent; if that says nothing,
+   * warm in the inline world and cold in the others.
+   */
+  readonly genesis?: 'warm' | 'cold'
   /** What a simulation is made from. Refused in the other worlds. */
   readonly seed?: string | number
   /** Changes of the network file for this run, as with `relish test --set`: `{ relays: 20, 'torrc.BandwidthRate': '5 MB' }`. */

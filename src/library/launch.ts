@@ -58,11 +58,11 @@ async function prepare(loaded: LoadedNetwork, options: LaunchOptions): Promise<N
   const { network } = loaded
   const world = options.world ?? 'inline'
   if (world !== 'simulated' && options.seed !== undefined) throw new RelishError('config', `a network in the ${world} world is not made from a seed`, { hint: "world: 'simulated'" })
-  const logging = { ...(options.logLevel === undefined ? {} : { logLevel: options.logLevel }) }
+  const common = { ...(options.logLevel === undefined ? {} : { logLevel: options.logLevel }), ...(options.genesis === undefined ? {} : { genesis: options.genesis }) }
   const logSink = options.onLog
   if (world === 'simulated') {
     const { SimulatedNetwork } = await import('../testnet/backend/simulated.ts')
-    const simulated = await SimulatedNetwork.prepare({ network, seed: String(options.seed ?? 'relish'), ...logging, ...(logSink === undefined ? {} : { logSink: logSink }) })
+    const simulated = await SimulatedNetwork.prepare({ network, seed: String(options.seed ?? 'relish'), ...common, ...(logSink === undefined ? {} : { logSink: logSink }) })
     return { network: simulated, directory: undefined, during: (promise) => simulated.drive(() => promise), cleanUp: () => Promise.resolve() }
   }
   const temporary = options.dir === undefined ? mkdtempSync(join(tmpdir(), 'relish-')) : undefined
@@ -72,7 +72,7 @@ async function prepare(loaded: LoadedNetwork, options: LaunchOptions): Promise<N
     return Promise.resolve()
   }
   try {
-    const prepared = await (world === 'inline' ? prepareInline(loaded, directory, options) : prepareProcesses(loaded, directory, logging))
+    const prepared = await (world === 'inline' ? prepareInline(loaded, directory, options) : prepareProcesses(loaded, directory, common))
     return { network: prepared, directory: directory.path, during: passing, cleanUp }
   } catch (thrown) {
     await cleanUp()
@@ -82,15 +82,15 @@ async function prepare(loaded: LoadedNetwork, options: LaunchOptions): Promise<N
 
 const passing: During = (promise) => promise
 
-async function prepareInline({ network }: LoadedNetwork, directory: RunDirectory, { onLog }: LaunchOptions): Promise<RunningNetwork> {
+async function prepareInline({ network }: LoadedNetwork, directory: RunDirectory, { onLog, genesis }: LaunchOptions): Promise<RunningNetwork> {
   const { prepareInlineNetwork } = await import('../testnet/backend/inline.ts')
-  return prepareInlineNetwork({ network, directory, ...(onLog === undefined ? {} : { logSink: onLog }) })
+  return prepareInlineNetwork({ network, directory, ...(genesis === undefined ? {} : { genesis }), ...(onLog === undefined ? {} : { logSink: onLog }) })
 }
 
-async function prepareProcesses({ network, text }: LoadedNetwork, directory: RunDirectory, logging: { logLevel?: NonNullable<LaunchOptions['logLevel']> }): Promise<RunningNetwork> {
+async function prepareProcesses({ network, text }: LoadedNetwork, directory: RunDirectory, common: { logLevel?: NonNullable<LaunchOptions['logLevel']>; genesis?: 'warm' | 'cold' }): Promise<RunningNetwork> {
   const { nodeCommand, prepareProcessNetwork } = await import('../testnet/backend/process.ts')
   const program = nodeProgramFrom(process.env['RELISH_TOR'], nodeCommand)
-  return prepareProcessNetwork({ network, directory, text, ...logging, ...(program === undefined ? {} : { nodeProgram: program }), environment: nodeEnvironment(process.env) })
+  return prepareProcessNetwork({ network, directory, text, ...common, ...(program === undefined ? {} : { nodeProgram: program }), environment: nodeEnvironment(process.env) })
 }
 
 async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {

@@ -31,7 +31,7 @@ export async function buildCli(): Promise<BuiltCli> {
   mkdirSync(cache, { recursive: true })
   // Below the package, so that it finds the package's networks and templates.
   const folder = mkdtempSync(join(cache, 'relish-test-'))
-  await promisify(execFile)(process.execPath, [join(root, 'build.js'), folder, '--no-warm-up'], { cwd: root })
+  await promisify(execFile)(process.execPath, [join(root, 'build.js'), folder, '--no-warm-up', '--programs-only'], { cwd: root })
   const path = join(folder, 'relish.js')
   const start: BuiltCli['start'] = (args, { cwd = root, env = {} } = {}) =>
     spawn(process.execPath, [path, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env } })
