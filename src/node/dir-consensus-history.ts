@@ -89,7 +89,7 @@ export class ConsensusHistory {
     const one = { flavour, validAfter, digest: digestForDiffs(this.#runtime, consensus.text) }
     this.#current.set(flavour, one.digest)
     for (const [key, diff] of this.#diffs) if (diff.target.flavour === flavour) this.#diffs.delete(key)
-    if (!this.#past.some((other) => pathOf(other) === pathOf(one))) {
+    if (!this.#past.some((other) => other.digest === one.digest && other.validAfter === validAfter && other.flavour === flavour)) {
       this.#tolerate(() => this.#runtime.files.write(pathOf(one), compressText(this.#runtime, 'deflate', consensus.text)))
       this.#past.push(one)
     }

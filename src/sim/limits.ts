@@ -20,6 +20,8 @@ export const simLimits = Object.freeze({
   /** First and last port given to whoever asks for port 0, and to dialling sockets. */
   ephemeralPortFirst: 32_768,
   ephemeralPortLast: 60_999,
+  /** RSA keys of ready-made primes, of which there are some 130,000 pairs. Further keys come from a search. */
+  rsaKeysFromStockMax: 65_536,
   /** Trace lines are hashed in pieces of about this size. */
   traceBufferChars: 64 * 1024,
 })

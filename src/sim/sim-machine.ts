@@ -7,7 +7,7 @@ import { assert } from '../core/base/assert.ts'
 import { asRelishError } from '../core/base/errors.ts'
 import type { Rng } from '../core/base/rng.ts'
 import { monotonicMs, wallMs, type DurationMs, type WallMs } from '../core/base/time.ts'
-import { rsaKeyFromRng } from '../core/crypto/rsa-seeded.ts'
+import type { RsaPrivateKey } from '../core/crypto/rsa.ts'
 import type { LogLevel, Runtime, Timer } from '../runtime/index.ts'
 import type { RelishError } from '../core/base/errors.ts'
 import type { EventQueue } from './event-queue.ts'
@@ -37,7 +37,7 @@ export interface MachineWorld {
   readonly names: SimNames
   readonly trace: TraceRecorder
   readonly startMs: WallMs
-  readonly rsaBitsMax: number
+  readonly rsaKey: (rng: Rng, bits: number) => RsaPrivateKey
   /** The stream of random bytes for a purpose, newly made. */
   readonly rng: (purpose: string) => Rng
   readonly onBug: (machine: string, error: RelishError) => void
@@ -235,7 +235,7 @@ function makeRuntime(machine: SimMachine, program: Program, world: MachineWorld,
     },
     trace: world.trace.sinkFor(machine.name),
     generateRsaKey: (bits, onKey) => {
-      const key = rsaKeyFromRng(rng('rsa keys'), Math.min(bits, world.rsaBitsMax))
+      const key = world.rsaKey(rng('rsa keys'), bits)
       queue.schedule(0, () => program.run(() => onKey(key)))
     },
     generateTlsKey: () => tlsKeyFromRng(rng('tls keys')),

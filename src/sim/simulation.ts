@@ -5,8 +5,9 @@
 
 import { assert } from '../core/base/assert.ts'
 import { RelishError } from '../core/base/errors.ts'
-import { SeededRng } from '../core/base/rng.ts'
+import { SeededRng, type Rng } from '../core/base/rng.ts'
 import { monotonicMs, wallMs, type DurationMs, type MonotonicMs, type WallMs } from '../core/base/time.ts'
+import type { RsaPrivateKey } from '../core/crypto/rsa.ts'
 import { canonicalIp } from '../core/ident/address.ts'
 import type { LogLevel } from '../runtime/index.ts'
 import type { WorldTraceEvent } from '../runtime/trace.ts'
@@ -16,6 +17,7 @@ import { SimMachine, type MachineOptions, type MachineWorld } from './sim-machin
 import { SimNames, type NameQuestion } from './sim-names.ts'
 import { SimNetwork } from './sim-network.ts'
 import type { SimLink } from './sim-link.ts'
+import { RsaKeyStock } from './rsa-key-stock.ts'
 import { TraceRecorder } from './trace-recorder.ts'
 
 export interface SimulationLogLine {
@@ -63,11 +65,13 @@ export class Simulation {
   readonly #owners = new Map<string, SimMachine>()
   readonly #networkStreams = new Map<string, SeededRng>()
   readonly #world: MachineWorld
+  readonly #rsaKeys: RsaKeyStock
   #observerTouched = false
 
   constructor(options: SimulationOptions) {
     this.#seed = options.seed
     this.#startMs = options.start ?? wallMs(Date.UTC(2026, 0, 1))
+    this.#rsaKeys = new RsaKeyStock(options.rsaBitsMax ?? 1024)
     this.#trace = new TraceRecorder(() => this.#queue.nowUs, options.traceSink)
     this.names = new SimNames(this.#queue, (question) => {
       this.#trace.record(question.from, { event: 'name.question', name: question.name, type: question.type })
@@ -88,7 +92,7 @@ export class Simulation {
       names: this.names,
       trace: this.#trace,
       startMs: this.#startMs,
-      rsaBitsMax: options.rsaBitsMax ?? 1024,
+      rsaKey: (rng, bits) => this.rsaKey(rng, bits),
       rng: (purpose) => this.#rng(purpose),
       onBug:
         options.onBug ??
@@ -113,6 +117,11 @@ export class Simulation {
   /** True wall-clock time: what a clock without skew shows. */
   wallNow(): WallMs {
     return wallMs(this.#startMs + Math.floor(this.#queue.nowUs / 1000))
+  }
+
+  /** An RSA key for one of the machines, unlike all others of this simulation. */
+  rsaKey(rng: Rng, bits: number): RsaPrivateKey {
+    return this.#rsaKeys.make(rng, bits)
   }
 
   get eventsRun(): number {

@@ -61,7 +61,7 @@ export const answerBytesMax = 1 << 20
 /** Circuits that a client opens in search of one whose relays can all be asked. Then what could be judged counts. */
 export const circuitsTriedMax = 12
 /** Characters of the texts that nodes of one process share as read, all together. What has not been asked for longest goes. */
-export const sharedTextCharsMax = 24 << 20
+export const sharedTextCharsMax = 16 << 20
 /** Events of a simulation run in one turn of the real event loop when nobody outside notices any of them. */
 export const eventsPerTurnMax = 2000
 /** Bytes of one direction of a stream that the watcher of streams keeps to compare. Older ones are taken for equal. */

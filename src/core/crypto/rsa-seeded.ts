@@ -24,6 +24,11 @@ export function rsaKeyFromRng(rng: Rng, bits: number): RsaPrivateKey {
   const p = primeFromRng(rng, bits / 2)
   let q = primeFromRng(rng, bits / 2)
   while (q === p) q = primeFromRng(rng, bits / 2)
+  return rsaKeyFromPrimes(p, q)
+}
+
+/** The key of two different primes of the same size, neither of them 1 modulo 65537. */
+export function rsaKeyFromPrimes(p: bigint, q: bigint): RsaPrivateKey {
   const d = inverse(publicExponent, (p - 1n) * (q - 1n))
   const number = (value: bigint): string => Buffer.from(evenHex(value), 'hex').toString('base64url')
   return new RsaPrivateKey(
