@@ -36,7 +36,8 @@ export interface RelayCircuitsOptions {
 export class RelayCircuits {
   readonly #options: RelayCircuitsOptions
   readonly #circuits = new Map<number, RelayCircuitDriver>()
-  #nextId = 1
+  /** Downwards: a node's own circuits count upwards, so that each circuit of a node has a number of its own. */
+  #nextId = -1
   #stopped = false
 
   constructor(options: RelayCircuitsOptions) {
@@ -54,7 +55,7 @@ export class RelayCircuits {
       return
     }
     const { runtime, keys, onReached } = this.#options
-    const id = this.#nextId++
+    const id = this.#nextId--
     const rng = runtime.rng('relay-circuits').derive(`circuit ${id}`)
     const flow = this.#options.flow?.() ?? {}
     let answer

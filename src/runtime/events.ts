@@ -76,6 +76,7 @@ export interface StreamInspection {
 }
 
 export interface CircuitInspection {
+  /** From 1 up for those built by this node, from -1 down for others. */
   readonly id: number
   /** `origin`: built by this node. `relay`: passing through or ending here. */
   readonly role: 'origin' | 'relay'

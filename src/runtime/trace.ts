@@ -5,8 +5,9 @@
  * A runtime without a sink costs one look at an undefined field: `if (trace !== undefined) trace.emit(…)`. The sink adds
  * the time (`t`, microseconds since the trace began) and the node's name.
  *
- * Numbers are the node's own (`channel`, `circuit`) or as on the wire (`circId`, `stream`). A link is joined across nodes
- * by its two socket addresses (`link.begin`), a circuit by its id on each link (`circuit.link`).
+ * Numbers are the node's own (`channel`; `circuit`, from 1 up for those it builds and from -1 down for those of others)
+ * or as on the wire (`circId`, `stream`). A link is joined across nodes by its two socket addresses (`link.begin`), a
+ * circuit by its id on each link (`circuit.link`).
  */
 
 /** Away from the circuit's origin, or back. */
