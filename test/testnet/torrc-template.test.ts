@@ -102,6 +102,11 @@ params: { circwindow: 900, bwweightscale: 10000 }
     expect(all.get('exit')).toMatch(/^TestingLinkKeyType p256$/m)
   })
 
+  test('every relay can be a guard at once, whichever of them started last', () => {
+    const { options } = buildConfig([parseConfigText(torrcs().get('auth1') ?? '', 'auth1')])
+    expect(options.AuthDirVoteStableGuaranteeMinUptime).toBe(0)
+  })
+
   describe('with nodes of C tor', () => {
     const withTor = (name: string): string => text.replace(`name: ${name}`, `name: ${name}, implementation: tor`)
 
