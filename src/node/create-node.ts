@@ -464,8 +464,9 @@ class TorNode implements Node {
     const { wanted, held } = parts.dirClient.counts()
     this.#bootstrap.enterDirectory('requesting_descriptors')
     if (wanted > 0) this.#bootstrap.loadingDescriptors(held / wanted)
-    this.#stages.waitFor('directory', `descriptors of relays: ${held} of ${wanted} are held`)
     parts.view.descriptorsChanged()
+    const { enough, status } = parts.view.info
+    this.#stages.waitFor('directory', `descriptors of relays: ${held} of ${wanted} are held${held < wanted || enough ? '' : `. ${status}`}`)
   }
 
   #onView(): void {
