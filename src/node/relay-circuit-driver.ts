@@ -422,6 +422,8 @@ export class RelayCircuitDriver implements StreamHost {
   #openStream(stream: Stream, request: StreamRequest): void {
     const { runtime, streams } = this.#parts
     runtime.trace?.emit({ event: 'stream.begin', circuit: this.circuit, stream: stream.id, kind: request.kind, target: stream.target })
+    // Its END came in the same batch: nobody waits for an answer any more, and nobody would close what is opened now.
+    if (stream.state === 'closed') return
     const sink = streams.open(this, stream, request)
     if (sink !== undefined && stream.state !== 'closed') this.#sinks.set(stream, sink)
   }

@@ -223,6 +223,19 @@ describe('streams', () => {
     world.until('the rest arrives', () => received > written)
   })
 
+  it('that are over before the exit has read of them leave nothing behind there', () => {
+    const world = new CircuitWorld()
+    const server = echoServer(world)
+    const circuit = world.open()
+    const before = world.sim.machine('relay2').held()
+    // BEGIN and END in one batch.
+    for (const target of [connectTo('203.0.113.1'), { kind: 'directory' } as const]) openStream(circuit, target).stream.destroy()
+    world.sim.runFor(seconds(10))
+    expect(server.streams).toHaveLength(0)
+    expect(world.relay(2).directoryStreams).toHaveLength(0)
+    expect(world.sim.machine('relay2').held()).toEqual(before)
+  })
+
   it('to the directory of the last hop', () => {
     const world = new CircuitWorld({ relays: 1 })
     const end = openStream(world.open(), { kind: 'directory' })
