@@ -11,11 +11,13 @@ import { packageRoot } from '../testnet/package-root.ts'
 import { exitCode, exitCodeOf } from './exit-codes.ts'
 import { addListCommands } from './list-command.ts'
 import { addLogsCommand } from './logs-command.ts'
+import { addMembershipCommands } from './membership-commands.ts'
 import { addNodeCommands } from './node-commands.ts'
 import { addSimCommand } from './relish-sim-command.ts'
 import { Interrupted } from './run.ts'
 import { addStatusCommands } from './status-command.ts'
 import { addTestCommand } from './test-command.ts'
+import { addTraceCommands } from './trace-command.ts'
 import { addUpCommands } from './up-command.ts'
 import { addVerifyCommand } from './verify-command.ts'
 
@@ -38,7 +40,9 @@ function makeProgram(): Command {
   addVerifyCommand(program)
   addSimCommand(program)
   addNodeCommands(program)
+  addMembershipCommands(program)
   addLogsCommand(program)
+  addTraceCommands(program)
   addListCommands(program)
   for (const command of program.commands) command.exitOverride()
   return program

@@ -38,6 +38,7 @@ export async function launch(network: string | NetworkFile, options: LaunchOptio
   const parts = await prepare(load(network, options), options)
   const made = new LibraryNetwork(parts)
   try {
+    options.signal?.throwIfAborted()
     await untilAborted(startUntilReady(parts.network), options.signal)
     return made
   } catch (thrown) {

@@ -7,7 +7,7 @@ import { RelishError, type ErrorKind } from '../core/base/errors.ts'
 import { BootstrapError, type StuckNode } from './bootstrap.ts'
 import { asReportedError } from './file-errors.ts'
 
-export type ControlMethod = 'status' | 'start' | 'wait' | 'stop' | 'kill' | 'restart' | 'hup' | 'vote' | 'command' | 'verify' | 'join' | 'follow' | 'down'
+export type ControlMethod = 'status' | 'start' | 'wait' | 'stop' | 'kill' | 'restart' | 'hup' | 'vote' | 'add' | 'remove' | 'set' | 'command' | 'verify' | 'join' | 'follow' | 'down'
 
 export interface ControlRequest {
   readonly id: number

@@ -11,6 +11,8 @@ import type { CheckResult } from './checks/check.ts'
 import { fromWireError, toWireError, type ControlAnswer, type ControlMethod, type ControlRequest } from './control-protocol.ts'
 import { readJsonLines, writeJsonLine } from './json-lines.ts'
 import { controlClientsMax } from './limits.ts'
+import type { NewNodes } from './membership.ts'
+import type { OptionValues } from './option-changes.ts'
 import type { RunDirectory } from './run-directory.ts'
 import type { JoinInformation, NetworkStatus, Session, SessionProgress } from './session.ts'
 
@@ -113,6 +115,12 @@ function dispatch(session: Session, { method, params }: ControlRequest, progress
       return session.hup(names)
     case 'vote':
       return session.vote()
+    case 'add':
+      return session.add(params[0] as NewNodes)
+    case 'remove':
+      return session.remove(names)
+    case 'set':
+      return session.set(names, params[1] as OptionValues)
     case 'command':
       return session.command(node, params[1] as NodeCommand)
     case 'verify':
@@ -190,6 +198,15 @@ export class RemoteSession implements Session {
   }
   async vote(): Promise<void> {
     await this.#call('vote')
+  }
+  async add(nodes: NewNodes): Promise<string[]> {
+    return (await this.#call('add', [nodes])) as string[]
+  }
+  async remove(nodes: readonly string[]): Promise<void> {
+    await this.#call('remove', [nodes])
+  }
+  async set(nodes: readonly string[], options: OptionValues): Promise<void> {
+    await this.#call('set', [nodes, options])
   }
   command(node: string, command: NodeCommand): Promise<unknown> {
     return this.#call('command', [node, command])

@@ -30,6 +30,10 @@ export const stopGraceMs = 1500
 export const spreadTimeoutMs = 90_000
 /** How long a node that was told to look for a new consensus is waited for before it is told again. */
 export const spreadRetryMs = 2000
+/** How long clients may take to fetch the descriptors of a new consensus. Then what they have must do. */
+export const descriptorsTimeoutMs = 10_000
+/** How often they are asked meanwhile. */
+export const descriptorsPollMs = 50
 /** Votes held to get added relays into the consensus. Then they are waited for like any others. */
 export const votesForNewcomersMax = 5
 /** How long a command to a node may take. Then it has failed. */
@@ -74,3 +78,16 @@ export const violationsKept = 100
 export const settleMs = 10_000
 /** Bytes that one write may take a link's buffer past its limit, which is looked at before. */
 export const streamBufferSlackBytes = 1 << 20
+/** How often virtual time is stopped to look whether an expectation has come true. */
+export const expectationPollMs = 500
+/** Streams of the traffic that goes on while faults happen: at most so long, so far apart, and so patient. Then they have failed. */
+export const trafficStreamBytesMax = 40_000
+export const trafficPauseMs = 4000
+export const trafficStreamTimeoutMs = 60_000
+/** Faults that a seed draws: at most so many, within so long from the start, each for at most so long. */
+export const drawnFaultsMax = 6
+export const faultPhaseMs = 90_000
+export const faultLastsMaxMs = 120_000
+/** After the last fault a network has so much virtual time to be whole again. Then it has not converged. */
+export const convergenceTimeoutMs = 30 * 60_000
+export const convergencePollMs = 5000

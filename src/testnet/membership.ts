@@ -7,7 +7,7 @@ import { latin1Decode, latin1Encode } from '../core/base/encoding.ts'
 import { RelishError } from '../core/base/errors.ts'
 import type { RunningNetwork } from './backend/backend.ts'
 import { canVoteNow, voteNow, waitUntilPublished, waitUntilReady } from './bootstrap.ts'
-import { spreadRetryMs, spreadTimeoutMs, votesForNewcomersMax } from './limits.ts'
+import { descriptorsPollMs, descriptorsTimeoutMs, spreadRetryMs, spreadTimeoutMs, votesForNewcomersMax } from './limits.ts'
 import { isRelay, type Implementation, type NodeRole, type RawTorrc } from './network-types.ts'
 import { torrcLines } from './resolve-network.ts'
 
@@ -109,7 +109,7 @@ function fingerprintOf(network: RunningNetwork, name: string): string | undefine
 
 /**
  * Has the authorities vote, and waits until all running nodes have the new consensus: authorities make it, relays fetch
- * it from them, and clients from the relays. Throws `refused` where authorities cannot vote now, `timeout` naming who
+ * it from them, and clients from the relays, with the descriptors of what it lists. Throws `refused` where authorities cannot vote now, `timeout` naming who
  * does not have it.
  */
 export async function voteEverywhere(network: RunningNetwork): Promise<void> {
@@ -119,6 +119,18 @@ export async function voteEverywhere(network: RunningNetwork): Promise<void> {
   await network.waitFor('the authorities to sign a new consensus', () => authorities.every((name) => validAfterOf(network, name) > before), spreadTimeoutMs)
   await fetchUntilNewer(network, runningNames(network, (node) => isRelay(node) && node.role !== 'authority' && node.implementation === 'relish'), before)
   await fetchUntilNewer(network, runningNames(network, (node) => node.role === 'client' && node.implementation === 'relish'), before)
+  await waitForDescriptors(network)
+}
+
+/** Clients build circuits from the descriptors of what the consensus lists. One that nobody has any more is not waited for long. */
+async function waitForDescriptors(network: RunningNetwork): Promise<void> {
+  const deadlineMs = network.clock.now() + descriptorsTimeoutMs
+  for (;;) {
+    const clients = runningNames(network, (node) => node.role === 'client' && node.implementation === 'relish')
+    const counts = await Promise.all(clients.map(async (name) => (await network.inspect(name)).descriptors))
+    if (counts.every(({ wanted, held }) => held >= wanted) || network.clock.now() > deadlineMs) return
+    await network.clock.sleep(descriptorsPollMs)
+  }
 }
 
 /** A node asks only one other at a time, which may be one that has no news either. */

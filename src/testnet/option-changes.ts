@@ -40,11 +40,16 @@ export function optionChanges(values: OptionValues): OptionChanges {
 export function changeTorrc(torrc: string, changes: OptionChanges): string {
   if (changes.size === 0) return torrc
   const changed = new Set([...changes.keys()].map(canonical))
-  const kept = torrc.split('\n').filter((line) => !changed.has(canonical(/^\s*[+/]?([A-Za-z0-9_]+)/.exec(line)?.[1] ?? '')))
+  const isChanged = (line: string): boolean => changed.has(canonical(/^\s*[+/]?([A-Za-z0-9_]+)/.exec(line)?.[1] ?? ''))
   const added = [...changes].flatMap(([option, values]) => values.map((value) => `${option} ${value}`))
-  const heading = '# Changed while the network ran.'
-  return `${[...kept.filter((line) => line !== heading), heading, ...added].join('\n').replace(/\n{3,}/g, '\n\n').trimEnd()}\n`
+  const [original = '', before = ''] = torrc.split(`\n${heading}\n`)
+  const later = [...before.split('\n'), ...added].filter((line, index, all) => line !== '' && (index >= all.length - added.length || !isChanged(line)))
+  const kept = original.split('\n').filter((line) => !isChanged(line)).join('\n').trimEnd()
+  return later.length === 0 ? `${kept}\n` : `${kept}\n\n${heading}\n${later.join('\n')}\n`
 }
+
+/** What stands between the torrc as written and what was changed since. */
+const heading = '# Changed while the network ran.'
 
 /**
  * The same for a node that has to live with it. Throws `config` if relish could not run with the outcome, or could not take

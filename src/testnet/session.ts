@@ -11,7 +11,9 @@ import { isReady, startUntilReady, voteNow, waitUntilReady, type BootstrapResult
 import type { CheckResult } from './checks/check.ts'
 import { loadChecks } from './checks/load-checks.ts'
 import { runChecks } from './checks/run-checks.ts'
+import { addNodes, removeNodes, type NewNodes } from './membership.ts'
 import { isRelay } from './network-types.ts'
+import { optionChanges, type OptionValues } from './option-changes.ts'
 
 export interface NetworkStatus {
   readonly network: string
@@ -48,6 +50,12 @@ export interface Session {
   restart(node: string): Promise<void>
   hup(nodes: readonly string[]): Promise<void>
   vote(): Promise<void>
+  /** Adds nodes and waits until they are ready. Gives their names. */
+  add(nodes: NewNodes): Promise<string[]>
+  /** Takes nodes out for good. */
+  remove(nodes: readonly string[]): Promise<void>
+  /** Changes options of nodes, for the rest of the run. */
+  set(nodes: readonly string[], options: OptionValues): Promise<void>
   command(node: string, command: NodeCommand): Promise<unknown>
   inspect(node: string): Promise<NodeInspection>
   /** Runs checks: those of the network file if none is named. */
@@ -119,6 +127,19 @@ export class LocalSession implements Session {
 
   async vote(): Promise<void> {
     await voteNow(this.network)
+  }
+
+  add(nodes: NewNodes): Promise<string[]> {
+    return addNodes(this.network, nodes)
+  }
+
+  remove(nodes: readonly string[]): Promise<void> {
+    return removeNodes(this.network, nodes)
+  }
+
+  async set(nodes: readonly string[], options: OptionValues): Promise<void> {
+    const changes = optionChanges(options)
+    for (const node of nodes) await this.network.setOptions(node, changes)
   }
 
   command(node: string, command: NodeCommand): Promise<unknown> {
