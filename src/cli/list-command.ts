@@ -1,7 +1,7 @@
 /** `relish list` and `validate`: networks that there are, and whether a file of one's own is right. */
 
 import type { Command } from 'commander'
-import { builtInCheckNames } from '../testnet/checks/names.ts'
+import { builtInCheckNames, defaultCheckNames } from '../testnet/checks/names.ts'
 import { NetworkFileError, formatDiagnostic } from '../testnet/diagnostic.ts'
 import { builtInNetworks, loadNetwork } from '../testnet/load-network.ts'
 import type { ResolvedNode } from '../testnet/network-types.ts'
@@ -23,14 +23,18 @@ export function addListCommands(program: Command): void {
       const { builtInChecks } = await import('../testnet/checks/load-checks.ts')
       const networks = builtInNetworks()
       if (options.json === true) {
-        output.json({ networks, checks: builtInChecks.map(({ name, summary, tags }) => ({ name, summary, tags })) })
+        output.json({ networks, checks: builtInChecks.map(({ name, summary, tags, disturbs }) => ({ name, summary, tags, disturbs: disturbs === true, isDefault: defaultCheckNames.includes(name) })) })
         return
       }
       const width = Math.max(...networks.map((network) => network.name.length), ...builtInCheckNames.map((name) => name.length))
       output.fact(output.colours.bold('networks'))
       for (const network of networks) output.fact(`  ${network.name.padEnd(width)}  ${network.about}`)
-      output.fact(output.colours.bold('checks'))
-      for (const check of builtInChecks) output.fact(`  ${check.name.padEnd(width)}  ${check.summary}`)
+      const print = (title: string, wanted: (name: string) => boolean): void => {
+        output.fact(output.colours.bold(title))
+        for (const check of builtInChecks.filter((one) => wanted(one.name))) output.fact(`  ${check.name.padEnd(width)}  ${check.summary}${output.colours.dim(` [${check.tags.join(', ')}]`)}`)
+      }
+      print('checks that run unless told otherwise', (name) => defaultCheckNames.includes(name))
+      print('further checks of the suite full', (name) => !defaultCheckNames.includes(name))
     }),
     ['relish list', 'relish list --json | jq -r .networks[].name'],
   )

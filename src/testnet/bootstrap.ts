@@ -23,7 +23,7 @@ export const stagesOf = (role: ResolvedNode['role']): readonly NodeStage[] => {
   }
 }
 
-const hasReached = (status: NodeStatus, role: ResolvedNode['role'], stage: NodeStage): boolean => stagesOf(role).indexOf(status.stage) >= stagesOf(role).indexOf(stage)
+export const hasReached = (status: NodeStatus, role: ResolvedNode['role'], stage: NodeStage): boolean => stagesOf(role).indexOf(status.stage) >= stagesOf(role).indexOf(stage)
 
 export const isReady = (status: NodeStatus): boolean => status.state.kind === 'running' && status.stage === 'ready'
 

@@ -5,7 +5,7 @@ import { basename, extname, join, relative, resolve } from 'node:path'
 import { RelishError } from '../core/base/errors.ts'
 import { nearest } from '../core/base/nearest.ts'
 import { readTextBounded } from '../host/read-bounded.ts'
-import { builtInCheckNames } from './checks/names.ts'
+import { builtInCheckNames, defaultCheckNames } from './checks/names.ts'
 import { NetworkFileError, type Diagnostic } from './diagnostic.ts'
 import { lintNetwork } from './lint-network.ts'
 import { networkFileBytesMax } from './limits.ts'
@@ -84,7 +84,7 @@ export function loadNetworkText(original: string, path: string, environment: { r
   const shown = settings.length === 0 ? shortest(path) : `${shortest(path)} with --set`
   const { file, source, diagnostics } = parseNetworkFile(text, shown, environment)
   if (file === undefined) throw new NetworkFileError(diagnostics)
-  const resolution = resolveNetwork(file, path, basename(path, extname(path)), source, builtInCheckNames)
+  const resolution = resolveNetwork(file, path, basename(path, extname(path)), source, { builtIn: builtInCheckNames, usual: defaultCheckNames })
   if (resolution.diagnostics.length > 0) throw new NetworkFileError(resolution.diagnostics)
   const lint = lintNetwork(file, resolution.network, source)
   if (lint.some((diagnostic) => diagnostic.severity === 'error')) throw new NetworkFileError(lint)

@@ -13,10 +13,11 @@ export interface Resolution {
 }
 
 /**
- * `path` is the file's own, for relative check paths; `name` names the network if the file does not. `builtInChecks` are
- * the checks of a file that lists none.
+ * `path` is the file's own, for relative check paths; `name` names the network if the file does not. `checkNames` are
+ * the built-in checks, and those of a file that lists none.
  */
-export function resolveNetwork(file: NetworkFile, path: string, name: string, source: SourceMap, builtInChecks: readonly string[]): Resolution {
+export function resolveNetwork(file: NetworkFile, path: string, name: string, source: SourceMap, checkNames: { readonly builtIn: readonly string[]; readonly usual: readonly string[] }): Resolution {
+  const builtInChecks = checkNames.builtIn
   const diagnostics: Diagnostic[] = []
   const nodes: ResolvedNode[] = []
   const taken = new Map<string, number>()
@@ -41,7 +42,7 @@ export function resolveNetwork(file: NetworkFile, path: string, name: string, so
   if (nodes.length > nodesPerNetworkMax) diagnostics.push(source.complain(['nodes'], 'value', 'error', `${nodes.length} nodes are more than the ${nodesPerNetworkMax} one machine can give addresses to`, []))
 
   const checks: string[] = []
-  for (const [index, check] of (file.checks ?? builtInChecks).entries()) {
+  for (const [index, check] of (file.checks ?? checkNames.usual).entries()) {
     if (check.includes('/') || /\.[cm]?js$/.test(check)) {
       checks.push(resolve(dirname(path), check))
     } else if (builtInChecks.includes(check)) {

@@ -160,10 +160,10 @@ export interface WorldListener {
 }
 
 /** Listens on a free port of `host`; `onConnection` may be asynchronous, and its failure closes its stream. */
-export function listenStreams(network: Network, host: string, onConnection: (stream: WorldStream) => Promise<void>): Promise<WorldListener> {
+export function listenStreams(network: Network, host: string, onConnection: (stream: WorldStream) => Promise<void>, port = 0): Promise<WorldListener> {
   return new Promise((resolve, reject) => {
     const listener = network.listen(
-      { host, port: 0 },
+      { host, port },
       {
         onListening: (address) => resolve({ address, close: () => listener.close() }),
         onConnection: (stream) => {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { builtInCheckNames } from '../../src/testnet/checks/names.ts'
+import { defaultCheckNames } from '../../src/testnet/checks/names.ts'
 import { buildCli, processesWith, type BuiltCli } from '../support/built-cli.ts'
 
 const timeoutMs = 240_000
@@ -38,7 +38,7 @@ describe('basic', () => {
   test('comes up from nothing and passes every check; nothing is left', async () => {
     const { code, report, stderr } = await run()
     expect(report.checks?.filter((check) => check.outcome.kind !== 'passed'), stderr).toEqual([])
-    expect(report.checks.map((check) => check.name)).toEqual(builtInCheckNames)
+    expect(report.checks.map((check) => check.name)).toEqual(defaultCheckNames)
     expect(code).toBe(0)
     expect(await processesWith(join(folder, 'basic'))).toEqual([])
   }, timeoutMs)

@@ -5,21 +5,35 @@ import { basename, extname } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { RelishError } from '../../core/base/errors.ts'
 import { nearest } from '../../core/base/nearest.ts'
+import { authorityMajority, authorityMinority } from './authority-loss.ts'
+import { bandwidthWeights } from './bandwidth-weights.ts'
 import { bulk } from './bulk.ts'
 import type { Check, CheckContext } from './check.ts'
 import { concurrent } from './concurrent.ts'
 import { consensus } from './consensus.ts'
 import { echo } from './echo.ts'
 import { exitSeen } from './exit-seen.ts'
+import { families } from './families.ts'
+import { guardsRestart } from './guards-restart.ts'
+import { hupKeepsStreams } from './hup-keeps-streams.ts'
+import { identityRestart } from './identity-restart.ts'
+import { majorityRule } from './majority-rule.ts'
 import { builtInCheckNames } from './names.ts'
 import { noRelayKnowsBoth } from './no-relay-knows-both.ts'
 import { path } from './path.ts'
+import { policies } from './policies.ts'
 import { policy } from './policy.ts'
+import { promises } from './promises.ts'
+import { relayKilled } from './relay-killed.ts'
 import { resolve } from './resolve.ts'
 import { socksMatrix } from './socks-matrix.ts'
 import { tlsOnly } from './tls-only.ts'
 
-export const builtInChecks: readonly Check[] = Object.freeze([echo, exitSeen, path, consensus, noRelayKnowsBoth, policy, resolve, socksMatrix, concurrent, bulk, tlsOnly])
+export const builtInChecks: readonly Check[] = Object.freeze([
+  echo, exitSeen, path, consensus, noRelayKnowsBoth, policy, resolve, socksMatrix, concurrent, bulk, tlsOnly,
+  promises, families, policies, bandwidthWeights, majorityRule, hupKeepsStreams,
+  guardsRestart, identityRestart, relayKilled, authorityMinority, authorityMajority,
+])
 
 /** `names` are built-in names and absolute paths of modules. Throws `config` for what is neither. */
 export function loadChecks(names: readonly string[]): Promise<Check[]> {

@@ -84,6 +84,7 @@ export class ProgressWatch {
       return promise
     }
     const replaced: Partial<RunningNetwork> = {
+      clock: { ...world.clock, sleep: (ms) => waited(`a pause of ${ms / 1000} s was over`, world.clock.sleep(ms)) },
       observer: noticing(world.observer, (words) => this.note(words)),
       command: (node, command) => answered(`${node} answered ${command.command}`, world.command(node, command)),
       inspect: (node) => answered(`${node} answered inspect`, world.inspect(node)),

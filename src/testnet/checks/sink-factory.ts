@@ -4,8 +4,8 @@ import type { RunningNetwork } from '../backend/backend.ts'
 import { openEchoSink, openHttpSink, openSilentSink, type Sink } from '../sink/sinks.ts'
 
 export interface SinkFactory {
-  /** Sends back every byte. `host` is another address of this machine, such as `::1`. */
-  echo(host?: string): Promise<Sink>
+  /** Sends back every byte. `host` is another address of this machine, such as `::1`; `port` one that is not just any. */
+  echo(host?: string, port?: number): Promise<Sink>
   /** Answers HTTP with the address that came. */
   http(host?: string): Promise<Sink>
   /** Takes everything and says nothing. */
@@ -25,7 +25,7 @@ export function makeSinkFactory(network: RunningNetwork, prefix: string): SinkFa
   const now = (): number => network.clock.now()
   const at = (host: string | undefined): string => host ?? network.placement.observerHost
   return {
-    echo: async (host) => keep(await openEchoSink(network.observer, at(host), now)),
+    echo: async (host, port) => keep(await openEchoSink(network.observer, at(host), now, port)),
     http: async (host) => keep(await openHttpSink(network.observer, at(host), now)),
     silent: async (host) => keep(await openSilentSink(network.observer, at(host), now)),
     name: (addresses) => {

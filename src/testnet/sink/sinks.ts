@@ -27,7 +27,7 @@ export interface Sink {
 }
 
 /** Everything of a sink but its kind: bounded memory of visits. */
-async function openSink(kind: Sink['kind'], network: Network, host: string, now: () => number, serve: (stream: WorldStream, visit: Visit) => Promise<void>): Promise<Sink> {
+async function openSink(kind: Sink['kind'], network: Network, host: string, now: () => number, serve: (stream: WorldStream, visit: Visit) => Promise<void>, port = 0): Promise<Sink> {
   const visits: Visit[] = []
   const open = new Set<WorldStream>()
   const listener: WorldListener = await listenStreams(network, host, async (stream) => {
@@ -39,7 +39,7 @@ async function openSink(kind: Sink['kind'], network: Network, host: string, now:
     } finally {
       open.delete(stream)
     }
-  })
+  }, port)
   return {
     kind,
     address: listener.address,
@@ -52,7 +52,7 @@ async function openSink(kind: Sink['kind'], network: Network, host: string, now:
 }
 
 /** Sends back every byte, and ends when the other side does. */
-export function openEchoSink(network: Network, host: string, now: () => number): Promise<Sink> {
+export function openEchoSink(network: Network, host: string, now: () => number, port = 0): Promise<Sink> {
   return openSink('echo', network, host, now, async (stream, visit) => {
     for (;;) {
       const chunk = await stream.read()
@@ -65,7 +65,7 @@ export function openEchoSink(network: Network, host: string, now: () => number):
       await stream.write(chunk)
     }
     stream.end()
-  })
+  }, port)
 }
 
 /** Takes bytes and says nothing until the other side ends. */
