@@ -423,9 +423,9 @@ export class RelayCircuitDriver implements StreamHost {
     const { runtime, streams } = this.#parts
     runtime.trace?.emit({ event: 'stream.begin', circuit: this.circuit, stream: stream.id, kind: request.kind, target: stream.target })
     // Its END came in the same batch: nobody waits for an answer any more, and nobody would close what is opened now.
-    if (stream.state === 'closed') return
+    if (isOver(stream)) return
     const sink = streams.open(this, stream, request)
-    if (sink !== undefined && stream.state !== 'closed') this.#sinks.set(stream, sink)
+    if (sink !== undefined && !isOver(stream)) this.#sinks.set(stream, sink)
   }
 
   #endStream(stream: Stream, remote: boolean, reason: number): void {
@@ -448,6 +448,8 @@ export class RelayCircuitDriver implements StreamHost {
     runtime.setTimer(durationMs(0), onGone)
   }
 }
+
+const isOver = (stream: Stream): boolean => stream.state === 'closed'
 
 const queuedCells = (attachment: Attachment | undefined): number => attachment?.channel.queuedCells(attachment.circuitId) ?? 0
 
