@@ -7,7 +7,7 @@
 import { RelishError } from '../core/base/errors.ts'
 import type { NodeStage } from '../runtime/events.ts'
 import type { NodeStatus, RunningNetwork } from './backend/backend.ts'
-import { shownWarningsMax, shownWarningsOfNode } from './limits.ts'
+import { shownWarningsMax, shownWarningsOfNode, votesForNewcomersMax } from './limits.ts'
 import { isRelay, type ResolvedNode } from './network-types.ts'
 
 /** Stages in the order of their coming; what a role has no part in is left out. */
@@ -77,19 +77,32 @@ export async function startUntilReady(network: RunningNetwork, names: readonly s
   return { elapsedMs: network.clock.now() - startMs, stages: stageTimes(network, names, startMs) }
 }
 
-/** Relays of a later phase are in no consensus until the next vote: it is held as soon as they have published. */
+/**
+ * Relays of a later phase are in no consensus until the next vote: it is held as soon as they have published, and again
+ * while it leaves some of them out, since an authority that has not reached a newcomer yet votes without it.
+ */
 async function announceNewcomers(network: RunningNetwork, names: readonly string[]): Promise<void> {
-  const relays = network.nodes().filter((node) => names.includes(node.name) && isRelay(node))
+  const relays = network.nodes().filter((node) => names.includes(node.name) && isRelay(node)).map((node) => node.name)
   if (relays.length === 0) return
   // With C tor among the authorities the next vote comes by itself, and soon.
   if (!canVoteNow(network)) return
-  await waitUntilPublished(network, relays.map((node) => node.name))
-  const before = newestConsensus(network)
-  await voteNow(network)
-  await waitWithProgress(network, names, () => newestConsensus(network) > before)
+  await waitUntilPublished(network, relays)
+  for (let votes = 0; votes < votesForNewcomersMax && (votes === 0 || !(await areListed(network, relays))); votes++) {
+    const before = newestConsensus(network)
+    await voteNow(network)
+    await waitWithProgress(network, names, () => newestConsensus(network) > before)
+  }
   // Everybody has a consensus that would do for some minutes more: the news is that there is another.
   const running = network.nodes().filter((node) => network.status(node.name).state.kind === 'running')
   await Promise.all(running.map((node) => network.command(node.name, { command: 'signal', signal: 'HUP' })))
+}
+
+/** Whether the consensuses of a running authority list all of these relays. */
+export async function areListed(network: RunningNetwork, names: readonly string[]): Promise<boolean> {
+  const authority = network.nodes().find((node) => node.role === 'authority' && network.status(node.name).state.kind === 'running')
+  if (authority === undefined) return true
+  const { consensus } = await network.inspect(authority.name)
+  return names.every((name) => consensus.every((one) => one.relays.some((relay) => relay.nickname === name)))
 }
 
 /** When the newest consensus that every running authority holds became valid; 0 while some hold none. */

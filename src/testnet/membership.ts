@@ -6,7 +6,7 @@
 import { latin1Decode, latin1Encode } from '../core/base/encoding.ts'
 import { RelishError } from '../core/base/errors.ts'
 import type { RunningNetwork } from './backend/backend.ts'
-import { canVoteNow, voteNow, waitUntilPublished, waitUntilReady } from './bootstrap.ts'
+import { areListed, canVoteNow, voteNow, waitUntilPublished, waitUntilReady } from './bootstrap.ts'
 import { descriptorsPollMs, descriptorsTimeoutMs, spreadRetryMs, spreadTimeoutMs, votesForNewcomersMax } from './limits.ts'
 import { isRelay, type Implementation, type NodeRole, type RawTorrc } from './network-types.ts'
 import { torrcLines } from './resolve-network.ts'
@@ -61,12 +61,9 @@ async function announce(network: RunningNetwork, names: readonly string[]): Prom
   // With C tor among the authorities the next vote comes by itself.
   if (!canVoteNow(network)) return
   await waitUntilPublished(network, names)
-  const authority = runningNames(network, (node) => node.role === 'authority')[0]
   for (let votes = 0; votes < votesForNewcomersMax; votes++) {
     await voteEverywhere(network)
-    if (authority === undefined) return
-    const { consensus } = await network.inspect(authority)
-    if (names.every((name) => consensus.every((one) => one.relays.some((relay) => relay.nickname === name)))) return
+    if (await areListed(network, names)) return
   }
 }
 

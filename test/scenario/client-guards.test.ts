@@ -8,7 +8,7 @@ import { SimulatedNetwork } from '../../src/testnet/backend/simulated.ts'
 import type { Check } from '../../src/testnet/checks/check.ts'
 import type { CheckClient } from '../../src/testnet/checks/client.ts'
 import { runChecks } from '../../src/testnet/checks/run-checks.ts'
-import { loadNetwork } from '../../src/testnet/load-network.ts'
+import { loadNetwork, loadNetworkText } from '../../src/testnet/load-network.ts'
 
 const silent = { onStart: () => undefined, onLog: () => undefined, onResult: () => undefined }
 
@@ -88,4 +88,25 @@ it('a client whose exits die one after another finds those that are left', async
     }
     return ['four of five exits died']
   })
+})
+
+it('relays of a later phase are in the consensus before clients start, and can be guards at once', async () => {
+  const { network } = loadNetworkText(
+    `nodes:
+  - { role: authority, name: auth, count: 3 }
+  - { role: exit, name: exit, count: 4 }
+  - { role: relay, name: late, phase: 2 }
+  - { role: client, name: client, phase: 3, torrc: { EntryNodes: late } }
+options: { progressSec: 20 }
+`,
+    '/nowhere/late.yaml',
+    {},
+  )
+  const running = await SimulatedNetwork.prepare({ network, seed: 'late' })
+  await running.drive(() => startUntilReady(running, running.nodes().flatMap((node) => (node.phase === 1 ? [node.name] : []))))
+  // By default, less uptime than half of the relays means no Stable flag, and without it a relay is no guard.
+  await running.drive(() => running.clock.sleep(5000))
+  await running.drive(() => startUntilReady(running))
+  expect(running.status('client').stage).toBe('ready')
+  await running.close()
 })
