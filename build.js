@@ -2,8 +2,9 @@
  * Makes `dist`: each program as one file, and beside it V8's compiled code from a run of a small network, since ten nodes
  * that compile the same functions are a large part of a network's start.
  *
- * node build.js [FOLDER] [--no-warm-up] [--programs-only]     FOLDER: another one than dist, for a build beside one that is
- *                                                              in use; --programs-only: without the library
+ * node build.js [FOLDER] [--no-warm-up] [--programs-only] [--types-only]
+ *     FOLDER: another one than dist, for a build beside one that is in use
+ *     --programs-only: without the library; --types-only: nothing but the declarations of the library
  */
 
 import { execFile } from 'node:child_process'
@@ -13,7 +14,7 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
-import { buildLibrary } from './build-library.js'
+import { buildLibrary, writeTypes } from './build-library.js'
 
 const root = fileURLToPath(new URL('.', import.meta.url))
 const programs = ['relish', 'relish-tor', 'relish-gencert']
@@ -60,6 +61,10 @@ async function keepCompiledCode(folder) {
 
 const args = process.argv.slice(2)
 const folder = resolve(args.find((one) => !one.startsWith('--')) ?? 'dist')
-await bundlePrograms(folder)
-if (!args.includes('--programs-only')) await buildLibrary(folder)
-if (!args.includes('--no-warm-up')) await keepCompiledCode(folder)
+if (args.includes('--types-only')) {
+  await writeTypes(folder)
+} else {
+  await bundlePrograms(folder)
+  if (!args.includes('--programs-only')) await buildLibrary(folder)
+  if (!args.includes('--no-warm-up')) await keepCompiledCode(folder)
+}

@@ -248,6 +248,7 @@ export interface DnsVisit extends VisitBase {
   readonly type: string
 }
 
+/** Anything a sink remembers. */
 export type Visit = HttpVisit | EchoVisit | DnsVisit
 
 /** An event of a node, with its name and when it came. */

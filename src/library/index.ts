@@ -7,7 +7,7 @@ export { RelishError, type ErrorKind, type TextPosition } from '../core/base/err
 export { NetworkFileError, type Diagnostic } from '../testnet/diagnostic.ts'
 export { SocksRefusal } from '../testnet/socks-client.ts'
 export type { SocketAddress, LogLevel } from '../runtime/index.ts'
-export type * from '../runtime/events.ts'
+export type { ChannelInspection, CircuitInspection, CircuitSideInspection, ConsensusInspection, NodeEvent, NodeInspection, NodeStage, StreamInspection } from '../runtime/events.ts'
 export type { NodeState, NodeStatus, World } from '../testnet/backend/backend.ts'
 export type { StuckNode } from '../testnet/bootstrap.ts'
 export type { CheckOutcome, CheckResult } from '../testnet/checks/check.ts'

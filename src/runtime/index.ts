@@ -10,6 +10,7 @@ import type { DurationMs, MonotonicMs, WallMs } from '../core/base/time.ts'
 import type { RsaPrivateKey } from '../core/crypto/rsa.ts'
 import type { TraceSink } from './trace.ts'
 
+/** An address and a port. */
 export interface SocketAddress {
   /** IPv4 in dotted form, or IPv6 without brackets. */
   readonly host: string
@@ -133,6 +134,7 @@ export interface FileStore {
   stat(path: string): { readonly bytes: number; readonly modified: WallMs } | undefined
 }
 
+/** How important a message is, most important first. */
 export type LogLevel = 'error' | 'warn' | 'notice' | 'info' | 'debug'
 
 export interface Log {

@@ -3,6 +3,7 @@
 import { RelishError } from '../core/base/errors.ts'
 import { shownErrorsMax, shownLineMax, shownMessageMax } from './limits.ts'
 
+/** Something wrong with a network file, or questionable. */
 export interface Diagnostic {
   readonly severity: 'error' | 'warning'
   readonly file: string

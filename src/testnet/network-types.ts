@@ -4,7 +4,9 @@
  * says in which world the network runs, nor at which addresses: a backend places a resolved network.
  */
 
+/** What a node does for the network. Authorities are relays too. */
 export type NodeRole = 'authority' | 'relay' | 'exit' | 'client'
+/** Which program runs a node: our own, or C tor. */
 export type Implementation = 'relish' | 'tor'
 
 /** Whether authorities vote for the first consensus (`cold`), or every node finds it in its data directory when it starts. */
@@ -31,6 +33,7 @@ export interface NodeSettings {
   readonly torrc?: RawTorrc
 }
 
+/** One or more nodes of a role. */
 export interface NodeGroup extends NodeSettings {
   readonly role: NodeRole
   /** Names of the nodes: `exit` gives exit1, exit2, …; a group without `count` is one node with exactly this name. */
@@ -40,6 +43,7 @@ export interface NodeGroup extends NodeSettings {
   readonly each?: { readonly [nodeName: string]: NodeSettings }
 }
 
+/** How a network is started. */
 export interface NetworkOptions {
   /** How long a node may show no progress before the start counts as failed. */
   readonly progressSec?: number

@@ -5,6 +5,7 @@
  * compiler. Nobody compares `message` or `name`. The caller adds what it was attempting with `within`.
  */
 
+/** What can be done about an error. */
 export type ErrorKind =
   /** A peer broke the protocol: close the smallest thing that contains the breach. */
   | 'protocol'
@@ -35,6 +36,7 @@ export interface TextPosition {
   readonly keyword?: string
 }
 
+/** What an error may have besides its kind and message. */
 export interface RelishErrorOptions {
   readonly cause?: unknown
   readonly position?: TextPosition
@@ -42,6 +44,7 @@ export interface RelishErrorOptions {
   readonly hint?: string
 }
 
+/** What is thrown, everywhere: `kind` says what the receiver can do about it, `hint` what a person can. */
 export class RelishError extends Error {
   readonly kind: ErrorKind
   readonly position: TextPosition | undefined

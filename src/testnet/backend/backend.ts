@@ -15,8 +15,10 @@ import type { OptionChanges } from '../option-changes.ts'
 import type { NetworkPlacement, NodePlacement } from '../placement.ts'
 import type { Transport } from '../socket-owner.ts'
 
+/** Where the nodes of a network run. */
 export type World = 'processes' | 'inline' | 'simulated'
 
+/** Whether a node runs. */
 export type NodeState =
   | { readonly kind: 'configured' }
   | { readonly kind: 'running'; readonly pid: number | undefined; readonly sinceMs: number }

@@ -41,11 +41,13 @@ export type AttemptOutcome =
   | { readonly kind: 'failed'; readonly reason: string; readonly expected: string | undefined; readonly found: string | undefined; readonly evidence: readonly string[] }
   | { readonly kind: 'not-run'; readonly reason: string }
 
+/** What came of a check. */
 export type CheckOutcome =
   | AttemptOutcome
   /** It failed, and passed when it was tried again: that is no pass. `reason` is of the first failure. */
   | { readonly kind: 'flaky'; readonly reason: string; readonly failures: readonly Extract<AttemptOutcome, { kind: 'failed' }>[]; readonly evidence: readonly string[] }
 
+/** A check that was run, and what came of it. */
 export interface CheckResult {
   readonly name: string
   readonly summary: string
