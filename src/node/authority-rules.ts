@@ -126,6 +126,8 @@ export class ApprovedRouters {
   }
 
   has(descriptor: ServerDescriptor, verdict: Verdict): boolean {
+    // In most networks nobody is in the file; to name a key costs more than to look it up.
+    if (this.#verdicts.size === 0) return false
     return (
       this.#verdicts.get(descriptor.fingerprint)?.has(verdict) === true ||
       this.#verdicts.get(formatEd25519Identity(descriptor.ed25519Identity))?.has(verdict) === true

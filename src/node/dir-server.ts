@@ -5,7 +5,7 @@
 
 import { latin1Decode, latin1Encode } from '../core/base/encoding.ts'
 import { days, hours, minutes, type DurationMs, type WallMs } from '../core/base/time.ts'
-import { chooseCoding, compressBody, type ContentCoding } from '../core/dirhttp/compression.ts'
+import { chooseCoding, type ContentCoding } from '../core/dirhttp/compression.ts'
 import { headerOf, reasonFor, type HttpHeader, type HttpRequest, type HttpResponse } from '../core/dirhttp/message.ts'
 import { isPrivateIp } from '../core/ident/address.ts'
 import type { AuthorityCertificate } from '../core/netdoc/authority-certificate.ts'
@@ -221,7 +221,7 @@ export class DirServer {
     const kept = key === undefined ? undefined : this.#compressed.get(key)
     if (kept !== undefined) return kept
     const text = texts.join('')
-    const body = coding === 'identity' || key === undefined ? compressBody(coding, latin1Encode(text)) : compressText(this.#runtime, coding, text)
+    const body = coding === 'identity' ? latin1Encode(text) : compressText(this.#runtime, coding, text)
     if (key !== undefined && coding !== 'identity') {
       const oldest = this.#compressed.keys().next()
       if (this.#compressed.size >= DIR_COMPRESSED_KEPT && oldest.done !== true) this.#compressed.delete(oldest.value)

@@ -5,6 +5,7 @@
  */
 
 import { hexEncodeUpper, latin1Encode } from '../core/base/encoding.ts'
+import { RelishError } from '../core/base/errors.ts'
 import type { WallMs } from '../core/base/time.ts'
 import { compressBody, type ContentCoding } from '../core/dirhttp/compression.ts'
 import { microdescriptorsOf, type MethodMicrodescriptor } from '../core/dirvote/build-vote.ts'
@@ -15,7 +16,7 @@ import { isGoodSignature, parseConsensus, type Consensus, type ConsensusUnverifi
 import { applyConsensusDiff, digestAsSigned, generateConsensusDiff } from '../core/netdoc/consensus-diff.ts'
 import { parseExtraInfo, verifyExtraInfo, type ExtraInfo, type ExtraInfoUnverified } from '../core/netdoc/extra-info.ts'
 import { parseMicrodescriptor, parseMicrodescriptorsLeniently } from '../core/netdoc/microdescriptor.ts'
-import { parseServerDescriptor, requireLiveDescriptor, verifyServerDescriptor, type ServerDescriptor } from '../core/netdoc/server-descriptor.ts'
+import { descriptorExpiry, parseServerDescriptor, verifyServerDescriptor, type ServerDescriptor } from '../core/netdoc/server-descriptor.ts'
 import { readVote, requireLiveVote, type Vote } from '../core/netdoc/vote.ts'
 import type { Runtime } from '../runtime/index.ts'
 
@@ -51,8 +52,11 @@ export const readAnyVote = (runtime: Memory, text: string): Vote => remember(run
 
 /** A verified server descriptor, annotations in front of it skipped if so asked. Throws `bad-document` and `bad-signature`. */
 export function readServerDescriptor(runtime: Memory, text: string, annotations: 'skip' | 'refuse', now: WallMs): ServerDescriptor {
-  const descriptor = remember(runtime, `descriptor, ${annotations} annotations`, text, (one) => verifyServerDescriptor(parseServerDescriptor(one, annotations), 'any-time'))
-  requireLiveDescriptor(descriptor, now)
+  const { descriptor, expires } = remember(runtime, `descriptor, ${annotations} annotations`, text, (one) => {
+    const verified = verifyServerDescriptor(parseServerDescriptor(one, annotations), 'any-time')
+    return { descriptor: verified, expires: descriptorExpiry(verified) }
+  })
+  if (expires < now) throw new RelishError('bad-document', 'certificate has expired')
   return descriptor
 }
 

@@ -7,18 +7,20 @@ import type { FileStore } from '../runtime/index.ts'
 import { simLimits } from './limits.ts'
 
 interface StoredFile {
-  readonly content: Uint8Array
+  /** What was written, and then what was added to it. */
+  readonly parts: readonly Uint8Array[]
+  readonly bytes: number
   readonly modified: WallMs
 }
 
 export class SimFiles implements FileStore {
   readonly #files = new Map<string, StoredFile>()
   readonly #wallNow: () => WallMs
-  readonly #onWrite: (path: string, content: Uint8Array) => void
+  readonly #onWrite: (path: string, bytes: number) => void
   #bytes = 0
   #bytesMax: number = simLimits.fileStoreBytesMax
 
-  constructor(wallNow: () => WallMs, onWrite: (path: string, content: Uint8Array) => void) {
+  constructor(wallNow: () => WallMs, onWrite: (path: string, bytes: number) => void) {
     this.#wallNow = wallNow
     this.#onWrite = onWrite
   }
@@ -33,25 +35,31 @@ export class SimFiles implements FileStore {
   }
 
   read(path: string): Uint8Array | undefined {
-    return this.#files.get(normal(path))?.content.slice()
+    const file = this.#files.get(normal(path))
+    return file === undefined ? undefined : concatBytes(file.parts)
   }
 
   write(path: string, content: Uint8Array): void {
-    const name = normal(path)
-    const bytes = this.#bytes - (this.#files.get(name)?.content.length ?? 0) + content.length
-    if (bytes > this.#bytesMax) throw new RelishError('local-io', `writing ${path}: no space left on device`)
-    this.#bytes = bytes
-    this.#files.set(name, { content: content.slice(), modified: this.#wallNow() })
-    this.#onWrite(name, content)
+    this.#store(path, [content.slice()], content.length)
   }
 
   append(path: string, content: Uint8Array): void {
-    this.write(path, concatBytes([this.#files.get(normal(path))?.content ?? new Uint8Array(0), content]))
+    const held = this.#files.get(normal(path))
+    this.#store(path, [...(held?.parts ?? []), content.slice()], (held?.bytes ?? 0) + content.length)
+  }
+
+  #store(path: string, parts: readonly Uint8Array[], bytes: number): void {
+    const name = normal(path)
+    const all = this.#bytes - (this.#files.get(name)?.bytes ?? 0) + bytes
+    if (all > this.#bytesMax) throw new RelishError('local-io', `writing ${path}: no space left on device`)
+    this.#bytes = all
+    this.#files.set(name, { parts, bytes, modified: this.#wallNow() })
+    this.#onWrite(name, bytes)
   }
 
   remove(path: string): void {
     const name = normal(path)
-    this.#bytes -= this.#files.get(name)?.content.length ?? 0
+    this.#bytes -= this.#files.get(name)?.bytes ?? 0
     this.#files.delete(name)
   }
 
@@ -65,7 +73,7 @@ export class SimFiles implements FileStore {
 
   stat(path: string): { readonly bytes: number; readonly modified: WallMs } | undefined {
     const file = this.#files.get(normal(path))
-    return file === undefined ? undefined : { bytes: file.content.length, modified: file.modified }
+    return file === undefined ? undefined : { bytes: file.bytes, modified: file.modified }
   }
 }
 

@@ -66,7 +66,7 @@ export class SimMachine implements NetworkMachine {
     this.#world = world
     this.files = new SimFiles(
       () => this.wallNow(),
-      (path, content) => world.trace.record(this.name, { event: 'file.write', path, bytes: content.length }),
+      (path, bytes) => world.trace.record(this.name, { event: 'file.write', path, bytes }),
     )
   }
 

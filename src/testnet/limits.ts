@@ -2,8 +2,10 @@
 
 /** Bytes of a network file. A longer one is refused. */
 export const networkFileBytesMax = 1 << 20
-/** Nodes of one network: node i has the address 127.(i+1).B.C, and 127.254 and 127.255 are the observer's and the lock's. A larger network is refused. */
-export const nodesPerNetworkMax = 250
+/** Nodes of one network. A larger one is refused. */
+export const nodesPerNetworkMax = 5000
+/** Nodes of one network on real sockets: node i has the address 127.(i+1).B.C, and 127.254 and 127.255 are the observer's and the lock's. A larger network runs in simulation only. */
+export const nodesPerMachineMax = 250
 /** Errors of a network file that are shown at once. The others are counted. */
 export const shownErrorsMax = 20
 /** Characters of a line of the file, and of what is wrong with it, that are shown of an error. */

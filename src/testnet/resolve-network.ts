@@ -39,7 +39,7 @@ export function resolveNetwork(file: NetworkFile, path: string, name: string, so
       nodes.push(resolveNode(nodeName, nodes.length, group, file.defaults ?? {}, { foreignAuthorities, folder: dirname(path) }))
     }
   })
-  if (nodes.length > nodesPerNetworkMax) diagnostics.push(source.complain(['nodes'], 'value', 'error', `${nodes.length} nodes are more than the ${nodesPerNetworkMax} one machine can give addresses to`, []))
+  if (nodes.length > nodesPerNetworkMax) diagnostics.push(source.complain(['nodes'], 'value', 'error', `${nodes.length} nodes are more than the ${nodesPerNetworkMax} a network can have`, []))
 
   const checks: string[] = []
   for (const [index, check] of (file.checks ?? checkNames.usual).entries()) {

@@ -5,7 +5,7 @@
 
 import { bytesEqual, concatBytes, hexEncodeUpper, utf8Encode } from '../base/encoding.ts'
 import { RelishError } from '../base/errors.ts'
-import { parseIsoTime, type WallMs } from '../base/time.ts'
+import { parseIsoTime, wallMs, type WallMs } from '../base/time.ts'
 import { CertType, parseEd25519Cert, verifyEd25519Cert } from '../cert/ed25519-cert.ts'
 import { ed25519PublicFromX25519, ed25519Verify } from '../crypto/ed25519.ts'
 import { sha1, sha256 } from '../crypto/hashes.ts'
@@ -349,11 +349,10 @@ export function verifyServerDescriptor(descriptor: ServerDescriptorUnverified, n
   })
 }
 
-/** Throws `bad-document` when a certificate in a descriptor that was verified for any time has expired at `now`. */
-export function requireLiveDescriptor(descriptor: ServerDescriptor, now: WallMs): void {
-  for (const encoded of [descriptor.ed25519SigningCertificate, descriptor.ntorOnionKeyCrosscert?.certificate]) {
-    if (encoded !== undefined && parseEd25519Cert(encoded).expires < now) throw new RelishError('bad-document', 'certificate has expired')
-  }
+/** When the first of the certificates expires that a descriptor must have to be good. */
+export function descriptorExpiry(descriptor: ServerDescriptor): WallMs {
+  const certificates = [descriptor.ed25519SigningCertificate, descriptor.ntorOnionKeyCrosscert?.certificate].filter((one) => one !== undefined)
+  return wallMs(Math.min(...certificates.map((one) => parseEd25519Cert(one).expires)))
 }
 
 /** What the Ed25519 signature of a descriptor or extra-info document is over (dir-spec §2.1.1, router-sig-ed25519). */

@@ -18,7 +18,7 @@ import type { ExtraNode, NameServer, NodeEventRecord, NodeStatus, RunningNetwork
 import { EventHub } from './event-hub.ts'
 import { NodeWatch } from './node-watch.ts'
 import { ProcessMemory } from './process-memory.ts'
-import { commandTimeoutMs, nodesPerNetworkMax, stopGraceMs } from '../limits.ts'
+import { commandTimeoutMs, nodesPerMachineMax, nodesPerNetworkMax, stopGraceMs } from '../limits.ts'
 import { changeTorrcOf, readTorrc, type OptionChanges } from '../option-changes.ts'
 
 const noDelay = durationMs(0)
@@ -187,7 +187,8 @@ export class InProcessNetwork implements RunningNetwork {
 
   async addNode(extra: ExtraNode): Promise<NodePlacement> {
     if (this.#members.has(extra.name)) throw new RelishError('config', `there is a node ${extra.name} already`)
-    if (this.#nextIndex >= nodesPerNetworkMax) throw new RelishError('limit', `a run has addresses for ${nodesPerNetworkMax} nodes, those that are gone included`)
+    const nodesMax = this.world === 'simulated' ? nodesPerNetworkMax : nodesPerMachineMax
+    if (this.#nextIndex >= nodesMax) throw new RelishError('limit', `a run has addresses for ${nodesMax} nodes, those that are gone included`)
     const placed = await this.#world.during(
       this.#world.place({
         name: extra.name,

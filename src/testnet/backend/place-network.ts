@@ -2,6 +2,7 @@
 
 import { RelishError } from '../../core/base/errors.ts'
 import { hasIpv6Loopback, reservePort, type AddressBlock, type ReservedPort } from '../addresses.ts'
+import { nodesPerMachineMax } from '../limits.ts'
 import { isRelay, type ResolvedNetwork, type ResolvedNode } from '../network-types.ts'
 import type { NodePlacement } from '../placement.ts'
 import type { PortRecord, RunDirectory } from '../run-directory.ts'
@@ -83,6 +84,9 @@ export async function reserveAgain(placed: NodePlacement): Promise<ReservedPort[
 
 /** Throws `unavailable` when the network needs something that this machine lacks. */
 export async function checkMachine(network: ResolvedNetwork): Promise<void> {
+  if (network.nodes.length > nodesPerMachineMax) {
+    throw new RelishError('config', `${network.nodes.length} nodes are more than the ${nodesPerMachineMax} one machine can give addresses to`, { hint: 'in simulation there may be more: relish sim' })
+  }
   if (network.nodes.some((node) => node.ipv6) && !(await hasIpv6Loopback())) {
     throw new RelishError('unavailable', `${network.name} uses IPv6, but nothing can listen on ::1 here`, {
       hint: 'switch IPv6 on for the loopback interface (in a container: sysctl net.ipv6.conf.lo.disable_ipv6=0)',

@@ -14,7 +14,7 @@ import type { NodeCommand, NodeInspection } from '../../runtime/events.ts'
 import type { FileStore, Network as RuntimeNetwork, SocketAddress } from '../../runtime/index.ts'
 import { mergeParts } from '../../trace/merge-parts.ts'
 import { claimAddressBlock, hasIpv6Loopback, type AddressBlock, type ReservedPort } from '../addresses.ts'
-import { nodesPerNetworkMax } from '../limits.ts'
+import { nodesPerMachineMax } from '../limits.ts'
 import { scriptNames, startNameServer, type RunningNameServer } from '../name-server.ts'
 import { prepareWarmGenesis } from '../genesis/warm-genesis.ts'
 import type { Genesis, ResolvedNetwork, ResolvedNode } from '../network-types.ts'
@@ -269,7 +269,7 @@ export class ProcessNetwork implements RunningNetwork {
 
   async addNode(extra: ExtraNode): Promise<NodePlacement> {
     if (this.#members.has(extra.name)) throw new RelishError('config', `there is a node ${extra.name} already`)
-    if (this.#nextIndex >= nodesPerNetworkMax) throw new RelishError('limit', `a run has addresses for ${nodesPerNetworkMax} nodes, those that are gone included`)
+    if (this.#nextIndex >= nodesPerMachineMax) throw new RelishError('limit', `a run has addresses for ${nodesPerMachineMax} nodes, those that are gone included`)
     const node: ResolvedNode = {
       name: extra.name,
       index: this.#nextIndex++,

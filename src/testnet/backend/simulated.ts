@@ -7,7 +7,7 @@ import type { LogLevel, Runtime } from '../../runtime/index.ts'
 import type { SimMachine } from '../../sim/sim-machine.ts'
 import { Simulation, type SimulationLogLine, type SimulationOptions } from '../../sim/simulation.ts'
 import { traceHeader } from '../../trace/header.ts'
-import { sinkVisitsKept } from '../limits.ts'
+import { nodesPerMachineMax, sinkVisitsKept } from '../limits.ts'
 import { prepareWarmGenesis } from '../genesis/warm-genesis.ts'
 import { isRelay, type Genesis, type ResolvedNetwork, type ResolvedNode } from '../network-types.ts'
 import type { NetworkPlacement, NodePlacement } from '../placement.ts'
@@ -105,12 +105,13 @@ export class SimulatedNetwork extends InProcessNetwork {
     }
 
     const observerHost = '127.254.0.1'
-    const observer = simulation.addMachine({ name: observerName, addresses: [observerHost, 'fd00::ff:1'], isObserver: true }).boot()
+    const observerHost6 = 'fd00:ff::1'
+    const observer = simulation.addMachine({ name: observerName, addresses: [observerHost, observerHost6], isObserver: true }).boot()
     const placement: NetworkPlacement = {
       network: options.network,
       nodes: placed,
       observerHost,
-      observerHost6: 'fd00::ff:1',
+      observerHost6,
       nameServer: undefined,
       distinctAddresses: true,
     }
@@ -210,12 +211,15 @@ const defaultRsaBitsMax = 1024
 
 const address6 = (node: ResolvedNode): string => `fd00::${(node.index + 1).toString(16)}:1`
 
-/** Node i is 127.(i+1).0.1, alone in its /16, with the ports that C tor has by default. */
+/** Every node is alone in its /16: 127.(i+1).0.1 as on a real machine, and past those somewhere in the Internet. */
+const hostOf = (index: number): string => (index < nodesPerMachineMax ? `127.${index + 1}.0.1` : `${20 + (index >> 8)}.${index & 255}.0.1`)
+
+/** With the ports that C tor has by default. */
 function placeNode(node: ResolvedNode, network: ResolvedNetwork): NodePlacement {
   const host6 = node.ipv6 && isRelay(node) ? address6(node) : undefined
   return {
     node,
-    host: `127.${node.index + 1}.0.1`,
+    host: hostOf(node.index),
     host6,
     orPort: isRelay(node) ? ports.or : undefined,
     orPort6: host6 === undefined ? undefined : ports.or,
