@@ -8,7 +8,7 @@
 
 import { asRelishError, RelishError } from '../core/base/errors.ts'
 import { randomBelow } from '../core/base/rng.ts'
-import { durationMs, type MonotonicMs } from '../core/base/time.ts'
+import { durationMs, later, type MonotonicMs } from '../core/base/time.ts'
 import type { GuardTicket } from '../core/guard/guard-manager.ts'
 import { describeRelay, type Relay } from '../core/netdir/relay.ts'
 import { NetworkParameters } from '../core/netdir/parameters.ts'
@@ -19,10 +19,12 @@ import { exitSupports, portNeed } from '../core/path/exit-choice.ts'
 import type { StreamIsolation } from '../core/path/isolation.ts'
 import { PredictedPorts } from '../core/path/predicted-ports.ts'
 import type { TorOptions } from '../core/torrc/option-table.ts'
+import { isRelay } from '../core/torrc/validate.ts'
+import type { CircuitExplanation } from '../runtime/events.ts'
 import type { Runtime, Timer } from '../runtime/index.ts'
 import type { BootstrapStatus } from './bootstrap-status.ts'
 import { ClientCircuit, type CircuitWish } from './client-circuit.ts'
-import { circuitsPerPredictedPort, cleanCircuitsMax, pathsChosenMax, untrustedExitsMax } from './client-limits.ts'
+import { circuitsPerPredictedPort, cleanCircuitsMax, pathsChosenMax, relayCircuitDelay, untrustedExitsMax } from './client-limits.ts'
 import type { NetworkView } from './network-view.ts'
 import type { OriginCircuits } from './origin-circuit.ts'
 
@@ -64,6 +66,8 @@ export class ClientCircuits {
   readonly #predicted: PredictedPorts
   readonly #timeouts: BuildTimeouts
   readonly #availableMs: number
+  /** From then on a circuit is built to show that it can be done, if none has shown it. */
+  readonly #proveFrom: MonotonicMs
   #failures = 0
   #retryAt: MonotonicMs | undefined
   #hasBuilt = false
@@ -79,6 +83,8 @@ export class ClientCircuits {
     this.#availableMs = configured > 0 ? configured : 30 * 60_000
     // Where no application can ask, none is expected to: one circuit shows that the node works, and that is all.
     this.#predicted = new PredictedPorts(options.SocksPort.length > 0 ? [firstPredictedPort] : [], this.#availableMs, runtime.monotonicNow())
+    const servesApplications = options.SocksPort.length > 0 || options.HTTPTunnelPort.length > 0
+    this.#proveFrom = later(runtime.monotonicNow(), isRelay(options) && !servesApplications ? relayCircuitDelay : durationMs(0))
     const buildTimeout: number = options.CircuitBuildTimeout
     this.#timeouts = new BuildTimeouts({ configuredMs: buildTimeout > 0 ? buildTimeout : undefined }, new NetworkParameters())
     parts.view.onChange(() => this.#viewChanged())
@@ -181,6 +187,18 @@ export class ClientCircuits {
       this.#launch(path, 'fixed', request, onDone)
     } catch (thrown) {
       onDone(asRelishError(thrown))
+    }
+  }
+
+  /** Why a circuit has its path. Throws `unavailable` for one that is not there. */
+  explain(id: number): CircuitExplanation {
+    const circuit = [...this.#circuits].find((one) => one.origin.id === id)
+    if (circuit === undefined) throw new RelishError('unavailable', `this client has no circuit ${id} for applications`)
+    const { kind, state, relays, guard, request } = circuit
+    return {
+      circuit: id, kind, state, path: relays.map((relay) => relay.fingerprint),
+      ...(guard === undefined ? {} : { guard: explainGuard(guard, this.#parts.view.guards.inspect(this.#parts.view.now())) }),
+      places: this.#explain(request, relays),
     }
   }
 
@@ -343,7 +361,7 @@ export class ClientCircuits {
     if (options.__DisablePredictedCircuits || (this.#retryAt !== undefined && now < this.#retryAt)) return
     if (!view.info.hasExits) {
       // Without exits an internal circuit shows that this node works.
-      if (!this.#hasBuilt && this.#building() === 0) this.#tryLaunch({ kind: 'internal', needs: { stable: false, fast: true } }, 'internal')
+      if (this.#mustProve(now)) this.#tryLaunch({ kind: 'internal', needs: { stable: false, fast: true } }, 'internal')
       return
     }
     for (const port of this.#predicted.current(now)) {
@@ -355,9 +373,13 @@ export class ClientCircuits {
         if (this.#tryLaunch({ kind: 'exit', needs: { stable, fast: true }, pending: [], predictedPorts: [port], untrusted: this.#untrusted }, 'exit') === undefined) return
       }
     }
-    if (!this.#hasBuilt && this.#building() === 0) {
+    if (this.#mustProve(now)) {
       this.#tryLaunch({ kind: 'exit', needs: { stable: false, fast: true }, pending: [], predictedPorts: [], untrusted: this.#untrusted }, 'exit')
     }
+  }
+
+  #mustProve(now: MonotonicMs): boolean {
+    return !this.#hasBuilt && this.#building() === 0 && now >= this.#proveFrom
   }
 
   #isSupported(port: number): boolean {
@@ -537,6 +559,7 @@ export class ClientCircuits {
       else if (circuit.dirtySince !== undefined) moments.push(circuit.dirtySince + this.#dirtinessMs)
       else if (circuit.state === 'ready') moments.push(circuit.begunAt + circuit.idleMs)
     }
+    if (!this.#hasBuilt) moments.push(this.#proveFrom)
     const lapses = this.#predicted.lapsesAt()
     if (lapses !== undefined) moments.push(lapses)
     const next = moments.filter((moment) => moment > now).reduce((least, moment) => Math.min(least, moment), Number.POSITIVE_INFINITY)

@@ -10,7 +10,7 @@ import { formatAddressPort } from '../core/ident/address.ts'
 import { ExitPolicy } from '../core/netdoc/exit-policy.ts'
 import type { TorOptions } from '../core/torrc/option-table.ts'
 import type { PortSpec } from '../core/torrc/port-spec.ts'
-import type { NodeEvent } from '../runtime/events.ts'
+import type { CircuitExplanation, NodeEvent } from '../runtime/events.ts'
 import type { ByteStream, Listener, ListenHandlers, Runtime, SocketAddress, Timer } from '../runtime/index.ts'
 import { ApplicationConnection } from './application-connection.ts'
 import type { ProtocolRequest } from './application-protocol.ts'
@@ -130,6 +130,10 @@ export class Client {
     this.#lastNewNym = now
     this.#nymEpoch++
     this.#circuits.retireAll()
+  }
+
+  explainCircuit(id: number): CircuitExplanation {
+    return this.#circuits.explain(id)
   }
 
   /** Builds one circuit through these relays, by fingerprint. No stream is put on it. */

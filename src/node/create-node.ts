@@ -517,6 +517,14 @@ class TorNode implements Node {
         if (parts === undefined) throw new RelishError('unavailable', 'the node has not started yet')
         reply({ ok: true, result: parts.client.choosePaths(command.port, command.count) })
         return
+      case 'explain-circuit':
+        if (parts === undefined) throw new RelishError('unavailable', 'the node has not started yet')
+        reply({ ok: true, result: parts.client.explainCircuit(command.circuit) })
+        return
+      case 'explain-relay':
+        if (parts?.authority === undefined) throw new RelishError('refused', 'this node is not an authority')
+        reply({ ok: true, result: parts.authority.explainRelay(command.fingerprint) })
+        return
       case 'document':
         reply({ ok: true, result: this.#document(command.name) })
         return

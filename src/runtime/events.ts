@@ -5,6 +5,7 @@
  */
 
 import type { SocketAddress } from './index.ts'
+import type { FlagExplanation, GuardExplanation, PlaceExplanation } from './trace.ts'
 
 /** Steps of becoming useful, in order. Not every role passes through all of them. */
 export type NodeStage =
@@ -28,6 +29,7 @@ export type NodeStage =
   /** Everything its role needs is done. */
   | 'ready'
 
+/** What a node tells of itself while it runs. */
 export type NodeEvent =
   | { readonly kind: 'listening'; readonly listener: 'or' | 'dir' | 'socks' | 'control' | 'dns' | 'metrics'; readonly address: SocketAddress }
   /** `waitingFor` says, in words a person understands, what the next stage still needs. */
@@ -43,6 +45,7 @@ export type NodeEvent =
   | { readonly kind: 'warning'; readonly level: 'warn' | 'error'; readonly message: string }
   | { readonly kind: 'stopped'; readonly reason: string }
 
+/** A link to another node. */
 export interface ChannelInspection {
   readonly id: number
   readonly state: string
@@ -66,6 +69,7 @@ export interface CircuitSideInspection {
   readonly fingerprint?: string
 }
 
+/** A stream on a circuit. */
 export interface StreamInspection {
   readonly streamId: number
   readonly state: string
@@ -75,6 +79,7 @@ export interface StreamInspection {
   readonly bytesWritten: number
 }
 
+/** A circuit that a node has built, or that passes through it. */
 export interface CircuitInspection {
   /** From 1 up for those built by this node, from -1 down for others. */
   readonly id: number
@@ -93,6 +98,7 @@ export interface CircuitInspection {
   readonly packageWindow?: number
 }
 
+/** A consensus that a node holds. */
 export interface ConsensusInspection {
   readonly flavour: 'ns' | 'microdesc'
   readonly validAfter: number
@@ -123,6 +129,27 @@ export interface NodeInspection {
   readonly warnings: readonly string[]
 }
 
+/** Why a circuit has its path. */
+export interface CircuitExplanation {
+  readonly circuit: number
+  readonly kind: string
+  readonly state: string
+  /** Fingerprints. */
+  readonly path: readonly string[]
+  /** Undefined where no guards are used, or the user named the path. */
+  readonly guard?: { readonly chosen: string; readonly nickname: string; readonly because: string; readonly sample: readonly GuardExplanation[] }
+  readonly places: readonly PlaceExplanation[]
+}
+
+/** Why a relay gets its flags. */
+export interface RelayExplanation {
+  readonly fingerprint: string
+  readonly nickname: string
+  /** What the authority asks of relays: a vote's `flag-thresholds`. */
+  readonly thresholds: string
+  readonly flags: readonly FlagExplanation[]
+}
+
 /** What an owner may ask. Answered with the result, or an error in words. */
 export type NodeCommand =
   | { readonly command: 'inspect' }
@@ -133,5 +160,9 @@ export type NodeCommand =
   | { readonly command: 'build-circuit'; readonly path: readonly string[] }
   /** Client: the relays (fingerprints) of as many paths as it would choose now for streams to this port. Nothing is built. */
   | { readonly command: 'choose-paths'; readonly port: number; readonly count: number }
+  /** Client: why a circuit of its own has the path it has, as things stand now (`CircuitExplanation`). */
+  | { readonly command: 'explain-circuit'; readonly circuit: number }
+  /** Authority: which flags a relay would get in a vote made now, and why (`RelayExplanation`). */
+  | { readonly command: 'explain-relay'; readonly fingerprint: string }
   /** The text of a directory document that the node holds: `consensus`, `consensus-microdesc`, `certificates`, `votes`, `descriptor`, `extra-info`. */
   | { readonly command: 'document'; readonly name: string }

@@ -97,6 +97,9 @@ export class TorProcess implements NodeChild {
       }
       case 'choose-paths':
         throw new RelishError('refused', `${name} is run by C tor, which tells only of circuits that it builds`)
+      case 'explain-circuit':
+      case 'explain-relay':
+        throw new RelishError('refused', `${name} is run by C tor, which does not say why it chooses`)
       case 'document':
         return this.#document(command.name)
     }
