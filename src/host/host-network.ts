@@ -7,6 +7,7 @@
 
 import { connect, createServer, isIP, type Server, type Socket } from 'node:net'
 import { connect as connectTls, createSecureContext, TLSSocket, type SecureContext } from 'node:tls'
+import { bytesToFill } from '../core/base/encoding.ts'
 import { RelishError } from '../core/base/errors.ts'
 import type {
   ByteStream,
@@ -68,7 +69,7 @@ export class HostNetwork implements Network {
   constructor(options: HostNetworkOptions) {
     this.#guard = options.guard
     this.#inherited = options.inheritedListeners
-    this.#context = { turns: new TurnQueue(options.guard), guard: options.guard, onClosed: (stream) => this.#streams.delete(stream) }
+    this.#context = { turns: new TurnQueue(options.guard), arrival: bytesToFill(hostLimits.readChunkBytesMax), writeBuffers: [], guard: options.guard, onClosed: (stream) => this.#streams.delete(stream) }
   }
 
   dial(options: DialOptions, handlers: DialHandlers<ByteStream>): { cancel(): void } {

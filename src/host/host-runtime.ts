@@ -1,10 +1,9 @@
 /** The Runtime on Node.js: real sockets, clocks, files and randomness. */
 
-import { generateKeyPair, generateKeyPairSync, randomFillSync, sign } from 'node:crypto'
+import { generateKeyPairSync, randomFillSync, sign } from 'node:crypto'
 import { RelishError, asRelishError } from '../core/base/errors.ts'
 import { SeededRng, type Rng } from '../core/base/rng.ts'
 import { durationMs, monotonicMs, wallMs } from '../core/base/time.ts'
-import { RsaPrivateKey } from '../core/crypto/rsa.ts'
 import type { Log, TlsKey } from '../runtime/index.ts'
 import { HostFiles } from './host-files.ts'
 import { HostNetwork } from './host-network.ts'
@@ -12,6 +11,7 @@ import type { HostOptions, HostRuntime } from './host-options.ts'
 import { HostResolver } from './host-resolver.ts'
 import { HostTimers } from './host-timers.ts'
 import { systemRngPoolBytes } from './limits.ts'
+import { makeRsaKey } from './rsa-key.ts'
 
 const silentLog: Log = Object.freeze({ enabled: () => false, write: () => undefined })
 
@@ -49,10 +49,10 @@ export function createHostRuntime(options: HostOptions): HostRuntime {
     log: options.log ?? silentLog,
     trace: options.trace,
     generateRsaKey: (bits, onKey) => {
-      generateKeyPair('rsa', { modulusLength: bits, publicExponent: 0x10001 }, (error, _public, privateKey) => {
+      makeRsaKey(bits, (made) => {
         guard(() => {
-          if (error !== null) throw new RelishError('bug', `OpenSSL makes no RSA key of ${bits} bits`, { cause: error })
-          onKey(new RsaPrivateKey(privateKey))
+          if (made instanceof RelishError) throw made
+          onKey(made)
         })
       })
     },

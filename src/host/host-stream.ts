@@ -1,14 +1,17 @@
 /**
  * A ByteStream over a socket of Node.js, plain or TLS.
  *
- * Writes are joined: chunks wait until the turn of the event loop ends, then leave as one write; while that write is
+ * What comes in one turn of the event loop, of TLS a record of 16 KiB at a time, is joined as far as it fits one chunk: the
+ * way of a chunk through a node costs much more than its bytes do.
+ *
+ * Writes are joined, too: chunks wait until the turn of the event loop ends, then leave as one write; while that write is
  * under way further chunks wait and are joined again. So one write is in flight at most, and `bufferedBytes` is exact.
  */
 
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { assert } from '../core/base/assert.ts'
-import { concatBytes } from '../core/base/encoding.ts'
+import { bytesToFill, concatBytes } from '../core/base/encoding.ts'
 import { RelishError } from '../core/base/errors.ts'
 import type { ByteStream, ByteStreamHandlers, SecureByteStream, SocketAddress } from '../runtime/index.ts'
 import { hostLimits } from './limits.ts'
@@ -17,6 +20,10 @@ import type { TurnQueue } from './turn-queue.ts'
 
 export interface HostStreamContext {
   readonly turns: TurnQueue
+  /** Where chunks are joined that handlers are lent, for streams all alike. */
+  readonly arrival: Uint8Array
+  /** Buffers for joined writes, for whoever needs one next. */
+  readonly writeBuffers: Uint8Array[]
   /** Calls `work`; what it throws goes to the owner's `onBug`. */
   readonly guard: (work: () => void) => void
   /** Told when the stream is closed for good. */
@@ -29,9 +36,22 @@ export class HostStream implements ByteStream {
   protected readonly socket: Socket
   readonly #context: HostStreamContext
   #handlers: ByteStreamHandlers | undefined
+  /** Read and not handled yet. */
+  #arrived: Uint8Array[] = []
+  #arrivedBytes = 0
+  #deliveryPlanned = false
+  /** The owner wants nothing now. */
+  #paused = false
+  /** The other side has ended; its owner is told after what came before. */
+  #remoteEnded = false
+  #endTold = false
+  /** By its owner, who wants to hear no more but that it is closed. */
+  #destroyed = false
   #waiting: Uint8Array[] = []
   #waitingBytes = 0
   #inFlightBytes = 0
+  /** What the write under way is made of, where it was joined. */
+  #writeBuffer: Uint8Array | undefined
   #flushPlanned = false
   #blocked = false
   #ended = false
@@ -63,7 +83,10 @@ export class HostStream implements ByteStream {
       return
     }
     this.socket.on('data', (chunk: Buffer) => this.#onData(chunk))
-    this.socket.on('end', () => this.#context.guard(() => handlers.onEnd()))
+    this.socket.on('end', () => {
+      this.#remoteEnded = true
+      if (!this.#deliveryPlanned) this.#deliver()
+    })
     this.socket.resume()
   }
 
@@ -87,25 +110,75 @@ export class HostStream implements ByteStream {
   destroy(): void {
     this.#waiting = []
     this.#waitingBytes = 0
+    this.#arrived = []
+    this.#arrivedBytes = 0
     this.#ended = true
+    this.#destroyed = true
     this.socket.destroy()
   }
 
   pauseReading(): void {
+    this.#paused = true
     this.socket.pause()
   }
 
   resumeReading(): void {
-    if (this.#handlers !== undefined) this.socket.resume()
+    this.#paused = false
+    if (this.#handlers === undefined) return
+    if (this.#arrivedBytes > 0 || this.#remoteEnded) this.#planDelivery()
+    else this.socket.resume()
   }
 
   #onData(chunk: Buffer): void {
+    if (this.#destroyed) return
+    this.#arrived.push(chunk)
+    this.#arrivedBytes += chunk.length
+    if (this.#arrivedBytes >= hostLimits.readTurnBytesMax) this.socket.pause()
+    this.#planDelivery()
+  }
+
+  #planDelivery(): void {
+    if (this.#deliveryPlanned) return
+    this.#deliveryPlanned = true
+    this.#context.turns.addArrival(() => {
+      this.#deliveryPlanned = false
+      this.#deliver()
+    })
+  }
+
+  /** Hands on what has come, as long as the owner wants it. */
+  #deliver(): void {
     const handlers = this.#handlers
     if (handlers === undefined) return
-    for (let at = 0; at < chunk.length && !this.#closed && !this.socket.destroyed; at += hostLimits.readChunkBytesMax) {
-      const part = chunk.length <= hostLimits.readChunkBytesMax ? chunk : chunk.subarray(at, at + hostLimits.readChunkBytesMax)
-      this.#context.guard(() => handlers.onData(part))
+    while (this.#arrivedBytes > 0 && !this.#paused) {
+      const chunk = this.#takeArrived()
+      this.#context.guard(() => handlers.onData(chunk))
     }
+    if (this.#paused || this.#destroyed || this.#closed) return
+    if (this.#remoteEnded && !this.#endTold) {
+      this.#endTold = true
+      this.#context.guard(() => handlers.onEnd())
+    }
+    if (this.socket.closed) this.#onClosed()
+    else if (this.socket.isPaused()) this.socket.resume()
+  }
+
+  /** The first bytes of what has come, as many as go into one chunk. */
+  #takeArrived(): Uint8Array {
+    const chunks: Uint8Array[] = []
+    let bytes = 0
+    while (bytes < hostLimits.readChunkBytesMax) {
+      const next = this.#arrived[0]
+      if (next === undefined) break
+      const room = hostLimits.readChunkBytesMax - bytes
+      if (next.length <= room) this.#arrived.shift()
+      else this.#arrived[0] = next.subarray(room)
+      const part = next.length <= room ? next : next.subarray(0, room)
+      chunks.push(part)
+      bytes += part.length
+    }
+    this.#arrivedBytes -= bytes
+    return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : joinInto(this.#context.arrival, chunks)
   }
 
   #planFlush(): void {
@@ -133,12 +206,22 @@ export class HostStream implements ByteStream {
     this.#waiting = taken === this.#waiting.length ? [] : this.#waiting.slice(taken)
     this.#waitingBytes -= bytes
     this.#inFlightBytes = bytes
-    const joined = chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : concatBytes(chunks)
-    this.socket.write(joined, this.#onWritten)
+    this.socket.write(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : this.#joinForWriting(chunks, bytes), this.#onWritten)
+  }
+
+  /** The socket needs the bytes until it has called back. */
+  #joinForWriting(chunks: readonly Uint8Array[], bytes: number): Uint8Array {
+    if (bytes > hostLimits.joinedWriteBytesMax) return concatBytes(chunks)
+    this.#writeBuffer = this.#context.writeBuffers.pop() ?? bytesToFill(hostLimits.joinedWriteBytesMax)
+    return joinInto(this.#writeBuffer, chunks)
   }
 
   readonly #onWritten = (): void => {
     this.#inFlightBytes = 0
+    if (this.#writeBuffer !== undefined) {
+      if (this.#context.writeBuffers.length < hostLimits.writeBuffersKept) this.#context.writeBuffers.push(this.#writeBuffer)
+      this.#writeBuffer = undefined
+    }
     if (this.#closed || this.socket.destroyed) return
     this.#flush()
     if (this.#blocked && this.bufferedBytes <= hostLimits.streamLowMarkBytes) {
@@ -150,7 +233,12 @@ export class HostStream implements ByteStream {
 
   #onClosed(): void {
     if (this.#closed) return
+    // What came before is handled first, as soon as the owner wants it; but after a failure nobody waits.
+    if (this.#arrivedBytes > 0 && !this.#paused) this.#deliver()
+    if (this.#closed || (this.#arrivedBytes > 0 && this.#error === undefined)) return
     this.#closed = true
+    this.#arrived = []
+    this.#arrivedBytes = 0
     this.#waiting = []
     this.#waitingBytes = 0
     this.#inFlightBytes = 0
@@ -158,6 +246,16 @@ export class HostStream implements ByteStream {
     const handlers = this.#handlers
     if (handlers !== undefined) this.#context.guard(() => handlers.onClose(this.#error))
   }
+}
+
+/** Puts the chunks side by side; answers the part of the buffer that they fill. */
+function joinInto(buffer: Uint8Array, chunks: readonly Uint8Array[]): Uint8Array {
+  let at = 0
+  for (const chunk of chunks) {
+    buffer.set(chunk, at)
+    at += chunk.length
+  }
+  return buffer.subarray(0, at)
 }
 
 /** A stream whose socket has finished its TLS handshake. */

@@ -7,8 +7,12 @@ export const hostLimits = Object.freeze({
   streamLowMarkBytes: 64 * 1024,
   /** Pending writes of a stream are joined up to this size for one call into the operating system: eight TLS records. */
   joinedWriteBytesMax: 128 * 1024,
+  /** Buffers for joined writes that are kept for the next. Further ones are left to the collector. */
+  writeBuffersKept: 4,
   /** Largest chunk given to `onData`. */
   readChunkBytesMax: 64 * 1024,
+  /** Bytes read of one socket in one turn of the event loop: with so many it is left alone until they are handled. */
+  readTurnBytesMax: 128 * 1024,
   /** Connections waiting in the kernel for `accept`. It refuses more. */
   listenBacklog: 511,
   /** TLS handshakes in progress on one listener; more are dropped. */

@@ -1,11 +1,15 @@
 /** Limits of the client. */
 
+import { seconds } from '../core/base/time.ts'
+
 /** Connections of applications at a time, over all listeners. One more is closed at once. */
 export const applicationConnectionsMax = 4096
 /** Bytes an application may send before its stream is connected, kept for another attempt on another circuit. Then reading stops. */
 export const optimisticBytesMax = 32 * 1024
 /** Unused circuits kept open (path-spec §2.1.1): no more are built ahead of need. */
 export const cleanCircuitsMax = 12
+/** A relay that no application can ask builds its first circuit so long after its start: those who start beside it need it for other things. */
+export const relayCircuitDelay = seconds(10)
 /** Circuits that cover one predicted port (path-spec §2.1.1): C tor's MIN_CIRCUITS_HANDLING_STREAM. */
 export const circuitsPerPredictedPort = 2
 /** Exits that are tried for a name that does not resolve or a host without a route: C tor's MAX_RESOLVE_FAILURES. Then the application is told. */

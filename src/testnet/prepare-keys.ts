@@ -6,18 +6,18 @@
  * RSA keys are made by the thread pool, all at the same time: they are most of a cold start.
  */
 
-import { generateKeyPair } from 'node:crypto'
 import { utf8Decode } from '../core/base/encoding.ts'
 import { RelishError, asRelishError } from '../core/base/errors.ts'
 import type { Rng } from '../core/base/rng.ts'
 import { hours, later, wallMs, type WallMs } from '../core/base/time.ts'
 import { emitAuthorityIdentityKey } from '../core/cert/authority-keys.ts'
-import { RsaPrivateKey } from '../core/crypto/rsa.ts'
+import type { RsaPrivateKey } from '../core/crypto/rsa.ts'
 import { formatFingerprint } from '../core/ident/fingerprint.ts'
 import { emitRsaKeyFile, keyFilePaths, parseRsaKeyFile } from '../core/ident/key-files.ts'
 import { parseAuthorityCertificate, signAuthorityCertificate } from '../core/netdoc/authority-certificate.ts'
 import { HostFiles } from '../host/host-files.ts'
 import { SystemRng } from '../host/host-runtime.ts'
+import { makeRsaKey } from '../host/rsa-key.ts'
 import type { FileStore } from '../runtime/index.ts'
 import { isRelay } from './network-types.ts'
 import type { AuthorityIdentity, NodePlacement } from './placement.ts'
@@ -111,14 +111,8 @@ async function authorityIdentity(placed: NodePlacement, workshop: KeyWorkshop): 
   return certificate.identityFingerprint
 }
 
-function generateOnHost(bits: number): Promise<RsaPrivateKey> {
-  return new Promise((resolve, reject) => {
-    generateKeyPair('rsa', { modulusLength: bits, publicExponent: 0x10001 }, (error, _publicKey, privateKey) => {
-      if (error === null) resolve(new RsaPrivateKey(privateKey))
-      else reject(new RelishError('bug', `OpenSSL makes no RSA key of ${bits} bits`, { cause: error }))
-    })
-  })
-}
+const generateOnHost = (bits: number): Promise<RsaPrivateKey> =>
+  new Promise((resolve, reject) => makeRsaKey(bits, (made) => (made instanceof RelishError ? reject(made) : resolve(made))))
 
 function readIfThere<T>(files: FileStore, path: string, parse: (bytes: Uint8Array) => T, placed: NodePlacement): T | undefined {
   const bytes = files.read(path)

@@ -3,7 +3,6 @@
  * read its configuration, as `tor` does. Node.js cannot fork.
  */
 
-import { spawn } from 'node:child_process'
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { argv, execArgv, execPath, env, pid } from 'node:process'
 
@@ -14,7 +13,9 @@ const readyVariable = 'RELISH_TOR_DAEMON_FD'
 export const isDaemonChild = (): boolean => env[readyVariable] !== undefined
 
 /** Starts the daemon. Answers with the exit code for the first process: 0 once the daemon is on its way. */
-export function startDaemon(inheritedFds: readonly number[], standardInput: string | undefined): Promise<number> {
+export async function startDaemon(inheritedFds: readonly number[], standardInput: string | undefined): Promise<number> {
+  // Nobody else needs it, and it is large.
+  const { spawn } = await import('node:child_process')
   const readyFd = Math.max(2, ...inheritedFds) + 1
   const stdio: ('ignore' | 'pipe' | 'inherit' | number)[] = []
   for (let fd = 0; fd < readyFd; fd++) stdio.push(inheritedFds.includes(fd) ? fd : 'ignore')
