@@ -170,7 +170,8 @@ class Program implements NetworkProgram {
       if (waits) this.timers--
       waits = false
     }
-    const scheduled = this.#world.queue.schedule(delay * 1000, () =>
+    // Never before its time, by however little: whoever waits for a moment would find that it has not come, for ever.
+    const scheduled = this.#world.queue.schedule(Math.ceil(delay * 1000), () =>
       this.run(() => {
         // Cancelled during a pause that it fell into.
         if (!waits) return

@@ -275,6 +275,20 @@ describe('machines', () => {
     expect(server.held().timers).toBe(0)
   })
 
+  it('whoever waits for a moment between two microseconds gets there', () => {
+    const { simulation, clientRuntime } = pair()
+    const moment = 0.1 + 0.2
+    let asked = 0
+    const wait = (): void => {
+      asked++
+      const left = moment - clientRuntime.monotonicNow()
+      if (left > 0 && asked < 10) clientRuntime.setTimer(durationMs(left), wait)
+    }
+    wait()
+    simulation.runFor(seconds(1))
+    expect(asked).toBe(2)
+  })
+
   it('a full disk is an error of the write', () => {
     const { client, clientRuntime } = pair()
     client.files.setCapacity(10)
