@@ -9,6 +9,7 @@ import { toWireError } from '../testnet/control-protocol.ts'
 import { asReportedError } from '../testnet/file-errors.ts'
 import { packageRoot } from '../testnet/package-root.ts'
 import { exitCode, exitCodeOf } from './exit-codes.ts'
+import { addExplainCommand } from './explain-command.ts'
 import { addListCommands } from './list-command.ts'
 import { addLogsCommand } from './logs-command.ts'
 import { addMembershipCommands } from './membership-commands.ts'
@@ -43,6 +44,7 @@ function makeProgram(): Command {
   addMembershipCommands(program)
   addLogsCommand(program)
   addTraceCommands(program)
+  addExplainCommand(program)
   addListCommands(program)
   for (const command of program.commands) command.exitOverride()
   return program
