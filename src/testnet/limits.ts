@@ -50,6 +50,8 @@ export const sinkRequestBytesMax = 64 << 10
 export const streamReadAheadBytes = 1 << 20
 /** Bytes the recording proxy keeps of each direction of a link. What follows passes, and is not kept. */
 export const proxyRecordBytesMax = 8 << 20
+/** Resident megabytes of a node beyond which a run has failed, unless its suite says otherwise. */
+export const nodeMemoryMbMax = 512
 /** How long nothing may happen in a check (no byte, no answer, no stage) before it has failed. As long as it comes further it may take any time. */
 export const checkPatienceMs = 60_000
 /** How long the authorities may take over a consensus that a check asks them for, and nodes over fetching it. Then the check has failed. */
@@ -93,3 +95,15 @@ export const faultLastsMaxMs = 120_000
 /** After the last fault a network has so much virtual time to be whole again. Then it has not converged. */
 export const convergenceTimeoutMs = 30 * 60_000
 export const convergencePollMs = 5000
+/** Observations of one run that are kept. Further ones change nothing: it has failed. */
+export const observationsKept = 200
+/** Files left behind that are named. The others are counted. */
+export const leftFilesShown = 20
+/** How often the memory of nodes is looked at. */
+export const memorySampleMs = 1000
+/** Events of a run that its report keeps for the timeline. The first ones, which are the start, stay. */
+export const timelineKept = 2000
+/** Bytes of one file of a bundle. A longer one is cut in the middle, which the file says. */
+export const bundleFileBytesMax = 16 << 20
+/** Rows of a table in the summary of a step, which GitHub bounds too. The rest is in the other reports. */
+export const summaryRowsMax = 100

@@ -60,15 +60,20 @@ export class SourceMap {
   }
 }
 
-export interface ParsedNetworkFile {
+export interface ParsedFile<File> {
   /** Undefined when there are errors. */
-  readonly file: NetworkFile | undefined
+  readonly file: File | undefined
   readonly source: SourceMap
   readonly diagnostics: readonly Diagnostic[]
 }
 
+type Environment = { readonly [name: string]: string | undefined }
+
 /** `name` is what complaints call the file. `environment` fills in `${NAME}` and `${NAME:-default}`. */
-export function parseNetworkFile(text: string, name: string, environment: { readonly [name: string]: string | undefined }): ParsedNetworkFile {
+export const parseNetworkFile = (text: string, name: string, environment: Environment): ParsedFile<NetworkFile> => parseSchemaFile<NetworkFile>(schema, text, name, environment)
+
+/** Any YAML file that a schema describes; `File` is what the schema accepts. */
+export function parseSchemaFile<File>(fileSchema: object, text: string, name: string, environment: Environment): ParsedFile<File> {
   const counter = new LineCounter()
   const bounded = text.length <= networkFileBytesMax ? text : ''
   const document = parseDocument(bounded, { lineCounter: counter, prettyErrors: false, merge: true, uniqueKeys: true })
@@ -89,9 +94,9 @@ export function parseNetworkFile(text: string, name: string, environment: { read
   }
   if (diagnostics.length > 0) return { file: undefined, source, diagnostics }
 
-  const validate = new Ajv({ allErrors: true, verbose: true, strict: false }).compile(schema)
+  const validate = new Ajv({ allErrors: true, verbose: true, strict: false }).compile(fileSchema)
   if (!validate(value)) diagnostics.push(...schemaComplaints(validate.errors ?? [], source))
-  return { file: diagnostics.length === 0 ? (value as NetworkFile) : undefined, source, diagnostics }
+  return { file: diagnostics.length === 0 ? (value as File) : undefined, source, diagnostics }
 }
 
 const firstLine = (message: string): string => message.split('\n')[0] ?? message
