@@ -16,7 +16,7 @@ export async function waitForCondition(network: RunningNetwork, during: During, 
   let missing = 'an answer of the condition'
   for (;;) {
     const leftMs = deadlineMs - network.clock.now()
-    const answer = await during(Promise.race([missingOf(network, condition), after(network, Math.max(leftMs, 0))]))
+    const answer = await during(withinTime(network, missingOf(network, condition), Math.max(leftMs, 0)))
     if (answer === undefined) return
     if (answer !== tooLate) missing = answer
     if (answer === tooLate || leftMs <= 0) throw new WaitTimeoutError(timeoutMs, missing)
@@ -26,7 +26,13 @@ export async function waitForCondition(network: RunningNetwork, during: During, 
 
 const tooLate = Symbol('too late')
 
-const after = (network: RunningNetwork, ms: number): Promise<typeof tooLate> => new Promise((resolve) => void network.clock.after(ms, () => resolve(tooLate)))
+function withinTime<T>(network: RunningNetwork, work: Promise<T>, ms: number): Promise<T | typeof tooLate> {
+  return new Promise((resolve, reject) => {
+    const cancel = network.clock.after(ms, () => resolve(tooLate))
+    // A timer that is left would keep the program that waited.
+    work.then(resolve, reject).finally(cancel)
+  })
+}
 
 /** Resolves at the next event, or after a while. */
 function nextChange(network: RunningNetwork, ms: number): Promise<void> {

@@ -1,0 +1,54 @@
+/**
+ * The package as others get it: packed, installed into an empty project, and used from JavaScript, TypeScript and test
+ * runners. Takes what it needs from npm's cache, and from the registry if it is not there. The package is built before.
+ */
+
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const run = async (program, args, cwd) => {
+  // A test runner below another one reports to it, unless it is told that it is alone.
+  const { NODE_TEST_CONTEXT: _context, NODE_OPTIONS: _options, ...env } = process.env
+  return (await promisify(execFile)(program, args, { cwd, env, maxBuffer: 1 << 26 })).stdout
+}
+
+let project
+before(async () => {
+  project = mkdtempSync(join(tmpdir(), 'relish-package-'))
+  const [{ filename, files }] = JSON.parse(await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', project], root))
+  for (const part of ['dist/relish.js', 'dist/library/index.js', 'dist/types/library/index.d.ts', 'networks/basic.yaml', 'templates/common.torrc', 'docs/API.md']) {
+    assert.ok(files.some((file) => file.path === part), `the package has ${part}`)
+  }
+  assert.ok(!files.some((file) => /^(src|test)\//.test(file.path)), 'sources and tests stay here')
+  const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const tools = ['vitest', 'typescript', '@types/node'].map((name) => `${name}@${devDependencies[name]}`)
+  writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'consumer', private: true, type: 'module' }))
+  await run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error', `./${filename}`, ...tools], project)
+  for (const name of ['consumer.js', 'consumer.ts', 'fixture.test.js']) cpSync(join(root, 'test/package', name), join(project, name))
+  cpSync(join(root, 'docs/examples/tor-http-client'), join(project, 'example'), { recursive: true })
+})
+after(() => rmSync(project, { recursive: true, force: true }))
+
+test('a program in JavaScript has a network in every world, and ends by itself', () => run(process.execPath, ['consumer.js'], project))
+
+test('a program in TypeScript is checked against the declarations', async () => {
+  const compilerOptions = { strict: true, exactOptionalPropertyTypes: true, target: 'ES2022', lib: ['ES2022', 'ESNext.Disposable'], module: 'NodeNext', types: ['node'], noEmit: true }
+  writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['consumer.ts'] }))
+  await run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', '.'], project)
+})
+
+test('the fixture of vitest', () => run(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', 'fixture', '--reporter=dot'], project))
+
+test('the example application with the fixture of node:test', () => run(process.execPath, ['--test', 'example/page-title.test.js'], project))
+
+test('the commands', async () => {
+  assert.match(await run(process.execPath, ['node_modules/.bin/relish', 'list'], project), /basic-min/)
+  assert.match(await run(process.execPath, ['node_modules/.bin/relish-tor', '--version'], project), /Tor/)
+})
