@@ -41,6 +41,8 @@ async function bundlePrograms(folder) {
     // A script cannot import; its loader can, for those who name modules of their own.
     writeFileSync(path, readFileSync(path, 'latin1').replaceAll(/\bimport\(/g, '__import('), 'latin1')
   }
+  // For other builds that run nodes of this one: see src/seam.
+  await build({ entryPoints: { core: join(root, 'src/seam/core-seam.ts') }, outdir: folder, bundle: true, format: 'cjs', platform: 'node', target: 'node20', sourcemap: 'linked', legalComments: 'none' })
   writeFileSync(join(folder, 'package.json'), '{ "type": "commonjs" }\n')
   for (const name of programs) copyFileSync(join(root, 'src/cli/program-loader.cjs'), join(folder, `${name}.js`))
 }

@@ -11,6 +11,7 @@ import { exitCode } from './exit-codes.ts'
 import { examples, parseFor, parseLevel, withJson, withSettings, type LogLevelName } from './options.ts'
 import { secondsText, terminalOutput, type Output } from './output.ts'
 import { load, watchStart } from './run.ts'
+import { withCore } from '../testnet/resolve-network.ts'
 import { checkNames } from './verify-command.ts'
 
 interface SimOptions {
@@ -20,6 +21,7 @@ interface SimOptions {
   readonly trace?: string
   readonly logLevel?: LogLevelName
   readonly set?: readonly string[]
+  readonly core?: string
   /** Milliseconds. */
   readonly for?: number
 }
@@ -33,6 +35,7 @@ export function addSimCommand(program: Command): void {
     .option('--only <checks...>', 'run these checks only: names, or paths of modules')
     .option('--trace <file>', 'write every event as a line of JSON')
     .option('--for <time>', 'let the network live on for so long after the checks: 90s, 24h, 7d', parseFor)
+    .option('--core <folder>', 'run all nodes with another build of relish: a checkout or an installed version')
     .option('--log-level <level>', 'also print the logs of all nodes, from this level on', parseLevel)
     .action(async (network: string, options: SimOptions) => {
       process.exitCode = await runSim(network, options)
@@ -59,7 +62,7 @@ export async function runSim(nameOrPath: string, options: SimOptions): Promise<n
   const checks = await loadChecks(checkNames(options.only ?? loaded.network.checks))
   const trace = options.trace === undefined ? undefined : createWriteStream(options.trace)
   const network = await SimulatedNetwork.prepare({
-    network: loaded.network,
+    network: options.core === undefined ? loaded.network : withCore(loaded.network, options.core),
     seed: options.seed,
     ...(options.logLevel === undefined ? {} : { logLevel: options.logLevel, logSink: (line) => output.note(`[${(line.atMs / 1000).toFixed(3).padStart(8)}] ${line.node.padEnd(8)} [${line.level}] {${line.domain}} ${line.message}`) }),
     ...(trace === undefined ? {} : { traceSink: (line: string) => void trace.write(`${line}\n`) }),

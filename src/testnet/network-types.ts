@@ -20,6 +20,8 @@ export interface NodeSettings {
   readonly implementation?: Implementation
   /** Program to run for `implementation: tor`. */
   readonly tor?: string
+  /** Another build of this package to run `implementation: relish` with: a checkout or an installed version. */
+  readonly core?: string
   /** Nodes of a phase are launched when all nodes of the phases before it are ready. Counts from 1. */
   readonly phase?: number
   /** Nodes that name the same family are one family: paths take at most one of them. */
@@ -104,6 +106,8 @@ export interface ResolvedNode {
   readonly role: NodeRole
   readonly implementation: Implementation
   readonly tor: string | undefined
+  /** Absolute path of the build that runs it; undefined: this one. */
+  readonly core: string | undefined
   readonly phase: number
   readonly family: string | undefined
   readonly ipv6: boolean

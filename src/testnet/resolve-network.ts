@@ -67,6 +67,12 @@ export function resolveNetwork(file: NetworkFile, path: string, name: string, so
   return { network, diagnostics }
 }
 
+/** The network with this build of relish for every node that relish runs. */
+export function withCore(network: ResolvedNetwork, path: string): ResolvedNetwork {
+  const core = resolve(path)
+  return { ...network, nodes: network.nodes.map((node) => (node.implementation === 'relish' ? { ...node, core } : node)) }
+}
+
 function nodeNames(group: NodeGroup): string[] {
   const start = group.name ?? group.role
   if (group.count === undefined) return [start]
@@ -81,6 +87,7 @@ function resolveNode(name: string, index: number, group: NodeGroup, defaults: No
   // clients, and those of authorities that vote by the clock, start when there is one that lists everybody.
   const usualPhase = group.role === 'client' && (implementation === 'tor' || file.foreignAuthorities) ? 2 : 1
   const program = pick('tor')
+  const core = pick('core')
   const skewSec = pick('clockSkewSec') ?? 0
   return {
     name,
@@ -90,6 +97,7 @@ function resolveNode(name: string, index: number, group: NodeGroup, defaults: No
     implementation,
     // A name is looked for on the PATH; a path is the file's, as those of checks are.
     tor: program?.includes('/') === true ? resolve(file.folder, program) : program,
+    core: core === undefined || implementation !== 'relish' ? undefined : resolve(file.folder, core),
     phase: pick('phase') ?? usualPhase,
     family: pick('family'),
     ipv6: pick('ipv6') ?? false,

@@ -277,7 +277,7 @@ export class FakeNetwork implements RunningNetwork {
 
   async addNode(extra: ExtraNode): Promise<NodePlacement> {
     const index = this.network.nodes.length + this.#extra.size
-    const node: ResolvedNode = { name: extra.name, index, group: 'extra', role: 'client', implementation: 'relish', tor: undefined, phase: 1, family: undefined, ipv6: false, region: undefined, torrc: extra.torrc }
+    const node: ResolvedNode = { name: extra.name, index, group: 'extra', role: 'client', implementation: 'relish', tor: undefined, core: undefined, phase: 1, family: undefined, ipv6: false, region: undefined, torrc: extra.torrc }
     this.#extra.set(extra.name, { ...this.#place(node), proxy: /^HTTPSProxy (.*)$/.exec(extra.torrc[0] ?? '')?.[1] })
     this.#watch(extra.name)
     await this.#serve(extra.name)

@@ -24,7 +24,7 @@ describe('options changed later', () => {
     expect(() => optionChanges(options)).toThrow(message)
   })
 
-  const node = { name: 'a', index: 0, group: 'a', role: 'relay', implementation: 'relish', tor: undefined, phase: 1, family: undefined, ipv6: false, region: undefined, torrc: [] } as const
+  const node = { name: 'a', index: 0, group: 'a', role: 'relay', implementation: 'relish', tor: undefined, core: undefined, phase: 1, family: undefined, ipv6: false, region: undefined, torrc: [] } as const
 
   test('what relish cannot run with is refused, with the nearest name', () => {
     expect(() => changeTorrcOf(node, torrc, optionChanges({ BandwithRate: '1 MB' }), false)).toThrow(expect.objectContaining({ kind: 'config', hint: 'did you mean BandwidthRate?' }) as Error)

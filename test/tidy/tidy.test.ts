@@ -14,7 +14,7 @@ describe('the source tree', () => {
 
   test('no file is dead: each is an entry point or imported by another', () => {
     const imported = new Set(sources.flatMap((file) => importsOf(file).map((item) => item.target)))
-    const entries = /^cli\/(relish|relish-tor|relish-gencert)\.ts$|^runtime\/index\.ts$|^library\/(index|vitest|node-test)\.ts$/
+    const entries = /^cli\/(relish|relish-tor|relish-gencert)\.ts$|^runtime\/index\.ts$|^seam\/core-seam\.ts$|^library\/(index|vitest|node-test)\.ts$/
     const dead = sources.map((file) => file.path).filter((path) => !imported.has(path) && !entries.test(path))
     expect(dead).toEqual([])
   })

@@ -6,9 +6,7 @@
 
 import { RelishError, asRelishError } from '../../core/base/errors.ts'
 import { durationMs } from '../../core/base/time.ts'
-import { programVersion } from '../../core/base/version.ts'
 import type { TorOptions } from '../../core/torrc/option-table.ts'
-import { createNode } from '../../node/create-node.ts'
 import type { Node } from '../../node/node.ts'
 import type { NodeCommand, NodeEvent, NodeInspection } from '../../runtime/events.ts'
 import type { FileStore, Network as RuntimeNetwork, Runtime, SocketAddress } from '../../runtime/index.ts'
@@ -17,9 +15,9 @@ import type { NetworkPlacement, NodePlacement } from '../placement.ts'
 import type { ExtraNode, NameServer, NodeEventRecord, NodeStatus, RunningNetwork, World, WorldClock } from './backend.ts'
 import { EventHub } from './event-hub.ts'
 import { NodeWatch } from './node-watch.ts'
-import { ProcessMemory } from './process-memory.ts'
+import type { CoreBuilds } from './core-build.ts'
 import { commandTimeoutMs, nodesPerMachineMax, nodesPerNetworkMax, stopGraceMs } from '../limits.ts'
-import { changeTorrcOf, readTorrc, type OptionChanges } from '../option-changes.ts'
+import { changeTorrcOf, type OptionChanges } from '../option-changes.ts'
 
 const noDelay = durationMs(0)
 
@@ -37,6 +35,7 @@ export interface InProcessWorld {
   readonly observer: RuntimeNetwork
   readonly nameServer: NameServer
   readonly placement: NetworkPlacement
+  readonly cores: CoreBuilds
   /** Places a node that the network file does not have. */
   place(node: ResolvedNode): Promise<NodePlacement>
   /** What a node that is gone for good leaves behind. */
@@ -76,7 +75,6 @@ export class InProcessNetwork implements RunningNetwork {
   readonly #world: InProcessWorld
   readonly #hub: EventHub
   readonly #members = new Map<string, Member>()
-  readonly #memory = new ProcessMemory()
   #nextIndex: number
   #closing: Promise<void> | undefined
 
@@ -119,9 +117,10 @@ export class InProcessNetwork implements RunningNetwork {
   #launch(member: Member): void {
     if (member.running !== undefined) return
     const { name } = member.node
-    const { options } = readTorrc(member.torrc, name)
+    const core = this.#world.cores.of(member.node)
+    const options = core.readTorrc(member.torrc, name)
     const life = this.#world.boot(member.placed, options, (error) => this.#died(member, life, `internal error: ${error.message}`))
-    const node = createNode({ ...life.runtime, memory: this.#memory }, options, {
+    const node = core.createNode({ ...life.runtime, memory: this.#world.cores.memoryOf(core) }, options, {
       onEvent: (event) => {
         if (member.running?.life !== life) return
         // What a process would end after.
@@ -197,6 +196,7 @@ export class InProcessNetwork implements RunningNetwork {
         role: extra.role,
         implementation: 'relish',
         tor: undefined,
+        core: undefined,
         phase: 1,
         family: undefined,
         ipv6: false,
@@ -234,7 +234,7 @@ export class InProcessNetwork implements RunningNetwork {
           // One that ends before takes them over when it is started again.
           member.onEnded.add(resolve)
           running.life.runtime.setTimer(noDelay, () => {
-            running.node.reconfigure(readTorrc(torrc, name).options)
+            running.node.reconfigure(this.#world.cores.of(member.node).readTorrc(torrc, name))
             member.onEnded.delete(resolve)
             this.#world.touch()
             resolve()
@@ -305,8 +305,9 @@ export class InProcessNetwork implements RunningNetwork {
     return [...this.#members.values()].find((member) => member.placed.host === address.host)?.node.name
   }
 
-  versionOf(): string {
-    return `relish ${programVersion}`
+  versionOf(name: string): string {
+    const { node } = this.#member(name)
+    return `relish ${this.#world.cores.of(node).version}${node.core === undefined ? '' : ` of ${node.core}`}`
   }
 
   torrcOf(name: string): string {

@@ -17,6 +17,7 @@ import type { NetworkPlacement, NodePlacement } from '../placement.ts'
 import { hostWorkshop, prepareKeys } from '../prepare-keys.ts'
 import { renderNodeTorrc } from '../render-torrc.ts'
 import { lockRunDirectory, type RunDirectory } from '../run-directory.ts'
+import { CoreBuilds } from './core-build.ts'
 import { refuseForeign } from './foreign-nodes.ts'
 import { InProcessNetwork } from './in-process.ts'
 import { checkMachine, placeNode } from './place-network.ts'
@@ -35,6 +36,7 @@ export async function prepareInlineNetwork(options: InlineNetworkOptions): Promi
   const { network, directory } = options
   refuseForeign(network, 'inline')
   await checkMachine(network)
+  const cores = await CoreBuilds.load(network)
   const lock = await lockRunDirectory(directory)
   const held: { release(): unknown }[] = [lock]
   try {
@@ -93,6 +95,7 @@ export async function prepareInlineNetwork(options: InlineNetworkOptions): Promi
       observer: observer.network,
       nameServer,
       placement,
+      cores,
       place,
       forget: (placed) => rmSync(placed.dataDirectory, { recursive: true, force: true }),
       torrcOf,

@@ -28,6 +28,7 @@ import { ownerOfSocket, type Transport } from '../socket-owner.ts'
 import { verifyTorrc } from '../tor-program.ts'
 import type { ExtraNode, NodeEventRecord, NodeStatus, RunningNetwork, WorldClock } from './backend.ts'
 import { EventHub } from './event-hub.ts'
+import { builtFolder } from './core-build.ts'
 import { checkPrograms, isForeign, programOf } from './foreign-nodes.ts'
 import type { NodeChild, NodeChildCallbacks } from './node-child.ts'
 import { NodeProcess } from './node-process.ts'
@@ -68,6 +69,7 @@ export async function prepareProcessNetwork(options: ProcessNetworkOptions): Pro
   const { network, directory } = options
   const torVersions = await checkPrograms(network)
   await checkMachine(network)
+  for (const { core } of network.nodes) if (core !== undefined) builtFolder(core)
   const lock = await lockRunDirectory(directory)
   const held: (() => void | Promise<void>)[] = [() => lock.release()]
   try {
@@ -245,7 +247,7 @@ export class ProcessNetwork implements RunningNetwork {
     const files = { torrc: this.directory.torrc(name), errorFile: this.directory.nodeErrors(name) }
     const child: NodeChild = isForeign(member.node)
       ? new TorProcess({ ...files, ...callbacks, placement: member.placement, program: programOf(member.node), authorities: this.#keys.authorities.size })
-      : new NodeProcess({ ...files, ...callbacks, name, program: this.#options.nodeProgram ?? defaultNodeProgram(), listeners: member.reserved, environment: this.#options.environment })
+      : new NodeProcess({ ...files, ...callbacks, name, program: nodeProgram(member.node, this.#options.nodeProgram), listeners: member.reserved, environment: this.#options.environment })
     member.process = child
     member.watch.started(child.pid)
   }
@@ -277,6 +279,7 @@ export class ProcessNetwork implements RunningNetwork {
       role: extra.role,
       implementation: extra.implementation ?? 'relish',
       tor: extra.tor,
+      core: undefined,
       phase: 1,
       family: undefined,
       ipv6: false,
@@ -362,7 +365,8 @@ export class ProcessNetwork implements RunningNetwork {
 
   versionOf(name: string): string {
     const { node } = this.#member(name)
-    return isForeign(node) ? `tor ${this.#torVersions.get(programOf(node)) ?? ''}` : `relish ${programVersion}`
+    if (isForeign(node)) return `tor ${this.#torVersions.get(programOf(node)) ?? ''}`
+    return node.core === undefined ? `relish ${programVersion}` : `relish of ${node.core}`
   }
 
   torrcOf(name: string): string {
@@ -406,6 +410,11 @@ export class ProcessNetwork implements RunningNetwork {
 
 /** How long nodes may take from their start to the last upload of a descriptor, with two cores for all of them. */
 const secondsToPublish = (nodes: number): number => 4 + nodes / 4
+
+/** `usual` runs nodes of this build, if it is given. */
+function nodeProgram({ core }: ResolvedNode, usual: readonly [string, ...string[]] | undefined): readonly [string, ...string[]] {
+  return core === undefined ? (usual ?? defaultNodeProgram()) : nodeCommand(join(builtFolder(core), 'relish-tor.js'))
+}
 
 function defaultNodeProgram(): readonly [string, ...string[]] {
   const program = join(programFolder(), 'relish-tor.js')

@@ -14,6 +14,7 @@ import type { NetworkPlacement, NodePlacement } from '../placement.ts'
 import { prepareKeys, type KeyWorkshop } from '../prepare-keys.ts'
 import { renderNodeTorrc, type TorrcInputs } from '../render-torrc.ts'
 import type { NameServer } from './backend.ts'
+import { CoreBuilds } from './core-build.ts'
 import { linkModelOf, regionOf } from '../link-settings.ts'
 import { scriptNames } from '../name-server.ts'
 import { refuseForeign } from './foreign-nodes.ts'
@@ -65,6 +66,7 @@ export class SimulatedNetwork extends InProcessNetwork {
   /** Makes machines, keys and torrcs. Starts nothing. */
   static async prepare(options: SimulatedNetworkOptions): Promise<SimulatedNetwork> {
     refuseForeign(options.network, 'simulated')
+    const cores = await CoreBuilds.load(options.network)
     const questions: { name: string; type: string; from: string }[] = []
     const bugs: { node: string; error: RelishError }[] = []
     const onBug = new Map<string, (error: RelishError) => void>()
@@ -158,6 +160,7 @@ export class SimulatedNetwork extends InProcessNetwork {
       observer: observer.network,
       nameServer,
       placement,
+      cores,
       place: (node) => {
         const placed = placeNode(node, options.network)
         addMachine(placed)
