@@ -86,7 +86,7 @@ export const streamBufferSlackBytes = 1 << 20
 export const expectationPollMs = 500
 /** Streams of the traffic that goes on while faults happen: at most so long, so far apart, and so patient. Then they have failed. */
 export const trafficStreamBytesMax = 40_000
-export const trafficPauseMs = 4000
+export const trafficPauseMs = 8000
 export const trafficStreamTimeoutMs = 60_000
 /** Faults that a seed draws: at most so many, within so long from the start, each for at most so long. */
 export const drawnFaultsMax = 6
@@ -107,3 +107,7 @@ export const timelineKept = 2000
 export const bundleFileBytesMax = 16 << 20
 /** Rows of a table in the summary of a step, which GitHub bounds too. The rest is in the other reports. */
 export const summaryRowsMax = 100
+/** Runs that are spent on making one failure smaller. */
+export const shrinkRunsMax = 60
+/** Characters of a trace that are kept before they are written, when two runs are compared. */
+export const traceLinesBufferedChars = 1 << 20

@@ -4,7 +4,6 @@ import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs'
 import { basename, dirname, extname, join, resolve } from 'node:path'
 import { isMap, parseDocument } from 'yaml'
 import schema from '../../../networks/scenario.schema.json' with { type: 'json' }
-import { RelishError } from '../../core/base/errors.ts'
 import { nearest } from '../../core/base/nearest.ts'
 import { readTextBounded } from '../../host/read-bounded.ts'
 import { builtInCheckNames } from '../checks/names.ts'
@@ -51,7 +50,7 @@ interface EntryFile {
   readonly within?: Duration
 }
 
-interface ScenarioFile {
+export interface ScenarioFile {
   readonly description?: string
   readonly network: string | object
   readonly set?: readonly string[]
@@ -118,17 +117,6 @@ export function loadScenarioText(text: string, path: string, environment: Enviro
   return { name: basename(path, extname(path)), description: file.description ?? '', loaded, seed: String(file.seed ?? '1'), traffic: file.traffic ?? true, ...timeline }
 }
 
-/** Faults alone, as a list in YAML: what `--faults` takes on the command line. */
-export function parseFaultList(text: string, network: ResolvedNetwork): readonly TimedFault[] {
-  const wrapped = `network: here\ntimeline: ${text}\n`
-  const { file, source, diagnostics } = parseSchemaFile<ScenarioFile>(schema, wrapped, '--faults', {})
-  const found = [...diagnostics]
-  const timeline = file === undefined ? undefined : readTimeline(file.timeline, network, source, found)
-  if (timeline === undefined || found.length > 0) throw new NetworkFileError(found)
-  if (timeline.actions.length + timeline.expectations.length > 0) throw new RelishError('config', '--faults takes faults only', { hint: 'actions and expectations belong to a scenario file' })
-  return timeline.faults
-}
-
 function loadItsNetwork(text: string, file: ScenarioFile, path: string, environment: Environment, settings: readonly string[]): LoadedNetwork {
   if (typeof file.network !== 'string') {
     const inner = parseDocument(text).get('network', true)
@@ -137,7 +125,7 @@ function loadItsNetwork(text: string, file: ScenarioFile, path: string, environm
   return loadNetwork(/[/\\]|\.ya?ml$/.test(file.network) ? resolve(dirname(path), file.network) : file.network, environment, settings)
 }
 
-function readTimeline(entries: readonly EntryFile[], network: ResolvedNetwork, source: SourceMap, found: Diagnostic[]): Timeline {
+export function readTimeline(entries: readonly EntryFile[], network: ResolvedNetwork, source: SourceMap, found: Diagnostic[]): Timeline {
   const faults: TimedFault[] = []
   const actions: TimedAction[] = []
   const expectations: TimedExpectation[] = []
@@ -231,39 +219,4 @@ function expectationOf(entry: EntryFile, network: ResolvedNetwork): Expectation 
   const word = expect.every ?? expect.some
   if (word === undefined || expect.has === undefined) return undefined
   return { kind: 'nodes', which: expect.every === undefined ? 'some' : 'every', names: namesOf(network, word), has: expect.has }
-}
-
-/** Faults as `--faults` takes them: the other way round. */
-export function formatFaultList(faults: readonly TimedFault[]): string {
-  return `[${faults.map(formatFault).join(', ')}]`
-}
-
-function formatFault({ atMs, forMs, fault }: TimedFault): string {
-  const fields: [string, string][] = [['at', `${atMs}ms`], ...(forMs === undefined ? [] : [['for', `${forMs}ms`] as [string, string]])]
-  const list = (names: readonly string[]): string => `[${names.join(', ')}]`
-  switch (fault.kind) {
-    case 'crash':
-    case 'pause':
-    case 'disk-full':
-      fields.push([fault.kind, fault.node])
-      break
-    case 'partition':
-      fields.push(['partition', `[${fault.sides.map(list).join(', ')}]`])
-      break
-    case 'slow':
-      fields.push(['slow', list(fault.ends)], ['latency', `${fault.latencyMs}ms`])
-      if (fault.bytesPerSecond !== undefined) fields.push(['bandwidth', String(fault.bytesPerSecond)])
-      break
-    case 'drop':
-      fields.push(['drop', list(fault.ends)])
-      break
-    case 'clock':
-      fields.push(['clock', fault.node], ['jumpSec', String(fault.jumpSec)])
-      break
-    case 'misbehave':
-      fields.push(['misbehave', fault.node], ['how', fault.how])
-      if (!isVoteMisbehaviour(fault.how)) fields.push(['every', String(fault.every)])
-      break
-  }
-  return `{ ${fields.map(([key, value]) => `${key}: ${value}`).join(', ')} }`
 }
