@@ -9,6 +9,7 @@ import { toWireError } from '../testnet/control-protocol.ts'
 import { asReportedError } from '../testnet/file-errors.ts'
 import { packageRoot } from '../testnet/package-root.ts'
 import { exitCode, exitCodeOf } from './exit-codes.ts'
+import { addCompareCommand } from './compare-command.ts'
 import { addExplainCommand } from './explain-command.ts'
 import { addListCommands } from './list-command.ts'
 import { addLogsCommand } from './logs-command.ts'
@@ -40,6 +41,7 @@ function makeProgram(): Command {
   addStatusCommands(program)
   addVerifyCommand(program)
   addSimCommand(program)
+  addCompareCommand(program)
   addNodeCommands(program)
   addMembershipCommands(program)
   addLogsCommand(program)

@@ -64,9 +64,15 @@ export class SimNetwork {
   readonly #nextPort = new Map<string, number>()
   readonly #connections = new Set<{ readonly ends: readonly [SimStream, SimStream]; readonly machines: readonly [string, string] }>()
   #connectionCount = 0
+  #secureBytes = 0
 
   constructor(options: SimNetworkOptions) {
     this.#options = options
+  }
+
+  /** Bytes that were sent on secure connections, by both ends. */
+  get secureBytes(): number {
+    return this.#secureBytes
   }
 
   /** The link from one machine to another, made at its first use. */
@@ -179,7 +185,7 @@ export class SimNetwork {
       remote,
       localCertificate: undefined,
       peerCertificate: identity?.certificateDer,
-      onTraffic: this.#recorder(program.machine.name, connection, 'out'),
+      onTraffic: this.#recorder(program.machine.name, connection, 'out', identity !== undefined),
       onClosed: (stream) => {
         program.streams.delete(stream)
         this.#connections.delete(entry)
@@ -193,7 +199,7 @@ export class SimNetwork {
       remote: local,
       localCertificate: identity?.certificateDer,
       peerCertificate: undefined,
-      onTraffic: this.#recorder(listener.program.machine.name, connection, 'back'),
+      onTraffic: this.#recorder(listener.program.machine.name, connection, 'back', identity !== undefined),
       onClosed: (stream) => listener.program.streams.delete(stream),
     })
     SimStream.join(near, far)
@@ -205,11 +211,15 @@ export class SimNetwork {
     return [near, far]
   }
 
-  #recorder(machine: string, connection: number, direction: 'out' | 'back'): (what: 'segment' | 'end' | 'reset', bytes: Uint8Array | undefined) => void {
+  #recorder(machine: string, connection: number, direction: 'out' | 'back', secure: boolean): (what: 'segment' | 'end' | 'reset', bytes: Uint8Array | undefined) => void {
     const { trace } = this.#options
     return (what, bytes) => {
-      if (bytes === undefined) trace.record(machine, { event: `net.${what}`, connection, direction })
-      else trace.recordSegment(machine, { bytes: bytes.length, connection, crc32: crc32(bytes), direction })
+      if (bytes === undefined) {
+        trace.record(machine, { event: `net.${what}`, connection, direction })
+        return
+      }
+      if (secure) this.#secureBytes += bytes.length
+      trace.recordSegment(machine, { bytes: bytes.length, connection, crc32: crc32(bytes), direction })
     }
   }
 

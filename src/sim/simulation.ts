@@ -119,6 +119,11 @@ export class Simulation {
     return wallMs(this.#startMs + Math.floor(this.#queue.nowUs / 1000))
   }
 
+  /** Bytes that were sent on secure connections, by both ends. */
+  get secureBytes(): number {
+    return this.#network.secureBytes
+  }
+
   /** An RSA key for one of the machines, unlike all others of this simulation. */
   rsaKey(rng: Rng, bits: number): RsaPrivateKey {
     return this.#rsaKeys.make(rng, bits)

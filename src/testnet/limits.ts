@@ -70,6 +70,14 @@ export const answerBytesMax = 1 << 20
 export const circuitsTriedMax = 12
 /** Characters of the texts that nodes of one process share as read, all together. What has not been asked for longest goes. */
 export const sharedTextCharsMax = 16 << 20
+/** Clients of a run of `relish compare` that measure. The others only take part. */
+export const compareClients = 4
+/** Circuits that each of them measures latency on. */
+export const compareCircuits = 6
+/** Single bytes there and back on each circuit. */
+export const compareRoundTrips = 10
+/** Bytes that come down on one stream, for the throughput. */
+export const compareDownloadBytes = 1 << 20
 /** Events of a simulation run in one turn of the real event loop when nobody outside notices any of them. */
 export const eventsPerTurnMax = 2000
 /** Bytes of one direction of a stream that the watcher of streams keeps to compare. Older ones are taken for equal. */
