@@ -68,3 +68,6 @@ export const BANDWIDTH_FILE_AGE_MAX = hours(72)
 
 /** Headers of the bandwidth file that a vote repeats: C tor's `MAX_BW_FILE_HEADER_COUNT_IN_VOTE`. Further ones are left out. */
 export const BANDWIDTH_FILE_HEADERS_MAX = 50
+
+/** Times of consensuses that an authority remembers having signed one for. Of the oldest it might sign another, if its clock went back so far. */
+export const SIGNED_TIMES_KEPT = 1000

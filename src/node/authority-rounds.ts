@@ -18,7 +18,7 @@ import { nextSchedule, type VotingSchedule, type VotingTiming } from '../core/di
 import type { DetachedSignatures } from '../core/netdoc/detached-signatures.ts'
 import type { Vote } from '../core/netdoc/vote.ts'
 import type { Runtime, Timer } from '../runtime/index.ts'
-import { ABSENT_VOTES_DELAY, PROPOSAL_SKEW } from './authority-limits.ts'
+import { ABSENT_VOTES_DELAY, PROPOSAL_SKEW, SIGNED_TIMES_KEPT } from './authority-limits.ts'
 
 export interface RoundsOptions {
   readonly runtime: Runtime
@@ -64,6 +64,8 @@ export class VotingRounds {
   #scheduled: Round | undefined
   #immediate: Round | undefined
   #previous: VotingPeriod | undefined
+  /** Times for which a consensus was signed: there is never a second one, whatever clocks and late votes make of a round. */
+  readonly #signed = new Set<WallMs>()
   #proposalTimer: Timer | undefined
   #stopped = false
 
@@ -176,7 +178,7 @@ export class VotingRounds {
     const known = this.#rounds().find((round) => round.period.validAfter === validAfter)
     if (known !== undefined) return known
     const { immediate, lastValidAfter, runtime } = this.#options
-    if (!immediate || validAfter <= lastValidAfter() || validAfter > later(runtime.wallNow(), PROPOSAL_SKEW)) return undefined
+    if (!immediate || this.#signed.has(validAfter) || validAfter <= lastValidAfter() || validAfter > later(runtime.wallNow(), PROPOSAL_SKEW)) return undefined
     const proposed = this.#proposal()
     // The largest proposal wins; ours is on its way to whoever has a smaller one.
     return proposed !== undefined && proposed.period.validAfter > validAfter ? proposed : this.#beginImmediate(validAfter)
@@ -290,8 +292,11 @@ export class VotingRounds {
 
   #compute(round: Round): void {
     if (round.over || round.period.isComputed) return
+    const { validAfter } = round.period
     try {
+      if (this.#signed.has(validAfter)) throw new RelishError('unavailable', `one of ${formatIsoTime(validAfter)} was signed before`)
       round.period.compute(this.#options.signer, this.#options.sharedRandom())
+      this.#noteSigned(validAfter)
     } catch (thrown) {
       this.#giveUp(round, 'computing a consensus', thrown)
       return
@@ -305,6 +310,12 @@ export class VotingRounds {
       this.#setTimer(round, durationMs(distDelay / 2), () => this.#publish(round))
     })
     this.#proceed(round)
+  }
+
+  #noteSigned(validAfter: WallMs): void {
+    this.#signed.add(validAfter)
+    const [oldest] = this.#signed
+    if (oldest !== undefined && this.#signed.size > SIGNED_TIMES_KEPT) this.#signed.delete(oldest)
   }
 
   #fetchMissingSignatures(round: Round): void {

@@ -77,6 +77,23 @@ describe('voting as soon as relays are there', () => {
     expect(digests(world, world.authorities).size).toBe(1)
   })
 
+  test('an authority whose clock is ahead signs no consensus twice, however often votes for its time come in', () => {
+    const world = new AuthorityWorld({ seed: 'ahead', authorities: 3, relays: 1, authorityLines: () => `${immediate(4)()}\nV3AuthVotingInterval 120 seconds\nV3AuthVoteDelay 20 seconds\nV3AuthDistDelay 20 seconds` })
+    world.start()
+    expect(world.runUntilAgreed(world.authorities, (consensus) => consensus.signatures.length === 3, 60)).toBe(true)
+    world.machine('auth0').setClockSkew(7_200_000)
+    world.simulation.runFor(seconds(300))
+    let voting = ''
+    const computed: string[] = []
+    for (const { node, message } of world.logs) {
+      if (node !== 'auth0') continue
+      voting = /Time to vote. Valid-after is (.*)\.$/.exec(message)?.[1] ?? voting
+      if (message.startsWith('Consensus computed')) computed.push(voting)
+    }
+    expect(computed.length).toBeGreaterThan(1)
+    expect(computed).toEqual([...new Set(computed)])
+  })
+
   test('an authority that never comes does not keep the others from a consensus', () => {
     const world = new AuthorityWorld({ seed: 'missing', authorities: 3, relays: 2, authorityLines: immediate(4) })
     world.start('auth0', 'auth1', 'relay0', 'relay1')
