@@ -3,6 +3,7 @@
  * is C tor's `key-pinning-journal`: lines of two base64 words).
  */
 
+import { asRelishError } from '../core/base/errors.ts'
 import { hexEncodeUpper, latin1Decode, latin1Encode, base64EncodeUnpadded } from '../core/base/encoding.ts'
 import { decodeBase64Fixed } from '../core/netdoc/base64.ts'
 import type { ServerDescriptor } from '../core/netdoc/server-descriptor.ts'
@@ -44,7 +45,11 @@ export class KeyPins {
     if (this.#ed25519.get(descriptor.fingerprint) === ed25519) return
     this.#set(descriptor.fingerprint, ed25519)
     if (this.#ed25519.size > KEY_PINS_MAX) return
-    this.#runtime.files.append(fileName, latin1Encode(`${base64EncodeUnpadded(descriptor.rsaIdentity)} ${ed25519}\n`))
+    try {
+      this.#runtime.files.append(fileName, latin1Encode(`${base64EncodeUnpadded(descriptor.rsaIdentity)} ${ed25519}\n`))
+    } catch (thrown) {
+      this.#runtime.log.write('warn', 'dirserv', `Unable to write ${fileName}: ${asRelishError(thrown).message}. The pair is pinned until this process ends.`)
+    }
   }
 
   #set(fingerprint: string, ed25519: string): void {

@@ -387,7 +387,11 @@ export class Authority {
   #saveSharedRandom(): void {
     if (this.#sharedRandom === undefined) return
     const text = emitSharedRandomState(this.#sharedRandom.record(), torVersion, this.#runtime.wallNow())
-    this.#runtime.files.write(sharedRandomFile, latin1Encode(text))
+    try {
+      this.#runtime.files.write(sharedRandomFile, latin1Encode(text))
+    } catch (thrown) {
+      this.#runtime.log.write('warn', 'dir', `Unable to write ${sharedRandomFile}: ${asRelishError(thrown).message}; will try again with the next vote`)
+    }
   }
 
   // The bandwidth file

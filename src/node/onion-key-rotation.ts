@@ -3,6 +3,7 @@
  * more (dir-spec §2.1.1 `ntor-onion-key`, param-spec §7 `onion-key-rotation-days` and `onion-key-grace-period-days`).
  */
 
+import { asRelishError } from '../core/base/errors.ts'
 import { between, hours, type WallMs } from '../core/base/time.ts'
 import { rotateNtorKey, type RelayKeys } from '../core/cert/relay-keys.ts'
 import { keyFilePaths } from '../core/ident/key-files.ts'
@@ -30,7 +31,12 @@ export class OnionKeyRotation {
 
   start(): void {
     this.#timer = this.#parts.runtime.setTimer(CHECK_INTERVAL, () => {
-      this.check()
+      try {
+        this.check()
+      } catch (thrown) {
+        // The key that there is stays in use: a relay with an old key is better than none.
+        this.#parts.runtime.log.write('warn', 'general', `Unable to rotate the onion key: ${asRelishError(thrown).message}; will try again in an hour`)
+      }
       this.start()
     })
   }

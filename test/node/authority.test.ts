@@ -172,6 +172,18 @@ describe('voting on schedule', () => {
     expect(world.votes('auth0').length).toBe(3)
   })
 
+  test('an authority whose disk is full from the start goes on voting, and says what it cannot write', () => {
+    const world = new AuthorityWorld({ seed: 'disk', authorities: 3, relays: 1 })
+    world.start('auth0')
+    const { files } = world.machine('auth0')
+    world.simulation.runFor(seconds(1))
+    files.setCapacity(files.bytes)
+    world.start('auth1', 'auth2', 'relay0')
+    expect(world.runUntilAgreed(world.authorities, (consensus) => consensus.signatures.length === 3, 60)).toBe(true)
+    world.simulation.runFor(seconds(60))
+    for (const file of ['key-pinning-journal', 'sr-state']) expect(world.warnings().join('\n')).toMatch(new RegExp(`auth0.*Unable to write ${file}: .*no space left`))
+  })
+
   test('a minority publishes nothing', () => {
     const world = new AuthorityWorld({ seed: 'minority', authorities: 3, relays: 1 })
     world.start('auth0', 'relay0')
