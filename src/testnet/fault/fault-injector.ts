@@ -131,11 +131,12 @@ export class FaultInjector {
         }
       }
       case 'disk-full': {
-        const disks = this.#names(fault.node).map((name) => simulation.machine(name).files)
-        for (const disk of disks) disk.setCapacity(disk.bytes)
-        return () => {
-          for (const disk of disks) disk.setCapacity()
-          return Promise.resolve()
+        const names = this.#names(fault.node)
+        for (const { files } of names.map((name) => simulation.machine(name))) files.setCapacity(files.bytes)
+        return async () => {
+          for (const name of names) simulation.machine(name).files.setCapacity()
+          // Who could not start for want of room is started by its operator, once there is some.
+          await running.start(names.filter((name) => running.status(name).state.kind === 'died' && !this.#crashed.has(name)))
         }
       }
       case 'misbehave': {
