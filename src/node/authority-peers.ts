@@ -39,7 +39,7 @@ interface Upload {
   readonly what: string
   /** Whether it is still worth sending. */
   readonly isCurrent: () => boolean
-  /** Told once when nobody answers at the peer, however often it is tried. */
+  /** Told once when a peer that has answered before does not, however often it is tried. */
   readonly onAbsent: (peer: AuthorityPeer) => void
   readonly failures: number
   readonly delayMs: number
@@ -51,6 +51,8 @@ export class AuthorityPeers {
   readonly #peers: readonly AuthorityPeer[]
   readonly #exchanges = new Set<{ cancel(): void }>()
   readonly #retries = new Set<Timer>()
+  /** Those that have answered before. */
+  readonly #known = new Set<AuthorityPeer>()
   #waitingUploads = 0
   #stopped = false
 
@@ -91,9 +93,13 @@ export class AuthorityPeers {
     this.#exchange(peer.voteTarget, request, (response) => {
       if (response === undefined) {
         const failures = upload.failures + 1
-        if (failures === PEER_ABSENT_AFTER && upload.isCurrent()) upload.onAbsent(peer)
+        // One that has never answered may be about to start.
+        if (failures === PEER_ABSENT_AFTER && this.#known.has(peer) && upload.isCurrent()) upload.onAbsent(peer)
         this.#sendLater(peer, { ...upload, failures })
-      } else if (response.status !== 200) {
+        return
+      }
+      this.#known.add(peer)
+      if (response.status !== 200) {
         this.#runtime.log.write('info', 'dir', `${peer.name} did not take our ${upload.what}: ${response.status} ${response.reason}`)
       }
     })
