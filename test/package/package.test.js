@@ -4,11 +4,13 @@
  */
 
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
@@ -17,6 +19,15 @@ const run = async (program, args, cwd) => {
   // A test runner below another one reports to it, unless it is told that it is alone.
   const { NODE_TEST_CONTEXT: _context, NODE_OPTIONS: _options, ...env } = process.env
   return (await promisify(execFile)(program, args, { cwd, env, maxBuffer: 1 << 26 })).stdout
+}
+
+const isAlive = (pid) => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
 }
 
 let project
@@ -31,7 +42,7 @@ before(async () => {
   const tools = ['vitest', 'typescript', '@types/node'].map((name) => `${name}@${devDependencies[name]}`)
   writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'consumer', private: true, type: 'module' }))
   await run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error', `./${filename}`, ...tools], project)
-  for (const name of ['consumer.js', 'consumer.ts', 'fixture.test.js']) cpSync(join(root, 'test/package', name), join(project, name))
+  for (const name of ['consumer.js', 'consumer.ts', 'fixture.test.js', 'orphans.js']) cpSync(join(root, 'test/package', name), join(project, name))
   cpSync(join(root, 'docs/examples/tor-http-client'), join(project, 'example'), { recursive: true })
 })
 after(() => rmSync(project, { recursive: true, force: true }))
@@ -42,6 +53,21 @@ test('a program in TypeScript is checked against the declarations', async () => 
   const compilerOptions = { strict: true, exactOptionalPropertyTypes: true, target: 'ES2022', lib: ['ES2022', 'ESNext.Disposable'], module: 'NodeNext', types: ['node'], noEmit: true }
   writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['consumer.ts'] }))
   await run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', '.'], project)
+})
+
+test('no process outlives a program that is killed', { skip: process.platform === 'win32' }, async () => {
+  const child = spawn(process.execPath, ['orphans.js'], { cwd: project, stdio: ['ignore', 'pipe', 'inherit'] })
+  const [said] = await once(child.stdout, 'data')
+  const pids = JSON.parse(said)
+  assert.equal(pids.filter(isAlive).length, 6)
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+  const deadline = AbortSignal.timeout(10_000)
+  // Nobody tells of the end of processes that are not ours any more.
+  while (pids.some(isAlive)) {
+    deadline.throwIfAborted()
+    await setTimeout(10)
+  }
 })
 
 test('the fixture of vitest', () => run(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', 'fixture', '--reporter=dot'], project))

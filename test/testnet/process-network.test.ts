@@ -3,11 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test } from 'vitest'
-import { claimAddressBlock } from '../../src/testnet/addresses.ts'
+import { claimAddressBlock, reservePort } from '../../src/testnet/addresses.ts'
 import { prepareProcessNetwork, type ProcessNetwork } from '../../src/testnet/backend/process.ts'
-import { BootstrapError, formatBootstrapError, startUntilReady } from '../../src/testnet/bootstrap.ts'
+import { BootstrapError, formatBootstrapError, startUntilReady, waitUntilReady } from '../../src/testnet/bootstrap.ts'
 import { makeCheckClient } from '../../src/testnet/checks/client.ts'
 import { loadNetworkText } from '../../src/testnet/load-network.ts'
+import { optionChanges } from '../../src/testnet/option-changes.ts'
 import { RunDirectory } from '../../src/testnet/run-directory.ts'
 import { openEchoSink } from '../../src/testnet/sink/sinks.ts'
 
@@ -129,6 +130,37 @@ describe('nodes as processes', () => {
     await startUntilReady(network)
     const clientStart = network.status('client').stageAtMs.starting ?? 0
     expect(clientStart).toBeGreaterThan(Math.max(...['auth', 'middle', 'exit'].map((name) => network.status(name).stageAtMs.ready ?? Infinity)))
+  })
+})
+
+describe('a network that changes while it runs', () => {
+  test('nodes are added at addresses of their own, and leave nothing when they are removed', async () => {
+    const network = await prepare(small)
+    await startUntilReady(network)
+    const placed = await network.addNode({ name: 'later', role: 'exit', torrc: ['ContactInfo me'] })
+    await waitUntilReady(network, ['later'])
+    expect(network.placement.nodes.map((node) => node.host)).not.toContain(process.platform === 'linux' ? placed.host : '')
+    expect(network.torrcOf('later')).toContain('ContactInfo me')
+    await expect(network.addNode({ name: 'later', role: 'client', torrc: [] })).rejects.toThrow('there is a node later already')
+    for (const name of ['later', 'middle']) await network.removeNode(name)
+    expect(network.nodes().map((node) => node.name)).toEqual(['auth', 'exit', 'client'])
+    expect(existsSync(placed.dataDirectory)).toBe(false)
+    const port = await reservePort(placed.host, placed.orPort)
+    port.release()
+  })
+
+  test('options are in the torrc from then on, unless the node cannot live with them', async () => {
+    const network = await prepare(small)
+    await startUntilReady(network)
+    await network.setOptions('exit', optionChanges({ BandwidthRate: '1 MB', BandwidthBurst: '1 MB' }))
+    const changed = network.torrcOf('exit')
+    expect(changed).toContain('BandwidthRate 1 MB')
+    await expect(network.setOptions('exit', optionChanges({ BandwidthRate: 'much' }))).rejects.toMatchObject({ kind: 'config' })
+    expect(network.torrcOf('exit')).toBe(changed)
+    await network.stop(['exit'])
+    await network.setOptions('exit', optionChanges({ BandwidthRate: null, BandwidthBurst: null }))
+    await startUntilReady(network, ['exit'])
+    expect(network.torrcOf('exit')).not.toContain('Bandwidth')
   })
 })
 
