@@ -91,7 +91,7 @@ function printDifference(output: Output, one: Difference): void {
       output.fact(`${where}: ${one.events} events, only in ${one.kind === 'lane-only-a' ? colours.red('A') : colours.green('B')}`)
       return
     case 'unaligned':
-      output.fact(`${where}: too different to be aligned, ${one.aEvents} events in A, ${one.bEvents} in B`)
+      output.fact(`${where}: too different to be aligned from here on, ${one.aEvents} events in A, ${one.bEvents} in B`)
       return
   }
 }

@@ -23,7 +23,7 @@ export type Difference =
   | { readonly kind: 'timing'; readonly lane: string; readonly t: number; readonly node: string; readonly event: string; readonly after: string; readonly aUs: number; readonly bUs: number }
   /** A node or circuit that only one of the traces has. */
   | { readonly kind: 'lane-only-a' | 'lane-only-b'; readonly lane: string; readonly t: number; readonly events: number }
-  /** Too different to be aligned. */
+  /** Too different to be aligned from here on: so many events follow. */
   | { readonly kind: 'unaligned'; readonly lane: string; readonly t: number; readonly aEvents: number; readonly bEvents: number }
 
 export interface TraceDiff {
@@ -55,7 +55,8 @@ export function diffTraces(a: JoinedTrace, b: JoinedTrace, options: DiffOptions 
       if (lane !== undefined && lane.events.length > 0) differences.push({ kind: left === undefined ? 'lane-only-b' : 'lane-only-a', lane: lane.name, t: lane.beganAt, events: lane.events.length })
     }
   }
-  differences.sort((x, y) => x.t - y.t)
+  // Of one moment, what happened on a circuit comes before what its node made of it.
+  differences.sort((x, y) => x.t - y.t || Number(x.lane.startsWith('node ')) - Number(y.lane.startsWith('node ')))
   return { differences, counts: countDifferences(aLanes, bLanes), comparedLanes, comparedEvents, named }
 }
 
@@ -99,7 +100,7 @@ function compareLanes(a: Lane, b: Lane, toleranceUs: number, toleranceShare: num
   const lane = a.name === b.name ? a.name : `${a.name}, in B ${b.name.replace(/^circuit /, '')}`
   const changes = diffArrays(a.events as LaneEvent[], b.events as LaneEvent[], { comparator: (x, y) => x.token === y.token, maxEditLength: DIFF_EDITS_MAX })
   if (changes === undefined) {
-    differences.push({ kind: 'unaligned', lane, t: a.beganAt, aEvents: a.events.length, bEvents: b.events.length })
+    tellParting(a, b, lane, differences)
     return
   }
   let [i, j] = [0, 0]
@@ -141,6 +142,19 @@ function compareLanes(a: Lane, b: Lane, toleranceUs: number, toleranceShare: num
     }
   }
   tell([])
+}
+
+/** Where two lanes part that have little in common afterwards. */
+function tellParting(a: Lane, b: Lane, lane: string, differences: Difference[]): void {
+  let at = 0
+  while (at < a.events.length && a.events[at]?.token === b.events[at]?.token) at++
+  const [left, right] = [a.events[at], b.events[at]]
+  const after = a.events[at - 1]?.token
+  const t = Math.min(left?.t ?? Number.POSITIVE_INFINITY, right?.t ?? Number.POSITIVE_INFINITY)
+  if (left !== undefined && right !== undefined) differences.push({ kind: 'other', lane, t, node: left.node, a: left.token, b: right.token, after })
+  else if (left !== undefined) differences.push({ kind: 'only-a', lane, t, node: left.node, event: left.token, after })
+  else if (right !== undefined) differences.push({ kind: 'only-b', lane, t, node: right.node, event: right.token, after })
+  differences.push({ kind: 'unaligned', lane, t, aEvents: a.events.length - at, bEvents: b.events.length - at })
 }
 
 /** Events by what they are, without their numbers, counted over all lanes. */
