@@ -14,7 +14,7 @@ import { NetworkParameters } from '../core/netdir/parameters.ts'
 import type { Runtime, Timer } from '../runtime/index.ts'
 import type { DirCache } from './dir-cache.ts'
 import { CertificateClient } from './dir-certificate-client.ts'
-import { DIR_EXCHANGE_TIMEOUT } from './dir-limits.ts'
+import { CLOCK_LOOK_INTERVAL, DIR_EXCHANGE_TIMEOUT } from './dir-limits.ts'
 import { DownloadSchedule, paceFor } from './dir-schedule.ts'
 import { rememberFailed, type DirSource, type DirSources } from './dir-sources.ts'
 import type { DirResponse } from './dir-transport.ts'
@@ -106,9 +106,10 @@ export class ConsensusClient {
   #update(flavour: Flavour): void {
     if (this.#stopped || flavour.request !== undefined || flavour.pending !== undefined) return
     flavour.timer?.cancel()
-    flavour.timer = this.#runtime.setTimer(this.#delayUntilFetch(flavour), () => {
+    flavour.timer = this.#runtime.setTimer(durationMs(Math.min(this.#delayUntilFetch(flavour), CLOCK_LOOK_INTERVAL)), () => {
       flavour.timer = undefined
-      this.#fetch(flavour)
+      if (this.#delayUntilFetch(flavour) > 0) this.#update(flavour)
+      else this.#fetch(flavour)
     })
   }
 

@@ -93,3 +93,6 @@ export const FAILED_DIRECTORIES_MAX = 64
 
 /** Characters of a request's path that a trace keeps. */
 export const TRACED_TARGET_CHARS = 200
+
+/** Who waits for a time of day looks at the clock this often: it may have been set meanwhile. */
+export const CLOCK_LOOK_INTERVAL = minutes(5)
