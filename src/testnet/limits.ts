@@ -119,3 +119,5 @@ export const summaryRowsMax = 100
 export const shrinkRunsMax = 60
 /** Characters of a trace that are kept before they are written, when two runs are compared. */
 export const traceLinesBufferedChars = 1 << 20
+/** Seconds without progress after which the start of an explored network has failed: lost connection attempts take their time. */
+export const startPatienceSec = 600

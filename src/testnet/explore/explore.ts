@@ -1,5 +1,6 @@
 /** Many seeds, on several runners at a time; what fails is run again with less until no less of it fails. */
 
+import { asRelishError } from '../../core/base/errors.ts'
 import type { TimedFault } from '../fault/fault.ts'
 import type { LoadedNetwork } from '../load-network.ts'
 import { shrinkRunsMax } from '../limits.ts'
@@ -78,8 +79,12 @@ async function shrink(ran: RanSeed, network: LoadedNetwork, runner: SeedRunner):
   let runs = 0
   const stillFails = async (less: SeedTask): Promise<boolean> => {
     if (runs++ >= shrinkRunsMax) return false
-    const again = await runner.run(less)
-    if (!sameFailure(again.outcome, ran.outcome)) return false
+    const again = await runner.run(less).catch((error: unknown) => {
+      // So small a network is none any more.
+      if (asRelishError(error).kind === 'config') return undefined
+      throw error
+    })
+    if (again === undefined || !sameFailure(again.outcome, ran.outcome)) return false
     best = { task: less, ran: again }
     task = less
     return true

@@ -8,7 +8,7 @@ import { randomBelow, randomChoice, SeededRng } from '../../core/base/rng.ts'
 import type { SimulatedNetwork } from '../backend/simulated.ts'
 import { makeCheckClient } from '../checks/client.ts'
 import type { TimedFault } from '../fault/fault.ts'
-import { convergencePollMs, convergenceTimeoutMs, trafficStreamBytesMax } from '../limits.ts'
+import { convergencePollMs, convergenceTimeoutMs, startPatienceSec, trafficStreamBytesMax } from '../limits.ts'
 import { isRelay, type ResolvedNetwork } from '../network-types.ts'
 import { missingOf } from '../scenario/expectations.ts'
 import { runTimeline, type TimelineOptions, type TimelineResult } from '../scenario/run-timeline.ts'
@@ -44,6 +44,8 @@ export function drawNetwork(network: ResolvedNetwork, seed: string): ResolvedNet
   return {
     ...network,
     nodes: network.nodes.map((node) => (node.role === 'authority' && !node.torrc.some((line) => /^V3AuthVotingInterval\s/i.test(line)) ? { ...node, torrc: [...schedule, ...node.torrc] } : node)),
+    // A connection attempt that is lost costs half a minute and more, and is no reason to give up.
+    options: { ...network.options, progressSec: startPatienceSec },
     links: Object.keys(network.links).length === 0 && overInternet ? { preset: 'internet' } : network.links,
   }
 }
