@@ -284,6 +284,28 @@ export function runtimeContract(name: string, makeWorld: () => Promise<ContractW
         expect(b.bytes).toBe(300 * 1024)
       })
 
+      it('a reader that pauses gets all that came before the end, when it resumes', async () => {
+        const { near, far } = await pair()
+        const a = new Recorded(near)
+        const b = new Recorded(far, (_chunk, self) => self.stream.pauseReading())
+        far.end()
+        near.write(new Uint8Array(200 * 1024))
+        near.end()
+        await world.until('the first chunk', () => b.chunks.length > 0)
+        let later = false
+        world.far.setTimer(durationMs(50), () => (later = true))
+        await world.until('a while', () => later)
+        expect([b.ended, b.closed]).toEqual([false, false])
+        for (let i = 0; i < 200 && !b.ended; i++) {
+          const before = b.bytes
+          far.resumeReading()
+          await world.until('more, or the end', () => b.bytes > before || b.ended)
+        }
+        await world.until('both closed', () => a.closed && b.closed)
+        expect(b.bytes).toBe(200 * 1024)
+        expect([a.error, b.error]).toEqual([undefined, undefined])
+      })
+
       it('destroy drops what is buffered, tells the peer, and closes once', async () => {
         const { near, far } = await pair()
         const a = new Recorded(near)

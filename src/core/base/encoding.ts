@@ -87,10 +87,21 @@ export const latin1Decode = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
 export const latin1Encode = (text: string): Uint8Array => plain(Buffer.from(text, 'latin1'))
 
+/**
+ * A new array for whoever fills all of it at once: its content is whatever the memory held. Zeroing a large one costs more than
+ * copying what it is for.
+ */
+export function bytesToFill(length: number): Uint8Array {
+  return length < LARGE_BYTES ? new Uint8Array(length) : new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
+}
+
+/** From this size on zeroing costs more than the detour. */
+const LARGE_BYTES = 4096
+
 export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   let length = 0
   for (const part of parts) length += part.length
-  const out = new Uint8Array(length)
+  const out = bytesToFill(length)
   let at = 0
   for (const part of parts) {
     out.set(part, at)

@@ -69,8 +69,8 @@ export const load = (address: Code, offset = 0): Code => [address, 0x28, 0, ...u
 export const load16 = (address: Code, offset = 0): Code => [address, 0x2f, 0, ...unsigned(offset)]
 export const store = (address: Code, value: Code, offset = 0): Code => [address, value, 0x36, 0, ...unsigned(offset)]
 export const store8 = (address: Code, value: Code, offset = 0): Code => [address, value, 0x3a, 0, ...unsigned(offset)]
-/** Eight bytes from one place to another. */
-export const move64 = (to: Code, from: Code, toOffset = 0, fromOffset = 0): Code => [to, from, 0x29, 0, ...unsigned(fromOffset), 0x37, 0, ...unsigned(toOffset)]
+/** Eight bytes from one place to another, both with the same offset. */
+export const move64 = (to: Code, from: Code, offset = 0): Code => [to, from, 0x29, 0, ...unsigned(offset), 0x37, 0, ...unsigned(offset)]
 export const clear64 = (at: Code, offset = 0): Code => [at, 0x42, 0, 0x37, 0, ...unsigned(offset)]
 
 // Control.

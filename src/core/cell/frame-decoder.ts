@@ -9,6 +9,7 @@
  */
 
 import { assert } from '../base/assert.ts'
+import { bytesToFill } from '../base/encoding.ts'
 import type { Frame, RelayCellBatch } from './cell.ts'
 import { isRelayCommand, isVariableLength } from './commands.ts'
 import { CELL_BODY_BYTES, RELAY_BATCH_CELLS_MAX, VARIABLE_BODY_BYTES_MAX } from './limits.ts'
@@ -100,7 +101,7 @@ export class FrameDecoder {
       if (chunk[at + this.#circuitIdBytes] !== command || this.#circuitIdAt(chunk, at) !== circuitId) break
       count++
     }
-    const payloads = new Uint8Array(count * CELL_BODY_BYTES)
+    const payloads = bytesToFill(count * CELL_BODY_BYTES)
     if (startsHeld) payloads.set(this.#held.subarray(header, frame), 0)
     let at = this.#at + header
     for (let i = first; i < count; i++) {

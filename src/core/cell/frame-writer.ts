@@ -4,6 +4,7 @@
  */
 
 import { assert } from '../base/assert.ts'
+import { bytesToFill } from '../base/encoding.ts'
 import type { Cell, RelayCellBatch } from './cell.ts'
 import { isVariableLength } from './commands.ts'
 import { CELL_BODY_BYTES, FRAME_WRITER_START_BYTES, VARIABLE_BODY_BYTES_MAX } from './limits.ts'
@@ -79,7 +80,7 @@ export class FrameWriter {
   #grow(by: number): void {
     const wanted = this.#length + by
     if (wanted > this.#buffer.length) {
-      const larger = new Uint8Array(Math.max(wanted, this.#buffer.length * 2, FRAME_WRITER_START_BYTES))
+      const larger = bytesToFill(Math.max(wanted, this.#buffer.length * 2, FRAME_WRITER_START_BYTES))
       larger.set(this.#buffer.subarray(0, this.#length))
       this.#buffer = larger
     }

@@ -94,7 +94,7 @@ function digestCells(): Code {
 function writeTag(): Code {
   return [
     set(REST, subtract(add(get(CELL), i32(CELL_BODY_BYTES)), get(REST_AT))),
-    eight.map((i) => move64(i32(PADDED_AT), get(REST_AT), i, i)),
+    eight.map((i) => move64(i32(PADDED_AT), get(REST_AT), i)),
     set(PADDED_END, add(i32(PADDED_AT), get(REST))),
     store8(get(PADDED_END), i32(0x80)),
     eight.map((i) => clear64(get(PADDED_END), 1 + i)),

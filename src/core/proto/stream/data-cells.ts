@@ -3,6 +3,7 @@
  * relay cell bodies, so that one call ciphers them, and a run of received bodies becomes one chunk. tor-spec §6.1, §6.2.
  */
 
+import { bytesToFill } from '../../base/encoding.ts'
 import { protocolError } from '../../base/errors.ts'
 import { randomBelow, type Rng } from '../../base/rng.ts'
 import { RelayCommand } from '../../cell/commands.ts'
@@ -34,7 +35,7 @@ export class DataPackager {
    */
   pack(streamId: number, source: ByteQueue, cellsMax: number): Uint8Array {
     const count = Math.min(cellsMax, Math.ceil(source.length / RELAY_DATA_BYTES_MAX))
-    const payloads = new Uint8Array(count * CELL_BODY_BYTES)
+    const payloads = bytesToFill(count * CELL_BODY_BYTES)
     for (let cell = 0; cell < count; cell++) {
       const at = cell * CELL_BODY_BYTES
       let length = Math.min(source.length, RELAY_DATA_BYTES_MAX)
@@ -45,14 +46,18 @@ export class DataPackager {
         length -= SHORTENED_BY_BYTES
         this.#untilRandomness = this.#draw()
       }
+      payloads.fill(0, at, at + RELAY_HEADER_BYTES)
       payloads[at] = RelayCommand.DATA
       payloads[at + 3] = streamId >>> 8
       payloads[at + 4] = streamId
       payloads[at + 9] = length >>> 8
       payloads[at + 10] = length
       source.moveTo(payloads, at + RELAY_HEADER_BYTES, length)
-      const unused = RELAY_DATA_BYTES_MAX - length - ZERO_PADDING_BYTES
-      if (unused > 0) payloads.set(this.#rng.bytes(unused), at + CELL_BODY_BYTES - unused)
+      const end = at + CELL_BODY_BYTES
+      const padding = end - RELAY_DATA_BYTES_MAX + length
+      payloads.fill(0, padding, Math.min(padding + ZERO_PADDING_BYTES, end))
+      const unused = end - padding - ZERO_PADDING_BYTES
+      if (unused > 0) payloads.set(this.#rng.bytes(unused), end - unused)
     }
     return payloads
   }
