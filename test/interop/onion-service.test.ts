@@ -28,7 +28,7 @@ const megabyte = 1024 * 1024
 const publishedWithinMs = 60_000
 
 /** What C tor says of any configuration like ours. */
-const aboutSetup = /TestingTorNetwork is set|You have used DirAuthority|running Tor as root|sensitive information|HiddenServiceNonAnonymousMode is set|non-anonymous mode|'VanguardsLiteEnabled' used more than once/
+const aboutSetup = /TestingTorNetwork is set|You have used DirAuthority|running Tor as root|sensitive information|HiddenServiceNonAnonymousMode is set|non-anonymous mode/
 
 let folder: string
 let cli: BuiltCli
@@ -64,8 +64,6 @@ nodes:
     name: service
     implementation: tor
     torrc: |
-      # As in the public network: circuits of services have two guards and go through relays that stay the same.
-      VanguardsLiteEnabled 1
       HiddenServiceDir ${serviceFolder('plain')}
       HiddenServicePort ${virtualPort} ${target}
       HiddenServiceDir ${serviceFolder('limited')}
@@ -76,8 +74,6 @@ nodes:
   - role: client
     name: visitor
     implementation: tor
-    torrc: |
-      VanguardsLiteEnabled 1
 `,
   )
   expect(await relish('up', 'onion.yaml', '--dir', 'run', '--detach')).toMatchObject({ code: 0, stderr: '' })
