@@ -21,10 +21,11 @@ import { RunDirectory } from '../../src/testnet/run-directory.ts'
 import { openEchoSink } from '../../src/testnet/sink/sinks.ts'
 import { torVersion } from '../../src/testnet/tor-program.ts'
 import { buildCli, type BuiltCli } from '../support/built-cli.ts'
-import { unexplained } from './allowed-log-lines.ts'
+import { readNodeLog, unexplained } from './allowed-log-lines.ts'
 import { authorityNetwork, authorityRoles, cacheNode, directions, ownClient, pinned, relayNetwork, relayRoles, type Direction, type Role } from './pairing-networks.ts'
 
-const networkTimeoutMs = 300_000
+const networkTimeoutMs = 600_000
+const runsMax = 3
 /** Circuits looked at for each pinned client. */
 const circuitsEach = 3
 
@@ -50,7 +51,7 @@ afterAll(() => {
 })
 
 describe.each(directions)('$subject among $other', (direction) => {
-  test('as client, guard, middle, exit and directory cache', async () => {
+  test.concurrent('as client, guard, middle, exit and directory cache', async () => {
     const results = await inNetwork(`relays-${direction.subject}`, relayNetwork(direction), async (network) => {
       const shown = new Map<Role, string>()
       for (const { role, client, hop, node } of pinned) shown.set(role, await showsInPath(network, client, hop, node))
@@ -62,7 +63,7 @@ describe.each(directions)('$subject among $other', (direction) => {
     expect(results.problems).toEqual([])
   }, networkTimeoutMs)
 
-  test.each(authorityRoles.map((role, index) => ({ role, count: index + 1 })))('as $role', async ({ role, count }) => {
+  test.concurrent.each(authorityRoles.map((role, index) => ({ role, count: index + 1 })))('as $role', async ({ role, count }) => {
     const results = await inNetwork(`authorities-${direction.subject}-${count}`, authorityNetwork(direction, count), async (network) => new Map([[role, await showsSignatures(network, count)]]))
     cells.set(cellKey(direction, role), results.problems.length > 0 ? 'failed' : `${results.checks}; ${results.shown.get(role) ?? ''}`)
     expect(results.problems).toEqual([])
@@ -77,10 +78,22 @@ interface NetworkResults {
   readonly problems: readonly string[]
 }
 
+/**
+ * Runs a network, and again if a vote of C tor's came too late in it: it has two seconds, and on a busy machine takes more.
+ * Then the authorities disagree, as they should, and say so. The last of three runs counts in any case.
+ */
 async function inNetwork(name: string, text: string, show: (network: ProcessNetwork) => Promise<ReadonlyMap<Role, string>>): Promise<NetworkResults> {
+  for (let run = 1; ; run++) {
+    const results = await inOneNetwork(`${name}-${run}`, text, show)
+    if (run === runsMax || !results.problems.some((problem) => problem.includes('Posted vote received too late'))) return results
+    console.log(`${name}: a vote came too late; once more`)
+  }
+}
+
+async function inOneNetwork(name: string, text: string, show: (network: ProcessNetwork) => Promise<ReadonlyMap<Role, string>>): Promise<NetworkResults> {
   const loaded = loadNetworkText(text, `/nowhere/${name}.yaml`, {})
   const directory = new RunDirectory(join(folder, name))
-  const network = await prepareProcessNetwork({ network: loaded.network, text, directory, nodeProgram: [process.execPath, cli.torPath] })
+  const network = await prepareProcessNetwork({ network: loaded.network, text, directory, nodeProgram: [process.execPath, cli.torPath], logLevel: 'info' })
   const problems: string[] = []
   let checks = ''
   let shown: ReadonlyMap<Role, string> = new Map()
@@ -100,7 +113,8 @@ async function inNetwork(name: string, text: string, show: (network: ProcessNetw
   } finally {
     await network.close()
   }
-  for (const node of loaded.network.nodes) problems.push(...unexplained(directory.nodeLog(node.name), node.name, node.implementation))
+  // With those that came while it ran.
+  problems.push(...unexplained(network.nodes().map((node) => readNodeLog(node.name, node.implementation, directory.nodeLog(node.name)))))
   return { checks, shown, problems }
 }
 
@@ -141,6 +155,8 @@ async function showsCache(network: ProcessNetwork, implementation: Implementatio
     torrc: [
       // Port 1 of its directory is never asked: requests go through the OR port.
       `FallbackDir ${host}:1 orport=${orPort} id=${fingerprint}`,
+      // To C tor authorities are fallbacks, too: it would choose one of them one time in four.
+      ...(implementation === 'tor' ? ['DirAuthorityFallbackRate 0'] : []),
       `EntryNodes ${cacheNode}`,
       'ClientBootstrapConsensusAuthorityDownloadInitialDelay 300',
     ],
@@ -151,7 +167,6 @@ async function showsCache(network: ProcessNetwork, implementation: Implementatio
   const peers = new Set(channels.map((channel) => names.get(channel.fingerprint ?? '') ?? channel.fingerprint))
   expect([...peers], 'relays that the client of the cache has links with').toEqual([cacheNode])
   expect(consensus.length).toBeGreaterThan(0)
-  await network.removeNode(name)
   return 'consensus, certificates and descriptors of a client from it alone'
 }
 

@@ -8,6 +8,8 @@ export default defineConfig({
     include: ['test/interop/**/*.test.ts'],
     // Real processes on a real clock: one file at a time leaves them the machine.
     fileParallelism: false,
+    // Of tests that say they can run beside others: on two cores, two networks.
+    maxConcurrency: 2,
     testTimeout: 180_000,
     hookTimeout: 180_000,
   },

@@ -16,7 +16,7 @@ export const generalOptions = {
   AlternateBridgeAuthority: option(eachLine('LineList', parseDirAuthorityLine), undefined, 'As DirAuthority, for the bridge authority only', { noEffect: 'descriptors of bridges are asked of the bridges' }),
   FallbackDir: option(eachLine('LineList', parseFallbackDirLine), undefined, 'A directory cache to bootstrap from: ADDRESS:DIRPORT orport=PORT id=FINGERPRINT'),
   UseDefaultFallbackDirs: option(bool, '1', 'Whether the built-in fallback directories are used', { noEffect: 'there are none built in' }),
-  DirAuthorityFallbackRate: option(float, '0.1', 'Weight of authorities among fallback directories', { noEffect: 'authorities and fallback directories are chosen alike' }),
+  DirAuthorityFallbackRate: option(float, '0.1', 'Weight of authorities among fallback directories', { noEffect: 'fallback directories are asked before authorities in any case' }),
   DisableNetwork: option(bool, '0', 'Neither listen nor connect, except for control', { defaultOnly: 'a node without network need not be started' }),
   OutboundBindAddress: option(allLines('LineList', {}, parseOutboundLines), undefined, 'Local address of outgoing connections, one of each family'),
   OutboundBindAddressOR: option(allLines('LineList', {}, parseOutboundLines), undefined, 'The same for connections to relays'),
