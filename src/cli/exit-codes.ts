@@ -14,6 +14,8 @@ export const exitCode = Object.freeze({
   invariantBroken: 5,
   /** A simulation: faults had ended, and the network did not recover. */
   notConverged: 6,
+  /** Every check that failed passed when it was tried again. */
+  flaky: 7,
   /** Ended by a signal, or by the reader of the output, before the work was done. */
   interrupted: 130,
 })

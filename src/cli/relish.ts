@@ -11,6 +11,7 @@ import { packageRoot } from '../testnet/package-root.ts'
 import { exitCode, exitCodeOf } from './exit-codes.ts'
 import { addCompareCommand } from './compare-command.ts'
 import { addExplainCommand } from './explain-command.ts'
+import { addBundleCommand } from './bundle-command.ts'
 import { addListCommands } from './list-command.ts'
 import { addLogsCommand } from './logs-command.ts'
 import { addMembershipCommands } from './membership-commands.ts'
@@ -34,9 +35,10 @@ function makeProgram(): Command {
     .exitOverride()
     .addHelpText(
       'after',
-      '\nExit codes: 0 ok; 1 a check failed; 2 bad usage or network file; 3 did not bootstrap; 4 internal error;\n            130 interrupted.\n\nExamples:\n  $ relish test            # start the network `basic`, check it, stop it\n  $ relish up --detach     # leave it running\n  $ relish status\n  $ relish down\n',
+      '\nExit codes: 0 ok; 1 a check failed; 2 bad usage or network file; 3 did not bootstrap; 4 internal error;\n            5, 6 a simulation broke a rule, did not recover; 7 flaky; 130 interrupted.\n\nExamples:\n  $ relish test            # start the network `basic`, check it, stop it\n  $ relish up --detach     # leave it running\n  $ relish status\n  $ relish down\n',
     )
   addTestCommand(program)
+  addBundleCommand(program)
   addUpCommands(program)
   addStatusCommands(program)
   addVerifyCommand(program)

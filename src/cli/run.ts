@@ -3,6 +3,7 @@
 import { resolve } from 'node:path'
 import { RelishError } from '../core/base/errors.ts'
 import type { RunningNetwork } from '../testnet/backend/backend.ts'
+import { BootstrapError } from '../testnet/bootstrap.ts'
 import { nodeCommand, prepareProcessNetwork, type ProcessNetwork } from '../testnet/backend/process.ts'
 import { formatDiagnostic } from '../testnet/diagnostic.ts'
 import { loadNetwork, type LoadedNetwork } from '../testnet/load-network.ts'
@@ -73,6 +74,8 @@ export function watchStart(network: RunningNetwork, output: Output): { view: Pro
     },
   }
 }
+
+export const isNotReady = (error: unknown): error is BootstrapError => error instanceof BootstrapError
 
 /** The user, or whoever read the output, has had enough. */
 export class Interrupted extends RelishError {

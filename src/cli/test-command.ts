@@ -1,114 +1,266 @@
-/** `relish test`: up, checked, down, in one command with one exit code. */
+/** `relish test`: up, checked, down, in one command with one exit code; once or many times, with reports and a bundle. */
 
-import type { Command } from 'commander'
-import { LocalSession } from '../testnet/session.ts'
-import { ControlServer } from '../testnet/control-socket.ts'
-import type { RunningNetwork } from '../testnet/backend/backend.ts'
-import type { BootstrapResult } from '../testnet/bootstrap.ts'
-import type { Genesis } from '../testnet/network-types.ts'
+import { join, resolve } from 'node:path'
+import { InvalidArgumentError, Option, type Command } from 'commander'
+import { programVersion } from '../core/base/version.ts'
 import { skippedByWarmGenesis } from '../testnet/genesis/warm-genesis.ts'
-import type { CheckResult } from '../testnet/checks/check.ts'
-import { checkProgress, checkTable, failedOf, stageSummary, verdict } from './check-report.ts'
+import type { LoadedNetwork } from '../testnet/load-network.ts'
+import { writeBundle } from '../testnet/report/bundle.ts'
+import { makeReport, type RunReport, type TestReport, type Verdict } from '../testnet/report/test-report.ts'
+import type { Shard } from '../testnet/suite/select-checks.ts'
+import type { Suite } from '../testnet/suite/suite.ts'
+import { checkProgress, checkTable, stageSummary, verdict } from './check-report.ts'
 import { exitCode } from './exit-codes.ts'
 import { examples, parseLevel, withDirectory, withJson, withSettings, withTrace } from './options.ts'
 import { secondsText, terminalOutput, type Output } from './output.ts'
-import { load, prepare, untilSignal, watchStart, type RunOptions } from './run.ts'
+import { load, type RunOptions } from './run.ts'
+import { parseReport, reportTargets, writeReports, type ReportTarget } from './test-reports.ts'
+import { foldersOf, runOnce, type OneRun } from './test-run.ts'
+import { platformText, type WorldName } from './test-world.ts'
+import { checkNames } from './verify-command.ts'
 
 interface TestOptions extends RunOptions {
   readonly json?: boolean
+  readonly suite?: string
   readonly only?: readonly string[]
+  readonly skip?: readonly string[]
+  readonly shard?: string
+  readonly repeat: number
+  readonly retries?: number
+  readonly allowFlaky?: boolean
+  readonly world: WorldName
+  readonly seed?: string
+  readonly report?: readonly ReportTarget[]
+  /** `true`: asked for, in the usual place. `false`: not wanted. */
+  readonly bundle?: string | boolean
 }
+
+const usualBundle = 'relish-bundle'
+
+/** What is kept of a run: logs and states are in its bundle by then. */
+type FinishedRun = Omit<OneRun, 'evidence'>
 
 export function addTestCommand(program: Command): void {
   const command = program
     .command('test')
     .description('start a network, run its checks, stop it; the exit code says how it went')
     .argument('[network]', 'path of a network file, or a built-in name', 'basic')
-    .option('--only <checks...>', 'run these checks only: names, or paths of modules')
+    .option('--suite <suite>', 'default (the checks of the network file), smoke, full, or the path of a suite file')
+    .option('--only <checks...>', 'run these checks only: names, tags, or paths of modules')
+    .option('--skip <checks...>', 'leave these out: names or tags')
+    .option('--shard <i/n>', 'run the i-th of n parts of the checks, as for n machines')
+    .option('--repeat <n>', 'do all of it n times, each time with new keys', parseCount, 1)
+    .option('--retries <n>', 'try a check that failed up to n times again; what passes then is flaky, not passed', parseRetries)
+    .option('--allow-flaky', 'exit with 0 when the worst that happened was a flaky check')
+    .addOption(new Option('--world <world>', 'where nodes run').choices(['processes', 'inline', 'simulated']).default('processes'))
+    .option('--seed <text>', 'what all randomness of a simulated world follows from')
+    .option('--report <kind[=file]>', 'json, junit, html or github, again for more; github by itself on GitHub Actions', parseReport)
+    .option('--bundle [dir]', `leave all that is known of a failure in this folder (${usualBundle}); on by itself where CI is set, and with --repeat`)
+    .option('--no-bundle', 'leave no bundle')
     .option('--clean', 'forget keys and state of earlier runs in this directory first')
     .option('--log-level <level>', "of the nodes' logs", parseLevel)
     .action(async (network: string, options: TestOptions) => {
       process.exitCode = await runTest(network, options)
     })
   examples(withJson(withDirectory(withSettings(withTrace(command)))), [
-    'relish test                          # the network `basic`, all checks',
+    'relish test                          # the network `basic`, its own checks',
+    'relish test basic --suite full --report junit=out.xml --report html=out.html',
     'relish test basic-min --only echo path',
+    'relish test basic --suite full --skip bulk authority-loss --shard 1/2',
+    'relish test basic --suite full --world simulated --seed 7',
+    'relish test basic --suite full --repeat 50',
     'relish test basic --set exits=2 --set params.cc_alg=0',
     'relish test basic --genesis warm     # no first vote: nodes find a consensus',
     'relish test ./my.yaml --json > result.json',
   ])
 }
 
+function parseCount(text: string): number {
+  const count = Number(text)
+  if (!Number.isInteger(count) || count < 1 || count > repeatMax) throw new InvalidArgumentError(`A number from 1 to ${repeatMax}.`)
+  return count
+}
+const repeatMax = 100_000
+
+function parseRetries(text: string): number {
+  const count = Number(text)
+  if (!Number.isInteger(count) || count < 0 || count > retriesMax) throw new InvalidArgumentError(`A number from 0 to ${retriesMax}.`)
+  return count
+}
+const retriesMax = 10
+
 export async function runTest(nameOrPath: string, options: TestOptions): Promise<number> {
   const output = terminalOutput(options.json === true)
-  const beganMs = performance.now()
   const loaded = load(nameOrPath, output, options.set)
-  const { loadChecks } = await import('../testnet/checks/load-checks.ts')
-  const checks = options.only ?? loaded.network.checks
-  // A misspelt check is found before anything is started.
-  await loadChecks(checks)
-  const network = await prepare(loaded, options)
-  const preparedMs = performance.now() - beganMs
-  const session = new LocalSession(network)
-  const progress = checkProgress(output)
-  let control: ControlServer | undefined
-  let ended = false
-  const outcome = await untilSignal(
-    async () => {
-      control = await ControlServer.open(network.directory, session, () => Promise.resolve())
-      const watch = watchStart(network, output)
-      let bootstrap: BootstrapResult
-      try {
-        bootstrap = await session.start([])
-      } finally {
-        watch.stop()
-      }
-      const checkedFromMs = performance.now()
-      const results = await session.verify(checks, (one) => {
-        // What checks say of a network that is being taken from under them means nothing.
-        if (!ended) progress(one)
-      })
-      return { bootstrap, results, died: diedNodes(network), checksMs: performance.now() - checkedFromMs }
-    },
-    async () => {
-      ended = true
-      await control?.close()
-      await network.close()
-    },
-  )
-  const totalMs = performance.now() - beganMs
-  const times = { prepareMs: preparedMs, bootstrapMs: outcome.bootstrap.elapsedMs, checksMs: outcome.checksMs, totalMs }
-  const failed = failedOf(outcome.results).length > 0 || outcome.died.length > 0
-  if (options.json === true) {
-    output.json({ network: loaded.network.name, genesis: network.genesis, passed: !failed, times, stages: outcome.bootstrap.stages, checks: outcome.results, died: outcome.died })
-  } else {
-    report(output, outcome.results, outcome.died, outcome.bootstrap, times, network.genesis)
+  // A misspelt check is found before anything is started, and modules are loaded before time passes in a simulation.
+  const suite = await chooseSuite(loaded, options)
+  const targets = reportTargets(options.report, process.env)
+  const bundle = bundleFolder(options)
+  const isMany = options.repeat > 1
+  const show = checkProgress(output)
+  const runs: FinishedRun[] = []
+  const bundles = new Map<number, string>()
+  const reportOf = (): TestReport => testReport(nameOrPath, loaded, suite, options, runs, bundles)
+  for (let index = 1; index <= options.repeat; index++) {
+    const { evidence, ...one } = await runOnce(loaded, suite, { ...options, index, clean: options.clean === true || isMany, keepsState: bundle !== undefined, showsStart: !isMany }, output, (progress) => {
+      if (!isMany || (progress.kind === 'check-result' && progress.result.outcome.kind !== 'passed' && progress.result.outcome.kind !== 'not-run')) show(progress)
+    })
+    runs.push(one)
+    if (bundle !== undefined && one.report.verdict !== 'passed') {
+      const folder = isMany ? join(bundle, `run-${index}`) : bundle
+      bundles.set(index, folder)
+      writeBundleOf(folder, loaded, reportOf(), one.report.index, evidence)
+    }
+    if (isMany) tellRun(output, one.report, options.repeat)
   }
-  return failed ? exitCode.checkFailed : exitCode.ok
+  const report = reportOf()
+  await writeReports(report, targets, process.env, output)
+  // A network that did not come up tells its own story, as it does for `up`.
+  const notReady = runs.find((one) => one.notReady !== undefined)?.notReady
+  if (options.json === true && notReady !== undefined && !isMany) throw notReady
+  if (options.json === true) output.json(isMany ? manyFacts(report, runs) : factsOf(loaded, runs))
+  else if (isMany) tellMany(output, report)
+  else for (const one of runs) tellOne(output, one)
+  for (const folder of bundles.values()) output.note(`bundle: ${folder} (relish bundle show ${folder})`)
+  if (notReady !== undefined && !isMany) throw notReady
+  return exitCodeFor(report.verdict, options.allowFlaky === true)
 }
 
-/** A node that ended by itself while checks ran is a failure, whatever the checks say. */
-function diedNodes(network: RunningNetwork): { node: string; reason: string }[] {
-  return network.nodes().flatMap((node) => {
-    const { state } = network.status(node.name)
-    return state.kind === 'died' ? [{ node: node.name, reason: state.reason }] : []
+function exitCodeFor(verdictOfAll: Verdict, allowFlaky: boolean): number {
+  switch (verdictOfAll) {
+    case 'passed':
+      return exitCode.ok
+    case 'flaky':
+      return allowFlaky ? exitCode.ok : exitCode.flaky
+    case 'failed':
+      return exitCode.checkFailed
+    case 'not-ready':
+      return exitCode.notBootstrapped
+  }
+}
+
+async function chooseSuite(loaded: LoadedNetwork, options: TestOptions): Promise<Suite> {
+  const [{ loadSuite }, { loadSuiteChecks, parseShard }] = await Promise.all([import('../testnet/suite/load-suite.ts'), import('../testnet/suite/select-checks.ts')])
+  const shard: Shard | undefined = options.shard === undefined ? undefined : parseShard(options.shard)
+  const settings = loadSuite(options.suite ?? 'default', process.env)
+  const only = options.only === undefined ? undefined : checkNames(options.only)
+  // Without a suite, all checks there are can be named.
+  const wide = options.suite === undefined && only !== undefined ? { ...settings, checks: ['all', 'network'] } : settings
+  const suite = await loadSuiteChecks(wide, loaded.network.checks, {
+    ...(only === undefined ? {} : { only }),
+    ...(options.skip === undefined ? {} : { skip: options.skip }),
+    ...(shard === undefined ? {} : { shard }),
+  })
+  return options.retries === undefined ? suite : { ...suite, retries: options.retries }
+}
+
+function bundleFolder(options: TestOptions): string | undefined {
+  if (options.bundle === false) return undefined
+  if (typeof options.bundle === 'string') return resolve(options.bundle)
+  const isCi = !['', '0', 'false', undefined].includes(process.env['CI'])
+  return options.bundle === true || isCi || options.repeat > 1 ? resolve(usualBundle) : undefined
+}
+
+function writeBundleOf(folder: string, loaded: LoadedNetwork, report: TestReport, index: number, evidence: OneRun['evidence']): void {
+  const run = report.runs.find((one) => one.index === index)
+  if (run === undefined) return
+  writeBundle(folder, {
+    report,
+    run,
+    networkText: loaded.text,
+    network: loaded.network,
+    torrcs: evidence.torrcs,
+    logs: evidence.logs,
+    captured: evidence.captured,
+    redaction: { environment: process.env, folders: foldersOf(evidence.directory) },
   })
 }
 
-interface Times {
-  readonly prepareMs: number
-  readonly bootstrapMs: number
-  readonly checksMs: number
-  readonly totalMs: number
+function testReport(nameOrPath: string, loaded: LoadedNetwork, suite: Suite, options: TestOptions, runs: readonly FinishedRun[], bundles: ReadonlyMap<number, string>): TestReport {
+  const { name, description, source } = loaded.network
+  return makeReport({
+    relish: programVersion,
+    node: process.version,
+    platform: platformText(),
+    command: commandOf(nameOrPath, options),
+    network: { name, description, source, world: options.world, ...(options.world === 'simulated' ? { seed: options.seed ?? '1' } : {}), nodes: runs.find((one) => one.nodes.length > 0)?.nodes ?? [] },
+    suite: { name: suite.name, description: suite.description, ...(options.shard === undefined ? {} : { shard: options.shard }), retries: suite.retries, checks: suite.checks.map((check) => check.name) },
+    runs: runs.map(({ report }) => {
+      const bundle = bundles.get(report.index)
+      return bundle === undefined ? report : { ...report, bundle }
+    }),
+  })
 }
 
-function report(output: Output, results: readonly CheckResult[], died: readonly { node: string; reason: string }[], bootstrap: BootstrapResult, times: Times, genesis: Genesis): void {
-  const { colours } = output
-  if (output.live) output.note(checkTable(output, results))
-  for (const one of died) output.note(colours.red(`${one.node} ended by itself: ${one.reason}`))
-  output.note(`stages: ${stageSummary(bootstrap)}`)
-  if (genesis === 'warm') output.note(`warm genesis: ${skippedByWarmGenesis}`)
-  const failed = failedOf(results).length > 0 || died.length > 0
-  const words = `${verdict(results)}; ${secondsText(times.totalMs)} in all: keys and files ${secondsText(times.prepareMs)}, start ${secondsText(times.bootstrapMs)}, checks ${secondsText(times.checksMs)}`
-  output.note(failed ? colours.red(words) : colours.green(words))
+/** What repeats one run. */
+function commandOf(nameOrPath: string, options: TestOptions): string {
+  const words = ['relish', 'test', nameOrPath]
+  const add = (option: string, values: readonly string[] | undefined): void => void (values !== undefined && values.length > 0 && words.push(option, ...values))
+  if (options.suite !== undefined) add('--suite', [options.suite])
+  add('--only', options.only)
+  add('--skip', options.skip)
+  if (options.shard !== undefined) add('--shard', [options.shard])
+  if (options.retries !== undefined) add('--retries', [String(options.retries)])
+  if (options.world !== 'processes') add('--world', [options.world])
+  if (options.world === 'simulated') add('--seed', [options.seed ?? '1'])
+  for (const setting of options.set ?? []) add('--set', [setting])
+  return words.map((word) => (/^[\w./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)).join(' ')
 }
+
+// What is printed
+
+function tellOne(output: Output, { report, genesis, notReady }: FinishedRun): void {
+  // The story of a start that failed comes as an error.
+  if (notReady !== undefined) return
+  const { colours } = output
+  if (output.live) output.note(checkTable(output, report.checks))
+  tellObservations(output, report)
+  output.note(`stages: ${stageSummary({ elapsedMs: report.times.startMs, stages: report.stages })}`)
+  if (genesis === 'warm') output.note(`warm genesis: ${skippedByWarmGenesis}`)
+  const { prepareMs, startMs, checksMs, totalMs } = report.times
+  const words = `${verdict(report.checks)}${report.observations.length === 0 ? '' : `, ${report.observations.length} seen by observers`}; ${secondsText(totalMs)} in all: keys and files ${secondsText(prepareMs)}, start ${secondsText(startMs)}, checks ${secondsText(checksMs)}`
+  output.note(report.verdict === 'passed' ? colours.green(words) : report.verdict === 'flaky' ? colours.yellow(words) : colours.red(words))
+}
+
+function tellObservations(output: Output, report: RunReport): void {
+  for (const seen of report.observations) output.note(output.colours.red(`OBSERVED ${seen.kind}: ${seen.words}`))
+}
+
+function tellRun(output: Output, report: RunReport, count: number): void {
+  const { colours } = output
+  tellObservations(output, report)
+  if (report.error !== undefined) output.note(colours.red(report.error))
+  const words = `run ${report.index} of ${count}: ${report.verdict} in ${secondsText(report.times.totalMs)} (start ${secondsText(report.times.startMs)}): ${verdict(report.checks)}`
+  output.note(report.verdict === 'passed' ? colours.green(words) : colours.red(words))
+}
+
+function tellMany(output: Output, { counts, verdict: verdictOfAll }: TestReport): void {
+  const words = `${counts.passed} of ${counts.runs} runs passed, ${counts.flaky} flaky, ${counts.failed} failed; longest ${secondsText(counts.longestMs)}, shortest ${secondsText(counts.shortestMs)}`
+  output.note(verdictOfAll === 'passed' ? output.colours.green(words) : output.colours.red(words))
+}
+
+/** `--json` of one run. */
+function factsOf(loaded: LoadedNetwork, runs: readonly FinishedRun[]): unknown {
+  const [one] = runs
+  if (one === undefined) return {}
+  const { report, genesis } = one
+  const { prepareMs, startMs, checksMs, totalMs } = report.times
+  return {
+    network: loaded.network.name,
+    genesis,
+    passed: report.verdict === 'passed',
+    verdict: report.verdict,
+    times: { prepareMs, bootstrapMs: startMs, checksMs, totalMs },
+    stages: report.stages,
+    checks: report.checks,
+    observations: report.observations,
+  }
+}
+
+const manyFacts = (report: TestReport, runs: readonly FinishedRun[]): unknown => ({
+  network: report.network.name,
+  passed: report.verdict === 'passed',
+  verdict: report.verdict,
+  counts: report.counts,
+  runs: runs.map(({ report: { index, verdict: verdictOfRun, times, checks, observations } }) => ({ index, verdict: verdictOfRun, times, checks, observations })),
+})

@@ -70,6 +70,12 @@ export const answerBytesMax = 1 << 20
 export const circuitsTriedMax = 12
 /** Characters of the texts that nodes of one process share as read, all together. What has not been asked for longest goes. */
 export const sharedTextCharsMax = 16 << 20
+/** Characters of a line of a trace that is replayed. At a longer one it counts as ended. */
+export const traceLineCharsMax = 16 << 20
+/** Characters of a condition that a simulation stops at. A longer one is refused. */
+export const conditionCharsMax = 2000
+/** Events of the trace that are kept for whoever stops a simulation and asks for them. The oldest go. */
+export const debuggerEventsKept = 1000
 /** Clients of a run of `relish compare` that measure. The others only take part. */
 export const compareClients = 4
 /** Circuits that each of them measures latency on. */

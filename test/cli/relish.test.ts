@@ -54,7 +54,7 @@ describe('usage', () => {
   }, 120_000)
 
   test.each([
-    ['an unknown command', ['tset'], 2, /Did you mean test\?/],
+    ['an unknown command', ['tset'], 2, /Did you mean .*test\?/],
     ['an unknown option', ['test', '--jsn'], 2, /Did you mean --json\?/],
     ['an unknown network', ['test', 'bsaic'], 2, /did you mean "basic"\?/],
     ['an unknown check', ['test', 'small.yaml', '--only', 'ecko'], 2, /did you mean "echo"\?/],

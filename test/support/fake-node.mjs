@@ -3,7 +3,11 @@
 //   stuck-at=STAGE     stays at that stage, with a warning
 //   die-at=STAGE       exits with status 7 at that stage
 //   ignore-term=1      does not end on SIGTERM
+//   warn=WORDS         warns, once it is ready; error=WORDS logs an error
+//   shout=WORDS        prints on its standard error
+//   leave-process=1    starts a process that outlives it
 // Its SOCKS port connects straight to the target.
+import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createConnection, createServer, Socket } from 'node:net'
 
@@ -65,6 +69,10 @@ function advance(at) {
     emit({ kind: 'warning', level: 'warn', message: 'the fake node was told to stay here' })
     return
   }
+  if (quirk('warn') !== undefined && stage === 'circuit') emit({ kind: 'warning', level: 'warn', message: quirk('warn') })
+  if (quirk('error') !== undefined && stage === 'circuit') emit({ kind: 'warning', level: 'error', message: quirk('error') })
+  if (quirk('shout') !== undefined && stage === 'circuit') process.stderr.write(`${quirk('shout')}\n`)
+  if (quirk('leave-process') === '1' && stage === 'circuit') spawn('sleep', ['60'], { stdio: 'ignore' }).unref()
   if (at + 1 < stages.length) setImmediate(() => advance(at + 1))
 }
 

@@ -1,0 +1,114 @@
+/**
+ * The bundle of a failed run: one folder with all one needs to understand it elsewhere, and nothing that belongs to the
+ * machine it ran on.
+ *
+ *     bundle.json       what failed, what each node was doing, how to repeat it      report.json   the run's whole report
+ *     network.yaml      the network file as written        resolved.json   what it resolves to
+ *     torrc/NODE        torrc of each node                 logs.txt        all logs, merged by time
+ *     state/CHECK/NODE.json   circuits, streams and links when that check failed
+ *     documents/NODE/NAME     consensuses, votes, certificates and descriptors that the node held
+ */
+
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { RelishError } from '../../core/base/errors.ts'
+import { bundleFileBytesMax } from '../limits.ts'
+import type { ResolvedNetwork } from '../network-types.ts'
+import type { Observation } from '../observe/observation.ts'
+import type { Captured, CapturedNode } from './capture.ts'
+import { makeRedactor, type Redaction } from './redact.ts'
+import type { RunReport, TestReport } from './test-report.ts'
+
+export interface BundleInput {
+  readonly report: TestReport
+  readonly run: RunReport
+  readonly networkText: string
+  readonly network: ResolvedNetwork
+  readonly torrcs: ReadonlyMap<string, string>
+  readonly logs: string
+  readonly captured: readonly Captured[]
+  readonly redaction: Redaction
+}
+
+export interface Bundle {
+  readonly format: 'relish-bundle'
+  readonly version: 1
+  readonly network: string
+  readonly verdict: RunReport['verdict']
+  readonly command: string
+  readonly seed?: string
+  readonly relish: string
+  readonly startedAt: string
+  readonly error?: string
+  readonly failures: readonly { readonly check: string; readonly reason: string; readonly expected?: string; readonly found?: string; readonly atMs: number }[]
+  readonly observations: readonly Observation[]
+  readonly nodes: TestReport['network']['nodes']
+  /** By what failed then. Without documents. */
+  readonly captured: readonly { readonly at: string; readonly atMs: number; readonly nodes: { readonly [name: string]: CapturedNode } }[]
+  readonly timeline: RunReport['timeline']
+}
+
+/** Writes the folder anew. Throws `local-io`. */
+export function writeBundle(folder: string, input: BundleInput): void {
+  const redact = makeRedactor(input.redaction)
+  if (existsSync(folder) && !existsSync(join(folder, 'bundle.json'))) throw new RelishError('config', `${folder} is there and is no bundle`, { hint: 'name another folder with --bundle' })
+  rmSync(folder, { recursive: true, force: true })
+  const write = (name: string, text: string): void => {
+    const path = join(folder, name)
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, cutInTheMiddle(redact(text)))
+  }
+  const writeJson = (name: string, value: unknown): void => write(name, `${JSON.stringify(value, undefined, 2)}\n`)
+  writeJson('bundle.json', bundleOf(input))
+  writeJson('report.json', { ...input.report, runs: [input.run] })
+  write('network.yaml', input.networkText)
+  writeJson('resolved.json', input.network)
+  for (const [node, torrc] of input.torrcs) write(`torrc/${node}`, torrc)
+  write('logs.txt', input.logs)
+  for (const { at, nodes, documents } of input.captured) {
+    for (const [node, state] of Object.entries(nodes)) writeJson(`state/${at}/${node}.json`, state)
+    for (const [node, texts] of Object.entries(documents)) for (const [name, text] of Object.entries(texts)) write(`documents/${node}/${name}`, text)
+  }
+}
+
+function bundleOf({ report, run, captured }: BundleInput): Bundle {
+  return {
+    format: 'relish-bundle',
+    version: 1,
+    network: report.network.name,
+    verdict: run.verdict,
+    command: report.command,
+    ...(report.network.seed === undefined ? {} : { seed: report.network.seed }),
+    relish: report.relish,
+    startedAt: run.startedAt,
+    ...(run.error === undefined ? {} : { error: run.error }),
+    failures: run.checks.flatMap(({ name, outcome, startedAtMs, elapsedMs }) => {
+      const failure = outcome.kind === 'failed' ? outcome : outcome.kind === 'flaky' ? outcome.failures[0] : undefined
+      if (failure === undefined) return []
+      return [{ check: name, reason: failure.reason, ...(failure.expected === undefined ? {} : { expected: failure.expected }), ...(failure.found === undefined ? {} : { found: failure.found }), atMs: startedAtMs + elapsedMs }]
+    }),
+    observations: run.observations,
+    nodes: report.network.nodes,
+    captured: captured.map(({ at, atMs, nodes }) => ({ at, atMs, nodes })),
+    timeline: run.timeline,
+  }
+}
+
+/** The beginning says how it came about, the end what became of it. */
+function cutInTheMiddle(text: string): string {
+  if (text.length <= bundleFileBytesMax) return text
+  const half = Math.floor(bundleFileBytesMax / 2)
+  return `${text.slice(0, half)}\n… ${text.length - 2 * half} characters left out …\n${text.slice(-half)}`
+}
+
+/** Throws `config` for a folder that has none. */
+export function readBundle(folder: string): Bundle {
+  let bundle: Partial<Bundle>
+  try {
+    bundle = JSON.parse(readFileSync(join(folder, 'bundle.json'), 'utf8')) as Partial<Bundle>
+  } catch (error) {
+    throw new RelishError('config', `${folder} is no bundle: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+  }
+  if (bundle.format !== 'relish-bundle' || bundle.version !== 1) throw new RelishError('config', `${folder} is no bundle that this version of relish reads`)
+  return bundle as Bundle
+}

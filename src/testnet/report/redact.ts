@@ -1,0 +1,29 @@
+/**
+ * Takes out of what leaves a machine whatever belongs to the machine and not to the test network: values of environment
+ * variables, home and other folders. Keys of nodes never get in, since nobody reads their folders.
+ */
+
+export interface Redaction {
+  readonly environment: { readonly [name: string]: string | undefined }
+  /** Folders by what they are called instead: `{ '/home/me/project': '.' }`. */
+  readonly folders: { readonly [path: string]: string }
+}
+
+/** Shorter values are words that mean something else wherever they are found. */
+const valueCharactersMin = 6
+
+export function makeRedactor(redaction: Redaction): (text: string) => string {
+  const replaced = new Map<string, string>()
+  for (const [name, value] of Object.entries(redaction.environment)) {
+    if (value === undefined) continue
+    for (const part of new Set([value, ...value.split('\n')])) if (part.trim().length >= valueCharactersMin) replaced.set(part, `\${${name}}`)
+  }
+  // Folders are told by what they are for, even if a variable has the same value.
+  for (const [path, words] of Object.entries(redaction.folders)) if (path.length > 1) replaced.set(path, words)
+  // The longest first, so that no part of a value is replaced before the whole.
+  const values = [...replaced.keys()].sort((a, b) => b.length - a.length)
+  if (values.length === 0) return (text) => text
+  const pattern = new RegExp(values.flatMap((value) => [...new Set([value, JSON.stringify(value).slice(1, -1)])]).map((value) => value.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|'), 'g')
+  const byEscaped = new Map([...replaced].map(([value, words]) => [JSON.stringify(value).slice(1, -1), words]))
+  return (text) => text.replace(pattern, (found) => replaced.get(found) ?? byEscaped.get(found) ?? '')
+}
