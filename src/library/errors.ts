@@ -10,7 +10,7 @@ export class LaunchError extends RelishError {
   readonly stuck: readonly StuckNode[]
 
   constructor(cause: BootstrapError) {
-    super('timeout', formatBootstrapError(cause), { cause })
+    super('timeout', formatBootstrapError(cause, false), { cause, hint: 'with `dir` the files of the nodes stay, and `onLog` gets what they log' })
     this.name = 'LaunchError'
     this.stuck = cause.stuck
   }

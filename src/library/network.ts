@@ -105,7 +105,8 @@ export class LibraryNetwork implements Network {
   }
 
   async #close(): Promise<void> {
-    await Promise.all([...this.#open].map((one) => one.close()))
+    // Whatever cannot be closed must not keep the nodes.
+    await Promise.allSettled([...this.#open].map((one) => one.close()))
     try {
       await this.#network.close()
     } finally {

@@ -4,8 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { RelishError } from '../core/base/errors.ts'
 import type { SocketAddress } from '../runtime/index.ts'
 import type { NameQuestion, RunningNetwork } from '../testnet/backend/backend.ts'
-import { openEchoSink, type Sink as EchoServer, type Visit as EchoRecord } from '../testnet/sink/sinks.ts'
-import { listenStreams, type WorldListener } from '../testnet/world-stream.ts'
+import { listenStreams, type WorldListener, type WorldStream } from '../testnet/world-stream.ts'
 import type { DnsVisit, EchoVisit, HttpVisit, Sink, SinkOptions, SinkResponse, Visit, VisitBase } from './api.ts'
 import { sinkBodyBytesMax, sinkVisitsMax } from './limits.ts'
 import { WorldDuplex } from './world-duplex.ts'
@@ -21,11 +20,13 @@ export class LibrarySink implements Sink {
   readonly #open = new Set<WorldDuplex>()
   readonly #visitors = new WeakMap<WorldDuplex, VisitBase>()
   readonly #requests: HttpVisit[] = []
+  readonly #connections: (EchoVisit & { bytes: number })[] = []
+  readonly #echoStreams = new Set<WorldStream>()
   readonly #questionsBefore: number
-  /** Who an address was when it came: a node may be gone later. */
-  readonly #askers = new Map<NameQuestion | EchoRecord, Who>()
+  /** Who asked, as it was when that was first looked at: a node may be gone later. */
+  readonly #askers = new Map<NameQuestion, Who>()
   #httpListener: WorldListener | undefined
-  #echo: EchoServer | undefined
+  #echoListener: WorldListener | undefined
   #onClose: () => void = () => undefined
 
   private constructor(network: RunningNetwork, name: string, options: SinkOptions) {
@@ -40,7 +41,7 @@ export class LibrarySink implements Sink {
   /** `keep` gets what is to be closed with the network, and returns how to take it back. */
   static async open(network: RunningNetwork, name: string, options: SinkOptions, keep: (closable: { close(): unknown }) => () => void): Promise<LibrarySink> {
     const sink = new LibrarySink(network, name, options)
-    sink.#echo = await openEchoSink(network.observer, sink.host, () => network.clock.now())
+    sink.#echoListener = await listenStreams(network.observer, sink.host, (stream) => sink.#echo(stream))
     sink.#httpListener = await listenStreams(network.observer, sink.host, (stream) => {
       const duplex = new WorldDuplex(stream, passive, true)
       sink.#open.add(duplex)
@@ -60,7 +61,7 @@ export class LibrarySink implements Sink {
   }
 
   get echoPort(): number {
-    return this.#echo?.address.port ?? 0
+    return this.#echoListener?.address.port ?? 0
   }
 
   get dns(): SocketAddress | undefined {
@@ -68,14 +69,13 @@ export class LibrarySink implements Sink {
   }
 
   get visits(): readonly (HttpVisit | EchoVisit)[] {
-    const echoes = (this.#echo?.visits ?? []).map((record): EchoVisit => ({ kind: 'echo', ...this.#remembered(record, record.from, 'tcp'), atMs: record.atMs, bytes: record.bytes }))
-    return [...this.#requests, ...echoes].sort((a, b) => a.atMs - b.atMs)
+    return [...this.#requests, ...this.#connections.map((one) => ({ ...one }))].sort((a, b) => a.atMs - b.atMs)
   }
 
   get questions(): readonly DnsVisit[] {
     return this.#network.nameServer.questions.slice(this.#questionsBefore).map((question) => ({
       kind: 'dns',
-      ...this.#remembered(question, { host: question.from, port: question.fromPort ?? 0 }, 'udp'),
+      ...this.#asker(question),
       name: question.name,
       type: question.type,
     }))
@@ -93,7 +93,8 @@ export class LibrarySink implements Sink {
   close(): Promise<void> {
     this.#onClose()
     this.#httpListener?.close()
-    this.#echo?.close()
+    this.#echoListener?.close()
+    for (const stream of this.#echoStreams) stream.destroy()
     for (const duplex of this.#open) duplex.destroy()
     this.#http.closeAllConnections()
     return Promise.resolve()
@@ -103,13 +104,26 @@ export class LibrarySink implements Sink {
     return this.close()
   }
 
-  #remembered(key: NameQuestion | EchoRecord, from: SocketAddress, transport: 'tcp' | 'udp'): VisitBase {
-    let who = this.#askers.get(key)
-    if (who === undefined) {
-      who = whoIs(this.#network, from, transport)
-      this.#askers.set(key, who)
-    }
+  #asker(question: NameQuestion): VisitBase {
+    const from = { host: question.from, port: question.fromPort ?? 0 }
+    const who = this.#askers.get(question) ?? whoIs(this.#network, from, 'udp')
+    this.#askers.set(question, who)
     return { from, ...who }
+  }
+
+  async #echo(stream: WorldStream): Promise<void> {
+    const visit = { kind: 'echo' as const, from: stream.remote, ...whoIs(this.#network, stream.remote, 'tcp'), atMs: this.#network.clock.now(), bytes: 0 }
+    if (this.#connections.length < sinkVisitsMax) this.#connections.push(visit)
+    this.#echoStreams.add(stream)
+    try {
+      for (let chunk = await stream.read(); chunk !== undefined; chunk = await stream.read()) {
+        visit.bytes += chunk.length
+        await stream.write(chunk)
+      }
+      stream.end()
+    } finally {
+      this.#echoStreams.delete(stream)
+    }
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {

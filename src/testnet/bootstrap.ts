@@ -236,8 +236,11 @@ function adviceFor(network: RunningNetwork, status: NodeStatus, role: ResolvedNo
 /** A command line that asks this run. Those who run a simulation have none. */
 const commandFor = (network: RunningNetwork, ...words: readonly string[]): string[] => (network.runOptions === undefined ? [] : [['relish', ...words, network.runOptions].join(' ')])
 
-/** The error as people read it: those that died first, others together as far as they stand at the same place. */
-export function formatBootstrapError(error: BootstrapError): string {
+/**
+ * The error as people read it: those that died first, others together as far as they stand at the same place. `commands`:
+ * what to try next on a command line.
+ */
+export function formatBootstrapError(error: BootstrapError, commands = true): string {
   const died = error.stuck.filter((node) => node.state.kind === 'died')
   const waiting = error.stuck.filter((node) => node.state.kind !== 'died')
   const groups = new Map<string, StuckNode[]>()
@@ -250,7 +253,7 @@ export function formatBootstrapError(error: BootstrapError): string {
     error.message,
     ...died.flatMap((node) => [`  ${node.node} (${node.role}): died at stage ${node.stage}: ${node.state.kind === 'died' ? node.state.reason : ''}`, ...warningsOf([node])]),
     ...[...groups].flatMap(([place, nodes]) => [`  ${nodes.map((node) => node.node).join(', ')} ${place}, nothing new for ${(Math.min(...nodes.map((node) => node.silentForMs)) / 1000).toFixed(1)} s`, ...warningsOf(nodes)]),
-    ...[...new Set([...causes.flatMap((node) => node.advice), ...logsOf(causes)])].map((advice) => `  try: ${advice}`),
+    ...(commands ? [...new Set([...causes.flatMap((node) => node.advice), ...logsOf(causes)])] : []).map((advice) => `  try: ${advice}`),
   ].join('\n')
 }
 

@@ -18,7 +18,8 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const run = async (program, args, cwd) => {
   // A test runner below another one reports to it, unless it is told that it is alone.
   const { NODE_TEST_CONTEXT: _context, NODE_OPTIONS: _options, ...env } = process.env
-  return (await promisify(execFile)(program, args, { cwd, env, maxBuffer: 1 << 26 })).stdout
+  const { stdout, stderr } = await promisify(execFile)(program, args, { cwd, env, maxBuffer: 1 << 26 })
+  return { stdout, stderr }
 }
 
 const isAlive = (pid) => {
@@ -33,7 +34,8 @@ const isAlive = (pid) => {
 let project
 before(async () => {
   project = mkdtempSync(join(tmpdir(), 'relish-package-'))
-  const [{ filename, files }] = JSON.parse(await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', project], root))
+  const packed = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', project], root)
+  const [{ filename, files }] = JSON.parse(packed.stdout)
   for (const part of ['dist/relish.js', 'dist/library/index.js', 'dist/types/library/index.d.ts', 'networks/basic.yaml', 'templates/common.torrc', 'docs/API.md']) {
     assert.ok(files.some((file) => file.path === part), `the package has ${part}`)
   }
@@ -47,7 +49,9 @@ before(async () => {
 })
 after(() => rmSync(project, { recursive: true, force: true }))
 
-test('a program in JavaScript has a network in every world, and ends by itself', () => run(process.execPath, ['consumer.js'], project))
+test('a program in JavaScript has a network in every world, and ends by itself; the library prints nothing', async () => {
+  assert.deepEqual(await run(process.execPath, ['consumer.js'], project), { stdout: '', stderr: '' })
+})
 
 test('a program in TypeScript is checked against the declarations', async () => {
   const compilerOptions = { strict: true, exactOptionalPropertyTypes: true, target: 'ES2022', lib: ['ES2022', 'ESNext.Disposable'], module: 'NodeNext', types: ['node'], noEmit: true }
@@ -75,6 +79,6 @@ test('the fixture of vitest', () => run(process.execPath, ['node_modules/vitest/
 test('the example application with the fixture of node:test', () => run(process.execPath, ['--test', 'example/page-title.test.js'], project))
 
 test('the commands', async () => {
-  assert.match(await run(process.execPath, ['node_modules/.bin/relish', 'list'], project), /basic-min/)
-  assert.match(await run(process.execPath, ['node_modules/.bin/relish-tor', '--version'], project), /Tor/)
+  assert.match((await run(process.execPath, ['node_modules/.bin/relish', 'list'], project)).stdout, /basic-min/)
+  assert.match((await run(process.execPath, ['node_modules/.bin/relish-tor', '--version'], project)).stdout, /Tor/)
 })
