@@ -1,6 +1,7 @@
 /** `relish sim`: networks, scenarios and faults in virtual time. Same seed, same run, same digest. */
 
 import { createWriteStream, type WriteStream } from 'node:fs'
+import { resolve } from 'node:path'
 import { InvalidArgumentError, type Command } from 'commander'
 import { exitCode } from './exit-codes.ts'
 import { another, examples, parseFor, parseLevel, withJson, withSettings } from './options.ts'
@@ -20,7 +21,15 @@ export function addSimCommand(program: Command): void {
     .option('--seeds <count>', 'so many seeds, from --seed on; what fails is made smaller, with a command that replays it', parseCount)
     .option('--workers <count>', 'processes for --seeds (default: 2)', parseCount)
     .option('--twice', 'run it twice; if the runs differ, say at which event')
+    .option('--replay <file>', 'run again what this trace is of, and say which event is the first that differs')
+    .option('--core <folder>', 'run all nodes with another build of relish, a checkout or an installed version, unless the file names one for them')
+    .option('--step', 'stop before the first event and ask what to do (help tells); commands come from standard input')
+    .option('--break <condition>', "stop at each event for which this holds, and ask: 'cell.command == EXTENDED2', again for more", another)
     .option('--log-level <level>', 'also print the logs of all nodes, from this level on', parseLevel)
+    // A default like any other of the file, so that it goes wherever settings go.
+    .on('option:core', (folder: string) => {
+      command.setOptionValue('set', another(`defaults.core=${resolve(folder)}`, command.getOptionValue('set') as readonly string[] | undefined))
+    })
     .action(async (network: string, options: SimOptions) => {
       process.exitCode = await runSim(network, options)
     })
@@ -30,6 +39,8 @@ export function addSimCommand(program: Command): void {
     'relish sim basic --set relays=50 --for 24h',
     'relish sim authority-lies            # a built-in scenario',
     'relish sim basic-min --seeds 1000 --faults',
+    "relish sim basic-min --break 'cell.command == EXTENDED2 && node == client'",
+    'relish sim --replay run.jsonl --core ../my-branch',
     "relish sim basic-min --seed 5 --faults '[{ at: 10s, for: 30s, crash: exit }]' --log-level notice",
   ])
   program
@@ -55,10 +66,42 @@ export async function runSim(nameOrPath: string, options: SimOptions): Promise<n
     return exploreSeeds(nameOrPath, options, output)
   }
   if (options.twice === true) return runTwice(nameOrPath, options, output)
+  if (options.replay !== undefined) {
+    const { replay } = await import('./sim-replay.ts')
+    return replay(options.replay, options, output, runOnce)
+  }
   const file = options.trace === undefined ? undefined : createWriteStream(options.trace)
-  const end = await runOnce(nameOrPath, options, output, file === undefined ? {} : { traceSink: (line) => void file.write(`${line}\n`) })
+  const debug = options.step === true || options.break !== undefined ? await debuggerOf(options, output) : undefined
+  const { withRecipe } = await import('./sim-replay.ts')
+  const sinks: ((line: string) => void)[] = []
+  if (file !== undefined) sinks.push(withRecipe(nameOrPath, options, (line) => void file.write(`${line}\n`)))
+  if (debug !== undefined) sinks.push(debug.traceSink)
+  const end = await runOnce(nameOrPath, options, output, {
+    ...(sinks.length === 0 ? {} : { traceSink: (line: string) => sinks.forEach((sink) => sink(line)) }),
+    ...(debug === undefined ? {} : { paused: debug.paused }),
+  })
+  debug?.close()
   if (file !== undefined) await finished(file)
   return end.exitCode
+}
+
+/** Asks on standard input: a person, or a script. */
+async function debuggerOf(options: SimOptions, output: Output) {
+  const [{ SimDebugger }, { createInterface }] = await Promise.all([import('../testnet/debug/sim-debugger.ts'), import('node:readline')])
+  const input = createInterface({ input: process.stdin, terminal: false })
+  const lines = input[Symbol.asyncIterator]()
+  const made = new SimDebugger(
+    {
+      read: async () => {
+        if (process.stdin.isTTY) process.stderr.write('relish> ')
+        const { done, value } = await lines.next()
+        return done === true ? undefined : value
+      },
+      print: (text) => output.note(text),
+    },
+    { step: options.step === true, breaks: options.break ?? [] },
+  )
+  return { traceSink: made.traceSink, paused: made.paused, close: () => input.close() }
 }
 
 async function runOnce(nameOrPath: string, options: SimOptions, output: Output, sinks: SimSinks): Promise<SimEnd> {

@@ -1,6 +1,7 @@
 /** What runs of `relish sim` have in common, whether of a network, a scenario or a seed with faults. */
 
 import type { SimulationLogLine } from '../sim/simulation.ts'
+import type { SimulatedNetwork } from '../testnet/backend/simulated.ts'
 import type { Violation } from '../testnet/invariant/violation.ts'
 import type { LogLevelName } from './options.ts'
 import { secondsText, type Output } from './output.ts'
@@ -19,11 +20,16 @@ export interface SimOptions {
   readonly faults?: true | string
   readonly workers?: number
   readonly twice?: boolean
+  readonly replay?: string
+  readonly step?: boolean
+  readonly break?: readonly string[]
 }
 
 /** What each event of a run is given to, and what logs are. */
 export interface SimSinks {
   readonly traceSink?: (line: string) => void
+  /** Asked before each event: a promise while time is to stand still. */
+  readonly paused?: (network: SimulatedNetwork) => Promise<void> | undefined
 }
 
 export interface SimEnd {

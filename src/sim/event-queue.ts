@@ -11,6 +11,8 @@ import { simLimits } from './limits.ts'
 
 interface ScheduledEvent {
   readonly atUs: number
+  /** For whoever looks at the queue. */
+  readonly what: string
   /** Undefined once cancelled. */
   run: (() => void) | undefined
 }
@@ -44,11 +46,17 @@ export class EventQueue {
     return this.#heap.peek()?.atUs
   }
 
-  /** Runs `run` once, `delayUs` from now, after the current event at the earliest. */
-  schedule(delayUs: number, run: () => void): Scheduled {
+  /** The next `count` that are due, and how many wait. */
+  upcoming(count: number): { readonly waiting: number; readonly events: readonly { readonly atUs: number; readonly what: string }[] } {
+    const waiting = [...this.#heap].filter((event) => event.run !== undefined).sort((a, b) => a.atUs - b.atUs)
+    return { waiting: waiting.length, events: waiting.slice(0, count).map(({ atUs, what }) => ({ atUs, what })) }
+  }
+
+  /** Runs `run` once, `delayUs` from now, after the current event at the earliest. `what` it is, for whoever looks at the queue. */
+  schedule(delayUs: number, run: () => void, what = 'other'): Scheduled {
     assert(Number.isFinite(delayUs), 'a delay is a finite number')
     if (this.#heap.size >= simLimits.eventsWaitingMax) throw new RelishError('limit', `${simLimits.eventsWaitingMax} events wait in the simulation`)
-    const event: ScheduledEvent = { atUs: this.#nowUs + Math.max(0, Math.round(delayUs)), run }
+    const event: ScheduledEvent = { atUs: this.#nowUs + Math.max(0, Math.round(delayUs)), what, run }
     this.#heap.push(event)
     return {
       cancel: () => {

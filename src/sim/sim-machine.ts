@@ -135,6 +135,7 @@ class Program implements NetworkProgram {
   timers = 0
   readonly #world: MachineWorld
   readonly #isObserver: boolean
+  readonly #timerWords: string
   /** Work that arrived during a pause and has not been caught up with; undefined while running. */
   #missed: (() => void)[] | undefined
   #paused = false
@@ -143,6 +144,7 @@ class Program implements NetworkProgram {
     this.machine = machine
     this.#world = world
     this.#isObserver = isObserver
+    this.#timerWords = `timer of ${machine.name}`
   }
 
   run(work: () => void): void {
@@ -178,6 +180,7 @@ class Program implements NetworkProgram {
         over()
         callback()
       }),
+      this.#timerWords,
     )
     return {
       cancel: () => {

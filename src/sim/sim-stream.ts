@@ -9,6 +9,7 @@ import { concatBytes, utf8Encode } from '../core/base/encoding.ts'
 import { RelishError } from '../core/base/errors.ts'
 import { hkdfExpand } from '../core/crypto/kdf.ts'
 import { sha256 } from '../core/crypto/hashes.ts'
+import { formatAddressPort } from '../core/ident/address.ts'
 import type { ByteStreamHandlers, SecureByteStream, SocketAddress } from '../runtime/index.ts'
 import type { EventQueue } from './event-queue.ts'
 import { simLimits } from './limits.ts'
@@ -42,6 +43,7 @@ export class SimStream implements SecureByteStream {
   readonly peerCertificate: Uint8Array | undefined
   readonly localCertificate: Uint8Array | undefined
   readonly #options: SimStreamOptions
+  readonly #arrivalWords: string
   #peer: SimStream | undefined
   #handlers: ByteStreamHandlers | undefined
   /** `open`: in use. `gone`: destroyed or reset, `onClose` is due. `closed`: `onClose` was called. */
@@ -69,6 +71,7 @@ export class SimStream implements SecureByteStream {
 
   constructor(options: SimStreamOptions) {
     this.#options = options
+    this.#arrivalWords = `arrival at ${formatAddressPort(options.remote)}`
     this.local = options.local
     this.remote = options.remote
     this.peerCertificate = options.peerCertificate
@@ -222,7 +225,7 @@ export class SimStream implements SecureByteStream {
     this.#lastArrivalUs = Math.max(this.#lastArrivalUs, departureUs + link.travelUs())
     queue.schedule(this.#lastArrivalUs - queue.nowUs, () => {
       if (this.#peer !== undefined) receive(this.#peer)
-    })
+    }, this.#arrivalWords)
   }
 
   #sendFin(): void {

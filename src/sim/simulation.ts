@@ -119,6 +119,12 @@ export class Simulation {
     return wallMs(this.#startMs + Math.floor(this.#queue.nowUs / 1000))
   }
 
+  /** How many events wait, and the next `count` of them. */
+  queued(count: number): { readonly waiting: number; readonly upcoming: readonly { readonly atMs: number; readonly what: string }[] } {
+    const { waiting, events } = this.#queue.upcoming(count)
+    return { waiting, upcoming: events.map(({ atUs, what }) => ({ atMs: atUs / 1000, what })) }
+  }
+
   /** Bytes that were sent on secure connections, by both ends. */
   get secureBytes(): number {
     return this.#network.secureBytes

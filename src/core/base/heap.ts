@@ -17,6 +17,11 @@ export class Heap<T> {
     this.#up(this.#items.length - 1)
   }
 
+  /** All of them, in no order. */
+  *[Symbol.iterator](): Iterator<T> {
+    for (const { value } of this.#items) yield value
+  }
+
   peek(): T | undefined {
     return this.#items[0]?.value
   }

@@ -288,6 +288,15 @@ export class InProcessNetwork implements RunningNetwork {
     )
   }
 
+  /** What `inspect` tells, at once and outside of the node's own turns; undefined if it does not run. For whoever has stopped time. */
+  peek(name: string): NodeInspection | undefined {
+    let inspection: NodeInspection | undefined
+    this.#member(name).running?.node.handleCommand({ command: 'inspect' }, (reply) => {
+      if (reply.ok) inspection = JSON.parse(JSON.stringify(reply.result)) as NodeInspection
+    })
+    return inspection
+  }
+
   async inspect(name: string): Promise<NodeInspection> {
     return (await this.command(name, { command: 'inspect' })) as NodeInspection
   }

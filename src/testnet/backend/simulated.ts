@@ -33,6 +33,8 @@ export interface SimulatedNetworkOptions {
   readonly logLevel?: TorrcInputs['logLevel']
   readonly logSink?: (line: SimulationLogLine) => void
   readonly traceSink?: (line: string) => void
+  /** Asked before each event: a promise while virtual time is to stand still. */
+  readonly paused?: (network: SimulatedNetwork) => Promise<void> | undefined
   /** Puts something between a node and its Runtime: faults of its own making. */
   readonly around?: (placed: NodePlacement, runtime: Runtime) => Runtime
 }
@@ -72,6 +74,7 @@ export class SimulatedNetwork extends InProcessNetwork {
     const onBug = new Map<string, (error: RelishError) => void>()
     const levels = levelsUpTo[options.logLevel ?? 'notice']
     let touched = false
+    let made: SimulatedNetwork | undefined
     const simulation: Simulation = new Simulation({
       seed: options.seed,
       links: options.links ?? linkModelOf(options.network, observerName),
@@ -101,6 +104,7 @@ export class SimulatedNetwork extends InProcessNetwork {
         touched = false
         return was
       },
+      ...(options.paused === undefined ? {} : { paused: () => (made === undefined ? undefined : options.paused?.(made)) }),
     })
     const touch = (): void => {
       touched = true
@@ -191,7 +195,8 @@ export class SimulatedNetwork extends InProcessNetwork {
       during: (promise) => time.during(promise),
       close: () => Promise.resolve(),
     }
-    return new SimulatedNetwork(world, simulation, time, bugs, monitor)
+    made = new SimulatedNetwork(world, simulation, time, bugs, monitor)
+    return made
   }
 
   /** Runs code with promises, with time passing as long as it is not done: everything it waits for belongs to this network. */

@@ -12,6 +12,8 @@ export interface SteppedWorld {
   step(): boolean
   /** Whether something happened since the last call that code with promises may act upon. */
   takeTouched(): boolean
+  /** Asked before each event: a promise while time is to stand still. */
+  paused?(): Promise<void> | undefined
 }
 
 export class VirtualTime {
@@ -52,6 +54,11 @@ export class VirtualTime {
     try {
       this.#world.takeTouched()
       for (let events = 0; events < eventsPerTurnMax; events++) {
+        const pause = this.#world.paused?.()
+        if (pause !== undefined) {
+          pause.then(() => setImmediate(this.#turn), (error: unknown) => this.#fail(error))
+          return
+        }
         if (!this.#world.step()) {
           this.#fail(new RelishError('bug', 'nothing is left to run in the simulation, and still somebody waits'))
           return
