@@ -289,7 +289,10 @@ export interface WaitOptions {
 
 /** Which checks to run. */
 export interface VerifyOptions {
-  /** Names of built-in checks or paths of modules; those of the network file if absent. */
+  /** `smoke`, `full`, or the path of a suite file. The checks of the network file if absent. */
+  readonly suite?: string
+  /** Only these: names, tags, paths of modules. Without a suite they are looked for among all. */
   readonly only?: readonly string[]
+  /** All but these: names or tags. */
   readonly skip?: readonly string[]
 }

@@ -4,7 +4,6 @@ import { RelishError } from '../core/base/errors.ts'
 import type { RunningNetwork, World } from '../testnet/backend/backend.ts'
 import type { CheckResult } from '../testnet/checks/check.ts'
 import { addNodes, removeNodes, voteEverywhere, type NewNodes } from '../testnet/membership.ts'
-import { LocalSession } from '../testnet/session.ts'
 import type { ClientOptions, Condition, Network, NetworkClient, NetworkEvents, NetworkNode, Sink, SinkOptions, VerifyOptions, WaitOptions } from './api.ts'
 import { LibraryClient } from './client.ts'
 import { waitForCondition } from './conditions.ts'
@@ -84,9 +83,12 @@ export class LibraryNetwork implements Network {
     return waitForCondition(this.#network, this.#parts.during, condition, options)
   }
 
-  async verify({ only, skip = [] }: VerifyOptions = {}): Promise<readonly CheckResult[]> {
-    const names = (only ?? this.#network.network.checks).filter((name) => !skip.includes(name))
-    const results = await this.#parts.during(new LocalSession(this.#network).verify(names, () => undefined))
+  async verify({ suite, only = [], skip = [] }: VerifyOptions = {}): Promise<readonly CheckResult[]> {
+    const [{ loadSuite }, { loadSuiteChecks }, { runChecks }] = await Promise.all([import('../testnet/suite/load-suite.ts'), import('../testnet/suite/select-checks.ts'), import('../testnet/checks/run-checks.ts')])
+    const settings = loadSuite(suite ?? (only.length > 0 ? 'full' : 'default'), {})
+    const { checks, retries, patienceMs } = await loadSuiteChecks(settings, this.#network.network.checks, { only, skip })
+    const ignore = (): void => undefined
+    const results = await this.#parts.during(runChecks(this.#network, checks, { onStart: ignore, onLog: ignore, onResult: ignore }, { retries, patienceMs }))
     if (results.some(({ outcome }) => outcome.kind === 'failed')) throw new VerificationError(results)
     return results
   }
