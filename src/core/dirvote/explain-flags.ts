@@ -56,14 +56,11 @@ export function explainFlags(relay: VotedRelay, isSybil: boolean, thresholds: Fl
     Guard: guardRules(relay, flags, thresholds, rules, nowSec),
     Exit: exitRules(relay, rules),
     HSDir: hsDirRules(relay, flags, running, rules, nowSec),
-    V2Dir: [said('serves directory documents', relay.descriptor.tunnelledDirServer), ...stripped(relay.judgement.stripV2Dir)],
+    V2Dir: [said('serves directory documents', relay.descriptor.tunnelledDirServer), ...keptToTheMiddle(relay, rules), ...stripped(relay.judgement.stripV2Dir)],
   }
   const sybil: ExplainedRule[] = isSybil ? [{ rule: 'not too many relays on its address', has: 'too many', needs: `at most ${rules.maxRelaysPerAddress}`, met: false }] : []
-  const middleOnly: ExplainedRule[] = rules.listMiddleOnly && relay.judgement.middleOnly ? [said('not kept to the middle by the operator', false)] : []
-  return Object.entries(rulesOf).map(([flag, because]) => ({ flag, given: flags.has(flag), because: [...sybil, ...(atTheEnds.has(flag) ? middleOnly : []), ...because] }))
+  return Object.entries(rulesOf).map(([flag, because]) => ({ flag, given: flags.has(flag), because: [...sybil, ...because] }))
 }
-
-const atTheEnds: ReadonlySet<string> = new Set(['Exit', 'Guard', 'HSDir', 'V2Dir'])
 
 function runningRules(relay: VotedRelay, running: boolean, rules: FlagRules, nowSec: number): ExplainedRule[] {
   const learnt: ExplainedRule = {
@@ -75,7 +72,9 @@ function runningRules(relay: VotedRelay, running: boolean, rules: FlagRules, now
   const ago = reachedSec === undefined ? 'never' : `${seconds(nowSec - reachedSec)} ago`
   if (hibernating) {
     const publishedSec = wallToSec(relay.descriptor.published)
-    return [learnt, { rule: 'reached since it said it hibernates', has: ago, needs: `${seconds(HIBERNATION_SKEW_SEC)} after its descriptor`, met: reachedSec !== undefined && reachedSec >= publishedSec + HIBERNATION_SKEW_SEC }]
+    if (reachedSec === undefined || reachedSec < publishedSec + HIBERNATION_SKEW_SEC) {
+      return [learnt, { rule: 'reached since it said it hibernates', has: ago, needs: `${seconds(HIBERNATION_SKEW_SEC)} after its descriptor`, met: false }]
+    }
   }
   if (!rules.testReachability) return [learnt, said('believed without a test (AssumeReachable)', true)]
   return [learnt, { rule: 'reached by a link', has: ago, needs: `within ${seconds(REACHABLE_TIMEOUT_SEC)}, over every address family`, met: running }]
@@ -101,6 +100,7 @@ function guardRules(relay: VotedRelay, flags: ReadonlySet<string>, thresholds: F
     atLeast('bandwidth', credibleBandwidth(relay, thresholds.ignoreAdvertised), Math.min(least, guarantee), 'kB/s'),
     atLeast('weighted fractional uptime (WFU)', relay.history.weightedFractionalUptime(nowSec), thresholds.guardWfu, ''),
     atLeast('time known', Math.trunc(relay.history.weightedTimeKnown(nowSec)), thresholds.guardTimeKnown, 's'),
+    ...keptToTheMiddle(relay, rules),
     ...stripped(relay.judgement.stripGuard),
   ]
 }
@@ -109,7 +109,7 @@ function exitRules(relay: VotedRelay, rules: FlagRules): ExplainedRule[] {
   if (rules.testing && rules.voteExit(relay.descriptor)) return [said('named by TestingDirAuthVoteExit', true)]
   if (rules.testing && rules.voteExitIsStrict) return [said('named by TestingDirAuthVoteExit', false)]
   const policy = relay.descriptor.exitPolicy
-  return [said('lets out to some /8 on ports 80 and 443', !policy.rejectsAll(4) && isGeneralExit(policy, rules.allowPrivateAddresses))]
+  return [said('lets out to some /8 on ports 80 and 443', !policy.rejectsAll(4) && isGeneralExit(policy, rules.allowPrivateAddresses)), ...keptToTheMiddle(relay, rules)]
 }
 
 function hsDirRules(relay: VotedRelay, flags: ReadonlySet<string>, running: boolean, rules: FlagRules, nowSec: number): ExplainedRule[] {
@@ -125,11 +125,15 @@ function hsDirRules(relay: VotedRelay, flags: ReadonlySet<string>, running: bool
     said('Fast', flags.has('Fast')),
     said('running, allowed and with a descriptor of today', isActive(relay, running, nowSec)),
     atLeast('uptime', uptime, least, 's'),
+    ...keptToTheMiddle(relay, rules),
     ...stripped(relay.judgement.stripHsDir),
   ]
 }
 
 const said = (rule: string, met: boolean): ExplainedRule => ({ rule, has: met ? 'yes' : 'no', needs: 'yes', met })
+
+const keptToTheMiddle = (relay: VotedRelay, rules: FlagRules): ExplainedRule[] =>
+  rules.listMiddleOnly && relay.judgement.middleOnly ? [said('not kept to the middle by the operator', false)] : []
 
 const stripped = (isStripped: boolean): ExplainedRule[] => (isStripped ? [said('not taken away by the operator', false)] : [])
 

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import { SeededRng, randomBelow, randomUnit } from '../../../src/core/base/rng.ts'
 import { minutes, hours, days, later, seconds, wallMs } from '../../../src/core/base/time.ts'
 import { buildVote, type VoteInput } from '../../../src/core/dirvote/build-vote.ts'
+import { explainFlags } from '../../../src/core/dirvote/explain-flags.ts'
 import { RelayHistory } from '../../../src/core/dirvote/relay-history.ts'
 import { findSybils, isRunning, knownFlags, relayFlags } from '../../../src/core/dirvote/relay-flags.ts'
 import { computeThresholds, formatThresholds, type FlagThresholds } from '../../../src/core/dirvote/thresholds.ts'
@@ -354,5 +356,43 @@ describe('histories', () => {
     history.noteReachable('a', 2000, 60)
     history.noteUnreachable(1990)
     expect(history.weightedUptime).toBe(0)
+  })
+})
+
+describe('explanations', () => {
+  test('give a flag exactly where it is voted for, and then every rule is met', () => {
+    const rng = new SeededRng('explained flags')
+    const some = (): boolean => randomBelow(rng, 4) === 0
+    const often = (): boolean => randomBelow(rng, 8) !== 0
+    const upTo = (most: number): number => Math.floor(randomUnit(rng) * most)
+    const seen = new Set<string>()
+    for (let i = 0; i < 2000; i++) {
+      const [descriptor] = [descriptors[randomBelow(rng, descriptors.length)]]
+      if (descriptor === undefined) throw new Error('there are descriptors')
+      const history = new RelayHistory()
+      if (often()) history.noteReachable('127.0.0.1:1', Math.floor(now / 1000) - upTo(200_000), 0)
+      const one = votedRelay({ ...descriptor, hibernating: some(), hiddenServiceDir: often(), tunnelledDirServer: often(), uptimeSec: upTo(200_000) }, {
+        history, isSelf: some(), reachedAt: often() ? later(now, seconds(-upTo(7200))) : undefined, measuredBandwidth: some() ? upTo(5000) : undefined,
+        judgement: { valid: often(), badExit: some(), middleOnly: some() && some(), stripGuard: some() && some(), stripHsDir: some() && some(), stripV2Dir: some() && some() },
+      })
+      const named = { voteExit: some(), voteGuard: some(), voteHsDir: some() }
+      const drawn: FlagRules = {
+        ...rules, testing: often(), testReachability: often(), uptime: hours(upTo(3)), timeToLearnReachability: minutes(upTo(60)), listMiddleOnly: often(), minHsDirUptime: hours(upTo(20)),
+        voteExit: () => named.voteExit, voteExitIsStrict: some(), voteGuard: () => named.voteGuard, voteGuardIsStrict: some(), voteHsDir: () => named.voteHsDir, voteHsDirIsStrict: some(),
+      }
+      const limits: FlagThresholds = {
+        stableUptime: upTo(100_000), stableMtbf: upTo(100_000), enoughMtbf: some(), fastBandwidth: upTo(300), guardWfu: some() ? 0.98 : 0, guardTimeKnown: upTo(100_000),
+        guardBandwidthWithExits: upTo(3000), guardBandwidthWithoutExits: upTo(3000), ignoreAdvertised: some(),
+      }
+      const isSybil = some() && some()
+      const voted = relayFlags(one, isRunning(one, drawn, now), isSybil, limits, drawn, now)
+      for (const { flag, given, because } of explainFlags(one, isSybil, limits, drawn, now)) {
+        expect(given, flag).toBe(voted.has(flag))
+        expect(because.every((rule) => rule.met), `${flag}: ${JSON.stringify(because)}`).toBe(given)
+        seen.add(`${flag} ${given}`)
+      }
+    }
+    // Every flag was given, and refused.
+    expect(seen.size).toBe(16)
   })
 })
