@@ -3,6 +3,7 @@
 import type { Command } from 'commander'
 import { builtInCheckNames, defaultCheckNames } from '../testnet/checks/names.ts'
 import { NetworkFileError, formatDiagnostic } from '../testnet/diagnostic.ts'
+import { builtInScenarios } from '../testnet/scenario/load-scenario.ts'
 import { builtInNetworks, loadNetwork } from '../testnet/load-network.ts'
 import type { ResolvedNode } from '../testnet/network-types.ts'
 import { exitCode } from './exit-codes.ts'
@@ -22,13 +23,16 @@ export function addListCommands(program: Command): void {
       const output = terminalOutput(options.json === true)
       const { builtInChecks } = await import('../testnet/checks/load-checks.ts')
       const networks = builtInNetworks()
+      const scenarios = builtInScenarios()
       if (options.json === true) {
-        output.json({ networks, checks: builtInChecks.map(({ name, summary, tags, disturbs }) => ({ name, summary, tags, disturbs: disturbs === true, isDefault: defaultCheckNames.includes(name) })) })
+        output.json({ networks, scenarios, checks: builtInChecks.map(({ name, summary, tags, disturbs }) => ({ name, summary, tags, disturbs: disturbs === true, isDefault: defaultCheckNames.includes(name) })) })
         return
       }
-      const width = Math.max(...networks.map((network) => network.name.length), ...builtInCheckNames.map((name) => name.length))
+      const width = Math.max(...networks.map((network) => network.name.length), ...scenarios.map((scenario) => scenario.name.length), ...builtInCheckNames.map((name) => name.length))
       output.fact(output.colours.bold('networks'))
       for (const network of networks) output.fact(`  ${network.name.padEnd(width)}  ${network.about}`)
+      output.fact(output.colours.bold('scenarios (relish sim)'))
+      for (const scenario of scenarios) output.fact(`  ${scenario.name.padEnd(width)}  ${scenario.description}`)
       const print = (title: string, wanted: (name: string) => boolean): void => {
         output.fact(output.colours.bold(title))
         for (const check of builtInChecks.filter((one) => wanted(one.name))) output.fact(`  ${check.name.padEnd(width)}  ${check.summary}${output.colours.dim(` [${check.tags.join(', ')}]`)}`)

@@ -25,12 +25,12 @@ export function formatFaultList(faults: readonly TimedFault[]): string {
 
 function formatFault({ atMs, forMs, fault }: TimedFault): string {
   const fields: [string, string][] = [['at', `${atMs}ms`], ...(forMs === undefined ? [] : [['for', `${forMs}ms`] as [string, string]])]
-  const list = (names: readonly string[]): string => `[${names.join(', ')}]`
+  const list = (names: readonly string[]): string => `[${names.map(word).join(', ')}]`
   switch (fault.kind) {
     case 'crash':
     case 'pause':
     case 'disk-full':
-      fields.push([fault.kind, fault.node])
+      fields.push([fault.kind, word(fault.node)])
       break
     case 'partition':
       fields.push(['partition', `[${fault.sides.map(list).join(', ')}]`])
@@ -43,12 +43,15 @@ function formatFault({ atMs, forMs, fault }: TimedFault): string {
       fields.push(['drop', list(fault.ends)])
       break
     case 'clock':
-      fields.push(['clock', fault.node], ['jumpSec', String(fault.jumpSec)])
+      fields.push(['clock', word(fault.node)], ['jumpSec', String(fault.jumpSec)])
       break
     case 'misbehave':
-      fields.push(['misbehave', fault.node], ['how', fault.how])
+      fields.push(['misbehave', word(fault.node)], ['how', fault.how])
       if (!isVoteMisbehaviour(fault.how)) fields.push(['every', String(fault.every)])
       break
   }
   return `{ ${fields.map(([key, value]) => `${key}: ${value}`).join(', ')} }`
 }
+
+/** As YAML takes it for a string: `*` would begin an alias. */
+const word = (name: string): string => (/^(?!(true|false|null)$)[a-z][a-z0-9]*$/i.test(name) ? name : JSON.stringify(name))
