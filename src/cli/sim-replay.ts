@@ -5,7 +5,7 @@
 
 import { closeSync, openSync, readSync } from 'node:fs'
 import { StringDecoder } from 'node:string_decoder'
-import { RelishError } from '../core/base/errors.ts'
+import { asRelishError, RelishError } from '../core/base/errors.ts'
 import { traceLineCharsMax } from '../testnet/limits.ts'
 import { exitCode } from './exit-codes.ts'
 import type { Output } from './output.ts'
@@ -59,6 +59,7 @@ export async function replay(path: string, options: SimOptions, output: Output, 
     let events = -1
     let difference: { readonly recorded: string | undefined; readonly now: string | undefined } | undefined
     const silent: Output = { ...output, fact: () => undefined, json: () => undefined, note: () => undefined, live: false, columns: output.columns }
+    let failure: RelishError | undefined
     await run(recipe.network, again, silent, {
       traceSink: (line) => {
         if (difference !== undefined) return
@@ -68,7 +69,11 @@ export async function replay(path: string, options: SimOptions, output: Output, 
         const before = recorded.next()
         if (before !== line) difference = { recorded: before, now: line }
       },
+    }).catch((thrown: unknown) => {
+      // A run that comes to a bad end may do so for what differs.
+      failure = asRelishError(thrown)
     })
+    if (failure !== undefined && difference === undefined) throw failure
     const left = difference === undefined ? recorded.next() : undefined
     if (left !== undefined) difference = { recorded: left, now: undefined }
     if (options.json === true) output.json({ trace: path, ...recipe, same: difference === undefined, events, ...(difference === undefined ? {} : { difference }) })
@@ -77,6 +82,7 @@ export async function replay(path: string, options: SimOptions, output: Output, 
       output.note(output.colours.red(`event ${events} is the first that differs`))
       output.note(`  recorded: ${difference.recorded ?? 'the run had ended'}`)
       output.note(`  now:      ${difference.now ?? 'the run has ended'}`)
+      if (failure !== undefined) output.note(`the run then came to a bad end: ${failure.message.split('\n')[0]}`)
     }
     return difference === undefined ? exitCode.ok : exitCode.checkFailed
   } finally {
