@@ -122,7 +122,13 @@ export class SimNetwork {
       if (settle()) program.run(() => handlers.onError(error.within(attempt)))
     }
     const timeout = queue.schedule(options.timeout * 1000, () => fail(new RelishError('timeout', `no answer within ${options.timeout} ms`)))
-    const cancel = { cancel: () => void settle() }
+    /** The socket that the program would get: connected already, as far as the listener knows. */
+    let underWay: SimStream | undefined
+    const cancel = {
+      cancel: () => {
+        if (settle()) underWay?.destroy()
+      },
+    }
 
     const target = canonicalIp(options.target.host)
     const localHost = this.#localHost(program.machine, target, options)
@@ -157,6 +163,7 @@ export class SimNetwork {
       }
       const local = { host: localHost, port: this.#ephemeralPort(localHost) }
       const [near, far] = this.#connect(program, listener, local, { host: target, port: options.target.port }, out, back)
+      underWay = near
       // TCP takes one round trip and TLS another before the initiator may write; the listener is half a trip behind.
       const handshakeUs = secure ? outUs + 2 * backUs : backUs
       queue.schedule(handshakeUs, () => {

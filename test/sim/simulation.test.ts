@@ -275,6 +275,19 @@ describe('machines', () => {
     expect(server.held().timers).toBe(0)
   })
 
+  it('a connection attempt that is given up holds no socket', () => {
+    const { simulation, client, clientRuntime, serverRuntime } = pair({ links: () => ({ latencyMs: 100, jitterMs: 0, bytesPerSecond: Number.POSITIVE_INFINITY, dialLoss: 0 }) })
+    echo(serverRuntime)
+    const fail = (): never => { throw new Error('it was given up') }
+    const dial = clientRuntime.network.dial({ target: { host: '10.0.0.2', port: 7 }, timeout: seconds(30) }, { onConnect: fail, onError: fail })
+    // The server has accepted it, the client does not know yet.
+    simulation.runFor(durationMs(150))
+    expect(client.held().streams).toBe(1)
+    dial.cancel()
+    expect(client.held()).toEqual({ timers: 0, streams: 0, listeners: 0 })
+    simulation.runFor(seconds(1))
+  })
+
   it('whoever waits for a moment between two microseconds gets there', () => {
     const { simulation, clientRuntime } = pair()
     const moment = 0.1 + 0.2
