@@ -3,6 +3,8 @@
  * nanoseconds a cell: the fastest tenth of many short rounds, which is what the code takes where nothing else has the core, and
  * the median, which says how much else there was.
  *
+ * `npm run bench` runs it with `--json`: then it prints one list of `{ name, nsPerCell }`.
+ *
  *     npx esbuild bench/relay-path.ts --bundle --platform=node --format=esm | node --input-type=module
  */
 
@@ -18,6 +20,8 @@ const CELLS = 31 * 64
 const WARM_UP_ROUNDS = 60
 const ROUNDS = 300
 
+const asJson = process.argv.includes('--json')
+const found: { readonly name: string; readonly nsPerCell: number }[] = []
 const rng = new SeededRng('bench')
 const writer = new FrameWriter()
 writer.useLinkProtocol(5)
@@ -36,7 +40,8 @@ function report(what: string, makePass: () => (chunk: Uint8Array) => void): void
   for (let i = 0; i < WARM_UP_ROUNDS; i++) measure(pass)
   const times = Array.from({ length: ROUNDS }, () => measure(pass)).sort((a, b) => a - b)
   const [fast, median] = [times[Math.floor(ROUNDS / 10)] ?? 0, times[ROUNDS >> 1] ?? 0]
-  console.log(`${what}: ${fast.toFixed(0)} ns a cell (median ${median.toFixed(0)}), ${(CELL_BODY_BYTES / fast * 1000).toFixed(0)} MB/s`)
+  found.push({ name: what, nsPerCell: fast })
+  if (!asJson) console.log(`${what}: ${fast.toFixed(0)} ns a cell (median ${median.toFixed(0)}), ${(CELL_BODY_BYTES / fast * 1000).toFixed(0)} MB/s`)
 }
 
 function decoding(handle: (payloads: Uint8Array) => void): (chunk: Uint8Array) => void {
@@ -80,3 +85,5 @@ report('end of cells: originate at one side, recognise at the other', () => {
     relay.decryptForward(client.originateForward(payloads).payloads)
   })
 })
+
+if (asJson) console.log(JSON.stringify(found))

@@ -1,169 +1,214 @@
 /**
- * The whole product against the clock, and against C tor where it is installed: starts of `basic`, the simulated start,
- * resident memory, and streams through three hops in two networks of the same shape, one of relish and one of C tor,
- * that run at the same time and are measured by turns.
+ * The whole product against the clock, and against C tor where it is installed: starts, streams through three hops in two
+ * networks of the same shape that run at the same time and are measured by turns, circuits, memory, and the inner loops alone.
  *
- *     npm run bench [-- --smoke] [-- --runs N] [-- --json FILE]
+ *     npm run bench [-- --smoke] [-- --runs N] [-- --only GROUP,…] [-- --json FILE] [-- --dist FOLDER]
  *
- * Prints a table of medians with the least and the greatest value, and writes the same as JSON. What counts on a machine
- * that does other work is the ratio of two figures of one run, and processor time.
+ * Prints medians with the least and the greatest value, and writes the same as JSON. What counts on a machine that does other
+ * work is the ratio of two figures of one run, and processor time. `--dist` names another build to measure. Groups: starts, simulation, streams, path, consensus, growth.
  */
 
-import { execFile, execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { build } from 'esbuild'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs, promisify } from 'node:util'
-import { makeSink, roundTrips, transfer } from './streams.js'
+import { parseArgs } from 'node:util'
+import { childrenCpuSec, cpuSecOf, hasTor, memoryOf, relish, up } from './networks.js'
+import { Report } from './report.js'
+import { firstByte, makeSink, roundTrips, transfer } from './streams.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const program = join(root, 'dist/relish.js')
-const { values: options } = parseArgs({ options: { smoke: { type: 'boolean' }, runs: { type: 'string' }, json: { type: 'string' } } })
+const { values: options } = parseArgs({
+  options: { smoke: { type: 'boolean' }, runs: { type: 'string' }, json: { type: 'string' }, only: { type: 'string' }, dist: { type: 'string', default: 'dist' } },
+})
+const program = join(root, options.dist, 'relish.js')
 const smoke = options.smoke === true
 const runs = Number(options.runs ?? (smoke ? 1 : 5))
 const megabytes = smoke ? 1 : 16
 const trips = smoke ? 5 : 50
+const circuits = smoke ? 4 : 24
 
 const scratch = mkdtempSync(join(tmpdir(), 'relish-bench-'))
-const run = promisify(execFile)
-const relish = async (...args) => (await run(process.execPath, [program, ...args], { maxBuffer: 1 << 26 })).stdout
-const rows = []
+const report = new Report()
+const range = (count) => Array.from({ length: count }, (_, i) => i)
 
-/** One figure, from the values of its runs. */
-function add(name, unit, values) {
-  const sorted = [...values].sort((a, b) => a - b)
-  const row = { name, unit, median: sorted[(sorted.length - 1) >> 1], least: sorted[0], greatest: sorted.at(-1), runs: sorted.length }
-  rows.push(row)
-  const figure = (value) => value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)
-  console.log(`${name.padEnd(48)} ${figure(row.median).padStart(8)} ${unit.padEnd(5)} (${figure(row.least)}–${figure(row.greatest)}, ${row.runs} runs)`)
-}
-
-/** Seconds of processor time of children that have ended, and of theirs (proc(5): cutime and cstime, in ticks of 10 ms). */
-function childrenCpuSec() {
-  const fields = readFileSync('/proc/self/stat', 'utf8').replace(/^.*\) /, '').split(' ')
-  return (Number(fields[13]) + Number(fields[14])) / 100
-}
-
-const cpuSecOf = (pid) => {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / 100
-}
-
+/** `relish test basic`, of which a first one in a directory makes keys and a second one finds them. */
 async function starts() {
-  const cold = { totalMs: [], bootstrapMs: [], checksMs: [], cpu: [] }
-  const warm = { totalMs: [], bootstrapMs: [], checksMs: [], cpu: [] }
-  for (let i = 0; i < runs; i++) {
-    const directory = join(scratch, `start-${i}`)
-    for (const kind of [cold, warm]) {
-      const before = childrenCpuSec()
-      const { times } = JSON.parse(await relish('test', 'basic', '--json', '--dir', directory))
-      kind.cpu.push(childrenCpuSec() - before)
-      for (const name of ['totalMs', 'bootstrapMs', 'checksMs']) kind[name].push(times[name] / 1000)
+  const kinds = smoke
+    ? [{ world: 'processes', genesis: 'warm' }]
+    : ['processes', 'inline'].flatMap((world) => ['cold', 'warm'].map((genesis) => ({ world, genesis })))
+  for (const { world, genesis } of kinds) {
+    report.group(`start of basic, ${world}, genesis ${genesis}`)
+    const found = { 'no keys': [], 'keys exist': [] }
+    for (const i of range(runs)) {
+      const directory = join(scratch, `start-${world}-${genesis}-${i}`)
+      for (const values of Object.values(found)) {
+        const before = childrenCpuSec()
+        const { times } = JSON.parse(await relish(program, 'test', 'basic', '--json', '--dir', directory, '--world', world, '--genesis', genesis))
+        values.push({ ...times, cpuMs: (childrenCpuSec() - before) * 1000 })
+      }
+      rmSync(directory, { recursive: true, force: true })
     }
-    rmSync(directory, { recursive: true, force: true })
-  }
-  for (const [name, kind] of Object.entries({ 'no keys': cold, 'keys exist': warm })) {
-    add(`test basic, ${name}: in all`, 's', kind.totalMs)
-    add(`test basic, ${name}: start`, 's', kind.bootstrapMs)
-    add(`test basic, ${name}: checks`, 's', kind.checksMs)
-    add(`test basic, ${name}: processor time`, 's', kind.cpu)
+    for (const [keys, values] of Object.entries(found)) {
+      const seconds = (field) => values.map((each) => each[field] / 1000)
+      report.add(`${keys}: in all`, 's', seconds('totalMs'), world === 'inline' ? 0.7 : genesis === 'warm' ? 1.0 : keys === 'no keys' ? 2.0 : 1.5)
+      report.add(`${keys}: until ready`, 's', seconds('bootstrapMs'))
+      report.add(`${keys}: checks`, 's', seconds('checksMs'))
+      report.add(`${keys}: processor time`, 's', seconds('cpuMs'))
+    }
   }
 }
 
 async function simulation() {
-  const elapsed = []
-  const cpu = []
-  for (let i = 0; i < runs; i++) {
+  report.group('simulation of basic')
+  const found = []
+  for (const _ of range(runs)) {
     const before = childrenCpuSec()
-    const startMs = performance.now()
-    await relish('sim', 'basic', '--seed', '1')
-    elapsed.push((performance.now() - startMs) / 1000)
-    cpu.push(childrenCpuSec() - before)
+    const result = JSON.parse(await relish(program, 'sim', smoke ? 'basic-min' : 'basic', '--seed', '1', '--json'))
+    found.push({ ...result, cpuSec: childrenCpuSec() - before })
   }
-  add('sim basic: in all', 's', elapsed)
-  add('sim basic: processor time', 's', cpu)
+  report.add('in all', 's', found.map(({ realMs }) => realMs / 1000))
+  report.add('processor time', 's', found.map(({ cpuSec }) => cpuSec))
+  report.add('events a second of processor time', '/s', found.map(({ events, cpuSec }) => events / cpuSec))
 }
 
-/** Sums of resident memory: RSS counts shared pages once for every process, PSS once for all. */
-function memory(name, nodes) {
-  const sum = (file, field) => nodes.reduce((total, { state }) => total + Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(readFileSync(`/proc/${state.pid}/${file}`, 'utf8'))?.[1] ?? 0), 0) / 1000
-  add(`${name}: resident memory of ${nodes.length} nodes (RSS)`, 'MB', [sum('status', 'VmRSS')])
-  add(`${name}: the same, shared pages once (PSS)`, 'MB', [sum('smaps_rollup', 'Pss')])
+/** Measures every network in turn, `runs` times; `measure` answers a value. Answers the values of each network. */
+async function byTurns(networks, measure) {
+  const found = networks.map(() => [])
+  for (const i of range(runs)) for (const [index, network] of networks.entries()) found[index].push(await measure(network, i))
+  return found
 }
 
-/** A network that runs until `down`. */
-async function up(name, network) {
-  const directory = join(scratch, name)
-  await relish('up', network, '--detach', '--dir', directory)
-  const { nodes } = JSON.parse(await relish('status', '--json', '--dir', directory))
-  const { socks } = JSON.parse(await relish('join', '--json', '--dir', directory))
-  const [host, port] = socks[0].address.split(':')
-  return { name, nodes, socks: { host, port: Number(port) }, down: () => relish('down', '--dir', directory) }
+function addAll(networks, name, unit, found, target, ratioTarget) {
+  for (const [index, network] of networks.entries()) report.add(`${network.name}: ${name}`, unit, found[index], index === 0 ? target : undefined)
+  if (networks.length > 1) report.addRatio(`relish / C tor: ${name}`, found[0], found[1], ratioTarget)
 }
 
-function networkFile(implementation) {
-  const path = join(scratch, `${implementation}.yaml`)
-  writeFileSync(path, `defaults: { implementation: ${implementation} }\nnodes:\n  - { role: authority, name: auth, count: 3 }\n  - { role: exit, count: 3 }\n  - { role: client, count: 1 }\n`)
-  return path
-}
-
-/** The same measurements of several networks, by turns. */
-async function streams(networks) {
+async function streams() {
+  const networks = []
   const sink = await makeSink()
-  const cases = {
-    'one stream down': async ({ socks }) => megabytes / (await transfer(socks, sink, 'down', megabytes, 1)),
-    'one stream up': async ({ socks }) => megabytes / (await transfer(socks, sink, 'up', megabytes, 1)),
-    'four streams down, together': async ({ socks }) => megabytes / (await transfer(socks, sink, 'down', megabytes / 4, 4)),
-    'round trip of one byte': async ({ socks }) => roundTrips(socks, sink, trips),
-  }
-  for (const [name, measure] of Object.entries(cases)) {
-    const found = networks.map(() => [])
-    const cpu = networks.map(() => [])
-    for (let i = 0; i < runs; i++) {
-      for (const [index, network] of networks.entries()) {
-        const before = network.nodes.reduce((sum, { state }) => sum + cpuSecOf(state.pid), 0)
-        found[index].push(await measure(network))
-        const spent = network.nodes.reduce((sum, { state }) => sum + cpuSecOf(state.pid), 0) - before
-        cpu[index].push((spent / megabytes) * 1000)
-      }
-    }
-    const unit = name.startsWith('round') ? 'ms' : 'MB/s'
-    for (const [index, network] of networks.entries()) {
-      add(`${network.name}: ${name}`, unit, found[index])
-      if (unit === 'MB/s') add(`${network.name}: processor time of that`, 's/GB', cpu[index])
-    }
-    if (networks.length > 1) add(`relish / C tor: ${name}`, '×', found[0].map((value, i) => value / found[1][i]))
-  }
-  sink.close()
-}
-
-function hasTor() {
   try {
-    execFileSync('tor', ['--version'])
-    return true
-  } catch {
-    return false
+    networks.push(await up(program, scratch, 'relish', 'relish'))
+    if (hasTor()) networks.push(await up(program, scratch, 'C tor', 'tor'))
+    else console.log('C tor is not installed: nothing to compare with')
+    report.group('resident memory, idle')
+    memory(networks, 70)
+    report.group(`streams through three hops, ${megabytes} MB at a time`)
+    await transfers(networks, 'one stream down', sink, 'down', 1, 1, '≥50', '≥5')
+    await transfers(networks, 'one stream up', sink, 'up', 1, 1, undefined, '≥5')
+    await transfers(networks, 'four streams down', sink, 'down', 4, 1)
+    await transfers(networks, 'twenty streams down over two clients', sink, 'down', 20, 2)
+    report.group('latency and circuits')
+    addAll(networks, 'round trip of one byte', 'ms', await byTurns(networks, ({ clients }) => roundTrips(clients[0], sink, trips)), 1.0, 0.2)
+    addAll(networks, 'first byte for a new user', 'ms', await byTurns(networks, ({ clients }, i) => firstByte(clients[0], sink, `first-${i}`)))
+    const all = async ({ clients }, i) => {
+      const startMs = performance.now()
+      await Promise.all(range(circuits).map((user) => firstByte(clients[0], sink, `many-${i}-${user}`)))
+      return circuits / ((performance.now() - startMs) / 1000)
+    }
+    addAll(networks, `circuits a second, ${circuits} new users at once`, '/s', await byTurns(networks, all))
+    report.group('resident memory, after that load')
+    memory(networks)
+    if (!smoke) await streamGrowth(networks, sink)
+  } finally {
+    sink.close()
+    for (const network of networks) await network.down()
   }
 }
 
+async function transfers(networks, name, sink, direction, count, clientCount, target, ratioTarget) {
+  const cpu = networks.map(() => [])
+  const fairness = networks.map(() => [])
+  const byNode = networks.map(({ nodes }) => nodes.map(() => 0))
+  const found = await byTurns(networks, async (network) => {
+    const index = networks.indexOf(network)
+    const before = network.nodes.map(cpuSecOf)
+    const { seconds, fairness: fair } = await transfer(network.clients.slice(0, clientCount), sink, direction, megabytes / count, count)
+    const used = network.nodes.map((node, i) => ((cpuSecOf(node) - before[i]) / megabytes) * 1000)
+    used.forEach((value, i) => (byNode[index][i] += value / runs))
+    cpu[index].push(used.reduce((sum, value) => sum + value, 0))
+    if (count > 1) fairness[index].push(fair)
+    return megabytes / seconds
+  })
+  addAll(networks, name, 'MB/s', found, target, ratioTarget)
+  addAll(networks, `processor time of all nodes, ${name}`, 's/GB', cpu, undefined, 1)
+  for (const [index, network] of networks.entries()) {
+    report.add(`${network.name}: the last stream’s part when the first is done`, '', fairness[index], index === 0 ? '≥0.5' : undefined)
+    if (count > 1) continue
+    for (const [i, node] of network.nodes.entries()) if (byNode[index][i] > 1) report.add(`${network.name}: of that, ${node.name}`, 's/GB', [byNode[index][i]])
+  }
+}
+
+function memory(networks, target) {
+  for (const { name, nodes } of networks) {
+    for (const role of new Set(nodes.map((node) => node.role))) {
+      const found = nodes.filter((node) => node.role === role).map(memoryOf)
+      report.add(`${name}: ${role}, RSS`, 'MB', found.map(({ rss }) => rss), name === 'relish' && role === 'exit' ? target : undefined)
+      report.add(`${name}: ${role}, shared pages once (PSS)`, 'MB', found.map(({ pss }) => pss))
+    }
+  }
+}
+
+async function streamGrowth(networks, sink) {
+  report.group('growth: streams down at once, together')
+  for (const count of [1, 2, 4, 8, 16, 32]) {
+    const found = await byTurns(networks, async ({ clients }) => megabytes / (await transfer(clients.slice(0, 1), sink, 'down', megabytes / count, count)).seconds)
+    addAll(networks, `${count} streams`, 'MB/s', found)
+  }
+}
+
+/** The start of networks of growing size, in one process, whose processor time is that of all nodes. */
+async function nodeGrowth() {
+  report.group('growth: nodes, inline, genesis warm, until ready and one echo')
+  for (const exits of smoke ? [5] : [5, 10, 20, 40]) {
+    const cpu = []
+    for (const i of range(Math.min(runs, 3))) {
+      const before = childrenCpuSec()
+      await relish(program, 'test', 'basic', '--json', '--dir', join(scratch, `grow-${exits}-${i}`), '--world', 'inline', '--genesis', 'warm', '--only', 'echo', '--set', `exits=${exits}`)
+      cpu.push(childrenCpuSec() - before)
+    }
+    report.add(`${exits + 5} nodes: processor time`, 's', cpu)
+  }
+}
+
+/** Bundles a benchmark of the core and answers what runs it. */
+async function bundled(name) {
+  const file = join(scratch, `${name}.mjs`)
+  await build({ entryPoints: [join(root, 'bench', `${name}.ts`)], bundle: true, platform: 'node', format: 'esm', outfile: file, logLevel: 'error' })
+  return (...args) => execFileSync(process.execPath, [file, ...args], { encoding: 'latin1' })
+}
+
+async function cellPath() {
+  report.group('cells in memory, no sockets')
+  const run = await bundled('relay-path')
+  const found = range(smoke ? 1 : 3).map(() => JSON.parse(run('--json')))
+  for (const { name } of found[0]) {
+    const nsPerCell = found.map((rows) => rows.find((row) => row.name === name).nsPerCell)
+    report.add(name, 'MB/s', nsPerCell.map((ns) => 509e3 / ns), name.startsWith('middle') ? '≥500' : undefined)
+    report.add(`${name}, cells a second`, '/s', nsPerCell.map((ns) => 1e9 / ns))
+  }
+}
+
+async function consensus() {
+  report.group('reading and verifying a consensus')
+  const run = await bundled('consensus')
+  for (const relays of smoke ? [1000] : [1000, 2000, 4000, 8000]) {
+    const file = join(scratch, `consensus-${relays}`)
+    run('make', String(relays), file)
+    const found = range(runs).map(() => JSON.parse(run('read', file)))
+    report.add(`${relays} relays, first time in a process`, 'ms', found.map(({ coldMs }) => coldMs), relays === 8000 ? 150 : undefined)
+    report.add(`${relays} relays, warm`, 'ms', found.map(({ warmMs }) => warmMs), relays === 8000 ? 150 : undefined)
+  }
+}
+
+const groups = { path: cellPath, consensus, starts, simulation, streams, growth: nodeGrowth }
 console.log(`load ${loadavg().map((value) => value.toFixed(1)).join(' ')}; ${runs} runs of each; median (least–greatest)`)
-const running = []
 try {
-  await starts()
-  await simulation()
-  const basic = await up('basic', 'basic')
-  memory('basic', basic.nodes)
-  await basic.down()
-  running.push(await up('relish', networkFile('relish')))
-  if (hasTor()) running.push(await up('C tor', networkFile('tor')))
-  else console.log('C tor is not installed: nothing to compare streams with')
-  for (const network of running) memory(network.name, network.nodes)
-  await streams(running)
+  const wanted = options.only?.split(',') ?? Object.keys(groups)
+  for (const name of wanted) await groups[name]()
 } finally {
-  for (const network of running) await network.down()
   rmSync(scratch, { recursive: true, force: true })
 }
-const file = options.json ?? join(root, 'bench/result.json')
-writeFileSync(file, `${JSON.stringify({ date: new Date().toISOString(), node: process.version, load: loadavg(), rows }, undefined, 2)}\n`)
-console.log(`written: ${file}`)
+report.write(options.json ?? join(root, 'bench/result.json'))
