@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
+import { compiledValidators } from './build-validators.js'
 
 const root = fileURLToPath(new URL('.', import.meta.url))
 const entries = ['index', 'vitest', 'node-test']
@@ -31,6 +32,7 @@ async function bundleModules(folder) {
     legalComments: 'none',
     // Dependencies that not every program needs stay packages, as does the test runner of whoever uses the library.
     external: ['undici', 'vitest', 'zx'],
+    plugins: [compiledValidators],
     // Bundled CommonJS packages ask for modules of Node.js in this way.
     banner: { js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);' },
   })

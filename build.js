@@ -15,6 +15,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
 import { buildLibrary, writeTypes } from './build-library.js'
+import { compiledValidators } from './build-validators.js'
 
 const root = fileURLToPath(new URL('.', import.meta.url))
 const programs = ['relish', 'relish-tor', 'relish-gencert']
@@ -35,6 +36,7 @@ async function bundlePrograms(folder) {
     banner: { js: '(function (exports, require, module, __filename, __import) { const __moduleUrl = require("node:url").pathToFileURL(__filename).href;' },
     footer: { js: '})' },
     define: { 'import.meta.url': '__moduleUrl' },
+    plugins: [compiledValidators],
   })
   for (const name of programs) {
     const path = join(folder, 'programs', `${name}.js`)

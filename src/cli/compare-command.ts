@@ -57,7 +57,7 @@ async function runCompare(a: string, b: string, nameOrPath: string, options: Com
   const seeds = count(options.seeds, '--seeds')
   const jobs = options.jobs === undefined ? availableParallelism() : count(options.jobs, '--jobs')
   const { network } = load(nameOrPath, output, options.set)
-  const [{ compareBuilds }, { builtFolder }] = await Promise.all([import('../testnet/compare/compare-builds.ts'), import('../testnet/backend/core-build.ts')])
+  const [{ compareBuilds }, { builtFolder }] = await Promise.all([import('../testnet/compare/compare-builds.ts'), import('../testnet/backend/built-folder.ts')])
   const folders = { a: resolve(a), b: resolve(b) }
   for (const folder of Object.values(folders)) builtFolder(folder)
   const settings = [...(options.set ?? []), ...(Object.keys(network.links).length === 0 ? ['links=internet'] : [])]

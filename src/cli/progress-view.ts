@@ -1,6 +1,6 @@
 /** A start as it happens: on a terminal one line a node, redrawn; in a pipe one line an event. */
 
-import { createLogUpdate } from 'log-update'
+import type { createLogUpdate } from 'log-update'
 import type { NodeEventRecord, NodeStatus } from '../testnet/backend/backend.ts'
 import { isReady, stagesOf } from '../testnet/bootstrap.ts'
 import type { ResolvedNode } from '../testnet/network-types.ts'
@@ -72,7 +72,8 @@ class LiveView implements ProgressView {
   readonly #output: Output
   readonly #nodes: () => readonly WatchedNode[]
   readonly #status: (node: string) => NodeStatus
-  readonly #draw = createLogUpdate(process.stdout)
+  /** Loaded for those who draw: it takes a tenth of the program's start. */
+  #draw: ReturnType<typeof createLogUpdate> | undefined
   #timer: NodeJS.Timeout | undefined
   #below: readonly string[] = []
   #finished = false
@@ -81,13 +82,17 @@ class LiveView implements ProgressView {
     this.#output = output
     this.#nodes = nodes
     this.#status = status
+    void import('log-update').then((library) => {
+      this.#draw = library.createLogUpdate(process.stdout)
+      if (this.#finished) this.#drawLast()
+    })
   }
 
   onEvent(): void {
     if (this.#finished) return
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined
-      this.#draw(this.#render())
+      this.#draw?.(this.#render())
     }, redrawMs)
   }
 
@@ -100,8 +105,12 @@ class LiveView implements ProgressView {
     if (this.#finished) return
     this.#finished = true
     clearTimeout(this.#timer)
-    this.#draw(this.#render())
-    this.#draw.done()
+    this.#drawLast()
+  }
+
+  #drawLast(): void {
+    this.#draw?.(this.#render())
+    this.#draw?.done()
   }
 
   #render(): string {

@@ -3,7 +3,7 @@
 import { join, resolve } from 'node:path'
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { programVersion } from '../core/base/version.ts'
-import { skippedByWarmGenesis } from '../testnet/genesis/warm-genesis.ts'
+import { skippedByWarmGenesis } from '../testnet/genesis/genesis-words.ts'
 import type { LoadedNetwork } from '../testnet/load-network.ts'
 import { writeBundle } from '../testnet/report/bundle.ts'
 import { makeReport, type RunReport, type TestReport, type Verdict } from '../testnet/report/test-report.ts'

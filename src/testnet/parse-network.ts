@@ -4,13 +4,13 @@
  * whether that can work is `lint-network.ts`.
  */
 
-import { Ajv, type ErrorObject } from 'ajv'
 import { LineCounter, isMap, isPair, isScalar, parseDocument, parse as parseYaml, visit, type Document, type Node } from 'yaml'
 import schema from '../../networks/network.schema.json' with { type: 'json' }
 import { nearest } from '../core/base/nearest.ts'
 import type { Diagnostic } from './diagnostic.ts'
 import { networkFileBytesMax } from './limits.ts'
 import type { NetworkFile } from './network-types.ts'
+import { validatorOf, type ErrorObject } from './schema-validator.ts'
 
 export type YamlPath = readonly (string | number)[]
 
@@ -73,7 +73,7 @@ type Environment = { readonly [name: string]: string | undefined }
 export const parseNetworkFile = (text: string, name: string, environment: Environment): ParsedFile<NetworkFile> => parseSchemaFile<NetworkFile>(schema, text, name, environment)
 
 /** Any YAML file that a schema describes; `File` is what the schema accepts. */
-export function parseSchemaFile<File>(fileSchema: object, text: string, name: string, environment: Environment): ParsedFile<File> {
+export function parseSchemaFile<File>(fileSchema: { readonly title: string }, text: string, name: string, environment: Environment): ParsedFile<File> {
   const counter = new LineCounter()
   const bounded = text.length <= networkFileBytesMax ? text : ''
   const document = parseDocument(bounded, { lineCounter: counter, prettyErrors: false, merge: true, uniqueKeys: true })
@@ -94,7 +94,7 @@ export function parseSchemaFile<File>(fileSchema: object, text: string, name: st
   }
   if (diagnostics.length > 0) return { file: undefined, source, diagnostics }
 
-  const validate = new Ajv({ allErrors: true, verbose: true, strict: false }).compile(fileSchema)
+  const validate = validatorOf(fileSchema)
   if (!validate(value)) diagnostics.push(...schemaComplaints(validate.errors ?? [], source))
   return { file: diagnostics.length === 0 ? (value as File) : undefined, source, diagnostics }
 }

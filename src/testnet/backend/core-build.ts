@@ -4,7 +4,6 @@
  * `dist/relish-tor.js` runs.
  */
 
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { asRelishError, RelishError } from '../../core/base/errors.ts'
@@ -15,6 +14,7 @@ import type { Node, NodeOwner } from '../../node/node.ts'
 import type { Runtime } from '../../runtime/index.ts'
 import type { ResolvedNetwork, ResolvedNode } from '../network-types.ts'
 import { readTorrc } from '../option-changes.ts'
+import { builtFolder } from './built-folder.ts'
 import { ProcessMemory } from './process-memory.ts'
 
 /** What the nodes of one build are made with. */
@@ -60,17 +60,6 @@ export class CoreBuilds {
     this.#memories.set(build, made)
     return made
   }
-}
-
-/** The folder of built programs of a checkout, an installed package, or that folder itself. Throws `config`. */
-export function builtFolder(path: string): string {
-  for (const folder of [join(path, 'dist'), path, join(path, 'node_modules/tor-relish/dist')]) {
-    if (existsSync(join(folder, 'relish-tor.js')) && existsSync(join(folder, 'core.js'))) return folder
-  }
-  const there = existsSync(join(path, 'package.json'))
-  throw new RelishError('config', there ? `${path} is not built` : `${path} is no checkout or installed version of this package`, {
-    hint: there ? 'run `npm install` there, which builds it' : 'core: names the folder that has its package.json',
-  })
 }
 
 async function loadCore(path: string): Promise<CoreBuild> {

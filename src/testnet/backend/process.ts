@@ -16,7 +16,6 @@ import { mergeParts } from '../../trace/merge-parts.ts'
 import { claimAddressBlock, hasIpv6Loopback, type AddressBlock, type ReservedPort } from '../addresses.ts'
 import { nodesPerMachineMax } from '../limits.ts'
 import { scriptNames, startNameServer, type RunningNameServer } from '../name-server.ts'
-import { prepareWarmGenesis } from '../genesis/warm-genesis.ts'
 import type { Genesis, ResolvedNetwork, ResolvedNode } from '../network-types.ts'
 import { changeTorrc, changeTorrcOf, type OptionChanges } from '../option-changes.ts'
 import { programFolder } from '../package-root.ts'
@@ -28,7 +27,7 @@ import { ownerOfSocket, type Transport } from '../socket-owner.ts'
 import { verifyTorrc } from '../tor-program.ts'
 import type { ExtraNode, NodeEventRecord, NodeStatus, RunningNetwork, WorldClock } from './backend.ts'
 import { EventHub } from './event-hub.ts'
-import { builtFolder } from './core-build.ts'
+import { builtFolder } from './built-folder.ts'
 import { checkPrograms, isForeign, programOf } from './foreign-nodes.ts'
 import type { NodeChild, NodeChildCallbacks } from './node-child.ts'
 import { NodeProcess } from './node-process.ts'
@@ -101,7 +100,8 @@ export async function prepareProcessNetwork(options: ProcessNetworkOptions): Pro
     const made = new ProcessNetwork(options, lock, block, placement, nameServer, keys, torVersions)
     for (const { placement: node, reserved } of placed) made.add(node, reserved)
     await made.verifyForeign(network.nodes)
-    if (made.genesis === 'warm') await prepareWarmGenesis({ network, nodes: placement.nodes, workshop, torrcOf: (node) => made.torrcOf(node.node.name) })
+    // Loaded where it is wanted: what nodes are made of comes with it.
+    if (made.genesis === 'warm') await (await import('../genesis/warm-genesis.ts')).prepareWarmGenesis({ network, nodes: placement.nodes, workshop, torrcOf: (node) => made.torrcOf(node.node.name) })
     directory.writeRecord({
       version: 1,
       network,

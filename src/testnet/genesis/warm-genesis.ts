@@ -23,9 +23,6 @@ import type { NodePlacement } from '../placement.ts'
 import type { KeyWorkshop } from '../prepare-keys.ts'
 import { makeFirstDocuments, type FirstDocuments, type FirstRelay } from './first-documents.ts'
 
-/** What is left out, for those who see how long a warm start took. */
-export const skippedByWarmGenesis = 'no descriptor was uploaded or fetched, no relay tested, no first vote held; the authorities vote for the next consensus as usual'
-
 export interface WarmGenesisInput {
   readonly network: ResolvedNetwork
   readonly nodes: readonly NodePlacement[]
