@@ -57,6 +57,7 @@ export function createHostRuntime(options: HostOptions): HostRuntime {
       })
     },
     generateTlsKey,
+    variesByPlatform: true,
     close: () => {
       closed = true
       timers.cancelAll()

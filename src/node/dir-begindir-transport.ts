@@ -127,7 +127,7 @@ export class BeginDirTransport implements DirTransport {
     else {
       holder.stream = stream
       const address = entry.circuit.path[0]?.addresses[0]
-      stream.write(requestBytes(request, address === undefined ? 'localhost' : address.host))
+      stream.write(requestBytes(this.#runtime, request, address === undefined ? 'localhost' : address.host))
     }
   }
 

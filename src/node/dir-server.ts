@@ -5,7 +5,7 @@
 
 import { latin1Decode, latin1Encode } from '../core/base/encoding.ts'
 import { days, hours, minutes, type DurationMs, type WallMs } from '../core/base/time.ts'
-import { chooseCoding, type ContentCoding } from '../core/dirhttp/compression.ts'
+import { chooseCoding, codingsToUse, type ContentCoding } from '../core/dirhttp/compression.ts'
 import { headerOf, reasonFor, type HttpHeader, type HttpRequest, type HttpResponse } from '../core/dirhttp/message.ts'
 import { isPrivateIp } from '../core/ident/address.ts'
 import type { AuthorityCertificate } from '../core/netdoc/authority-certificate.ts'
@@ -95,7 +95,7 @@ export class DirServer {
     if (answer.modified !== undefined && isNotNewer(answer.modified, headerOf(request, 'if-modified-since'))) {
       return this.#plain(304, reasonFor(304), from)
     }
-    const coding = chooseCoding(headerOf(request, 'accept-encoding'), (request.target.split('?')[0] ?? '').endsWith('.z'))
+    const coding = chooseCoding(headerOf(request, 'accept-encoding'), (request.target.split('?')[0] ?? '').endsWith('.z'), codingsToUse(this.#runtime.variesByPlatform))
     const body = this.#encoded(answer.texts, coding, answer.keptAs === undefined ? undefined : `${answer.keptAs} ${coding}`)
     const now = this.#runtime.wallNow()
     return {

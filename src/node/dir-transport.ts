@@ -6,7 +6,7 @@
 
 import { asRelishError, protocolError, RelishError } from '../core/base/errors.ts'
 import { between, type DurationMs, type MonotonicMs } from '../core/base/time.ts'
-import { acceptEncoding, decodeBody } from '../core/dirhttp/compression.ts'
+import { codingsToUse, decodeBody } from '../core/dirhttp/compression.ts'
 import { emitRequest, headerOf, type HttpHeader } from '../core/dirhttp/message.ts'
 import { ResponseParser } from '../core/dirhttp/parser.ts'
 import type { ByteStream, Runtime, SocketAddress, Timer } from '../runtime/index.ts'
@@ -142,11 +142,11 @@ export class HttpExchange {
 }
 
 /** The request as bytes, with the headers every request of ours has. */
-export function requestBytes(request: DirRequest, host: string): Uint8Array {
+export function requestBytes({ variesByPlatform }: Pick<Runtime, 'variesByPlatform'>, request: DirRequest, host: string): Uint8Array {
   return emitRequest({
     method: request.method,
     target: request.target,
-    headers: [{ name: 'Host', value: host }, { name: 'Accept-Encoding', value: acceptEncoding }, ...(request.headers ?? [])],
+    headers: [{ name: 'Host', value: host }, { name: 'Accept-Encoding', value: codingsToUse(variesByPlatform).join(', ') }, ...(request.headers ?? [])],
     // A POST without a body still says how long it is.
     body: request.body ?? new Uint8Array(0),
   })
@@ -198,7 +198,7 @@ export class DirPortTransport implements DirTransport {
             onDrain: () => {},
             onClose: (error) => exchange.fail(error ?? protocolError(`${directory.name} closed the connection without an answer`)),
           })
-          connected.write(requestBytes(request, `${address.host}:${address.port}`))
+          connected.write(requestBytes(this.#runtime, request, `${address.host}:${address.port}`))
         },
         onError: (error) => {
           dialing = undefined

@@ -171,6 +171,8 @@ export interface Runtime {
   readonly log: Log
   /** Where events for traces go; undefined when nobody records. */
   readonly trace: TraceSink | undefined
+  /** Whether what only some versions of Node.js can do may be done. Not in a simulation, which is the same everywhere. */
+  readonly variesByPlatform?: boolean
   /** Shared with the other nodes of this process; absent where there are none. */
   readonly memory?: WorkMemory | undefined
   /** A new RSA key with exponent 65537. May take long, so it answers through a callback. */

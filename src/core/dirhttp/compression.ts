@@ -1,15 +1,15 @@
 /**
  * Content encodings of directory bodies (dir-spec §4, "compression methods"): which to ask for, which to answer with, and
- * both directions, with a bound on what a body may grow to. `x-zstd` and `x-tor-lzma` have their place in `bodyCodecs` and
- * are not offered: docs/INTEROP.md says why.
+ * both directions, with a bound on what a body may grow to. `x-zstd` is there where the running Node.js has it, 22.15 and
+ * later. `x-tor-lzma` is not: docs/INTEROP.md says why.
  */
 
-import { deflateSync, gunzipSync, gzipSync, inflateSync, constants } from 'node:zlib'
+import * as zlib from 'node:zlib'
 import { concatBytes } from '../base/encoding.ts'
 import { protocolError, RelishError } from '../base/errors.ts'
-import { decodedBytesMax, expansionCheckedFromBytes, expansionMax } from './limits.ts'
+import { decodedBytesMax, expansionCheckedFromBytes, expansionMax, zstdWindowLogMax } from './limits.ts'
 
-export type ContentCoding = 'identity' | 'deflate' | 'gzip' | 'x-zstd' | 'x-tor-lzma'
+export type ContentCoding = 'identity' | 'deflate' | 'gzip' | 'x-zstd'
 
 export interface BodyCodec {
   compress(bytes: Uint8Array): Uint8Array
@@ -17,24 +17,43 @@ export interface BodyCodec {
   decompress(bytes: Uint8Array, bytesMax: number): Uint8Array
 }
 
+/** What `node:zlib` has of Zstandard, where it has it; the type definitions are those of Node.js 20. */
+interface ZstdOfNode {
+  zstdCompressSync?(bytes: Uint8Array): Uint8Array
+  zstdDecompressSync?(bytes: Uint8Array, options: { readonly maxOutputLength: number; readonly params: Readonly<Record<number, number>> }): Uint8Array
+  readonly constants: { readonly ZSTD_d_windowLogMax?: number }
+}
+
+function zstdCodec({ zstdCompressSync, zstdDecompressSync, constants }: ZstdOfNode): [ContentCoding, BodyCodec][] {
+  const windowLog = constants.ZSTD_d_windowLogMax
+  if (zstdCompressSync === undefined || zstdDecompressSync === undefined || windowLog === undefined) return []
+  const decompress = (bytes: Uint8Array, bytesMax: number): Uint8Array => zstdDecompressSync(bytes, { maxOutputLength: bytesMax, params: { [windowLog]: zstdWindowLogMax } })
+  return [['x-zstd', { compress: (bytes) => zstdCompressSync(bytes), decompress }]]
+}
+
 /** What can be done here, in order of preference. */
 export const bodyCodecs: ReadonlyMap<ContentCoding, BodyCodec> = new Map<ContentCoding, BodyCodec>([
-  ['gzip', { compress: (bytes) => gzipSync(bytes), decompress: (bytes, bytesMax) => gunzipSync(bytes, { maxOutputLength: bytesMax }) }],
-  ['deflate', { compress: (bytes) => deflateSync(bytes), decompress: inflateAll }],
+  ...zstdCodec(zlib as unknown as ZstdOfNode),
+  ['gzip', { compress: (bytes) => zlib.gzipSync(bytes), decompress: (bytes, bytesMax) => zlib.gunzipSync(bytes, { maxOutputLength: bytesMax }) }],
+  ['deflate', { compress: (bytes) => zlib.deflateSync(bytes), decompress: inflateAll }],
   ['identity', { compress: (bytes) => bytes, decompress: (bytes) => bytes }],
 ])
 
-/** The value of an Accept-Encoding header that names all of them. */
-export const acceptEncoding: string = [...bodyCodecs.keys()].join(', ')
+/** What every version of Node.js can do. */
+const commonCodings: readonly ContentCoding[] = Object.freeze(['gzip', 'deflate', 'identity'] as const)
+const availableCodings: readonly ContentCoding[] = Object.freeze([...bodyCodecs.keys()])
+
+/** What to ask for and to answer with. `variesByPlatform`: whether the bytes of a run may depend on the version of Node.js. */
+export const codingsToUse = (variesByPlatform: boolean | undefined): readonly ContentCoding[] => (variesByPlatform === true ? availableCodings : commonCodings)
 
 /**
- * The encoding for an answer: the first of ours that the request accepts. Without an Accept-Encoding header, a target
+ * The encoding for an answer: the first of `codings` that the request accepts. Without an Accept-Encoding header, a target
  * that ends in `.z` asks for deflate and any other for identity (dir-spec §4).
  */
-export function chooseCoding(acceptHeader: string | undefined, targetEndsInZ: boolean): ContentCoding {
+export function chooseCoding(acceptHeader: string | undefined, targetEndsInZ: boolean, codings: readonly ContentCoding[]): ContentCoding {
   if (acceptHeader === undefined) return targetEndsInZ ? 'deflate' : 'identity'
   const accepted = acceptHeader.split(',').map((item) => item.trim().split(';')[0]?.trim().toLowerCase())
-  for (const coding of bodyCodecs.keys()) if (accepted.includes(coding)) return coding
+  for (const coding of codings) if (accepted.includes(coding)) return coding
   return targetEndsInZ ? 'deflate' : 'identity'
 }
 
@@ -73,6 +92,8 @@ function parseCoding(text: string): ContentCoding {
 function guessCoding(bytes: Uint8Array): ContentCoding {
   const [first, second] = bytes
   if (first === 0x1f && second === 0x8b) return 'gzip'
+  // RFC 8878 §3.1.1.
+  if (first === 0x28 && second === 0xb5 && bytes[2] === 0x2f && bytes[3] === 0xfd) return 'x-zstd'
   // RFC 1950 §2.2: method 8, and the two bytes together a multiple of 31. Documents are text, which never starts so.
   if (first !== undefined && second !== undefined && (first & 15) === 8 && (first * 256 + second) % 31 === 0) return 'deflate'
   return 'identity'
@@ -80,7 +101,7 @@ function guessCoding(bytes: Uint8Array): ContentCoding {
 
 function codecFor(coding: ContentCoding): BodyCodec {
   const codec = bodyCodecs.get(coding)
-  if (codec === undefined) throw new RelishError('unavailable', `content encoding ${coding} is not available`)
+  if (codec === undefined) throw protocolError(`content encoding ${coding}, which this Node.js does not have`)
   return codec
 }
 
@@ -90,7 +111,7 @@ function inflateAll(bytes: Uint8Array, bytesMax: number): Uint8Array {
   let left = bytesMax
   for (let at = 0; at < bytes.length; ) {
     // The overload with `info` also tells how much input one stream took; the type definitions do not know it.
-    const result = inflateSync(bytes.subarray(at), { maxOutputLength: Math.max(left, 1), finishFlush: constants.Z_FINISH, info: true }) as unknown as {
+    const result = zlib.inflateSync(bytes.subarray(at), { maxOutputLength: Math.max(left, 1), finishFlush: zlib.constants.Z_FINISH, info: true }) as unknown as {
       buffer: Buffer
       engine: { bytesWritten: number }
     }

@@ -11,3 +11,5 @@ export const decodedBytesMax = 64 * 1024 * 1024
 /** From this size on, a body may not grow by more than `expansionMax` when decompressed (dir-spec §4 gives none; C tor's figures). */
 export const expansionCheckedFromBytes = 64 * 1024
 export const expansionMax = 25
+/** Logarithm of the window that a Zstandard body may want, and with it of the memory: 8 MiB, what RFC 8878 §3.1.1.1.2 has every decoder support. */
+export const zstdWindowLogMax = 23

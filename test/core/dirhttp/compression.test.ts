@@ -1,7 +1,8 @@
+import * as zlib from 'node:zlib'
 import { deflateSync, gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { concatBytes, latin1Decode, latin1Encode } from '../../../src/core/base/encoding.ts'
-import { acceptEncoding, bodyCodecs, chooseCoding, compressBody, decodeBody } from '../../../src/core/dirhttp/compression.ts'
+import { bodyCodecs, chooseCoding, codingsToUse, compressBody, decodeBody } from '../../../src/core/dirhttp/compression.ts'
 import { expectRefused } from '../../support/codec-drill.ts'
 
 const text = latin1Encode('network-status-version 3\n'.repeat(40))
@@ -37,10 +38,25 @@ describe('bad bodies', () => {
 })
 
 test('the coding of an answer', () => {
-  expect(chooseCoding('deflate, gzip, x-zstd', false)).toBe('gzip')
-  expect(chooseCoding('deflate', false)).toBe('deflate')
-  expect(chooseCoding('x-zstd', false)).toBe('identity')
-  expect(chooseCoding(undefined, true)).toBe('deflate')
-  expect(chooseCoding(undefined, false)).toBe('identity')
-  expect(acceptEncoding).toBe('gzip, deflate, identity')
+  const codings = codingsToUse(false)
+  expect(chooseCoding('deflate, gzip, x-zstd', false, codings)).toBe('gzip')
+  expect(chooseCoding('deflate', false, codings)).toBe('deflate')
+  expect(chooseCoding('x-zstd', false, codings)).toBe('identity')
+  expect(chooseCoding(undefined, true, codings)).toBe('deflate')
+  expect(chooseCoding(undefined, false, codings)).toBe('identity')
+  expect(codings).toEqual(['gzip', 'deflate', 'identity'])
+})
+
+test('Zstandard is used where this Node.js has it and runs need not be alike on all of them', () => {
+  const has = 'zstdCompressSync' in zlib
+  expect(codingsToUse(true)).toEqual([...(has ? ['x-zstd'] : []), 'gzip', 'deflate', 'identity'])
+  expect(chooseCoding('deflate, gzip, x-zstd', false, codingsToUse(true))).toBe(has ? 'x-zstd' : 'gzip')
+  // RFC 8878 §3.1.1: magic, descriptor, a window of 2 MiB, and one last block of four bytes as they are.
+  const frame = Uint8Array.from(Buffer.from('28b52ffd00582100007a737464', 'hex'))
+  if (has) expect(latin1Decode(decodeBody('x-zstd', frame))).toBe('zstd')
+  else expectRefused((body) => decodeBody('x-zstd', body), frame, 'protocol')
+  const { zstdCompressSync } = zlib as { zstdCompressSync?(bytes: Uint8Array): Uint8Array }
+  if (zstdCompressSync !== undefined) expectRefused((body) => decodeBody('x-zstd', body), zstdCompressSync(new Uint8Array(50_000_000)), 'limit')
+  // A window of 16 MiB and more is refused, whatever is in it.
+  expectRefused((body) => decodeBody('x-zstd', body), Uint8Array.from(Buffer.from('28b52ffd00702100007a737464', 'hex')), 'protocol')
 })
