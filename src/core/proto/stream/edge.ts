@@ -6,11 +6,12 @@
  * It neither ciphers nor knows cells on links: `EdgePort` is the circuit around it. tor-spec §6.2–§6.4, §7.3, §7.4.
  */
 
+import { concatBytes } from '../../base/encoding.ts'
 import { protocolError, RelishError } from '../../base/errors.ts'
 import { randomBelow, type Rng } from '../../base/rng.ts'
 import { durationMs, later, type MonotonicMs } from '../../base/time.ts'
 import { EndReason, RelayCommand } from '../../cell/commands.ts'
-import { CELL_BODY_BYTES } from '../../cell/limits.ts'
+import { CELL_BODY_BYTES, RELAY_BATCH_CELLS_MAX } from '../../cell/limits.ts'
 import { encodeRelayMessage, readRelayMessage, type RelayMessage } from '../../cell/relay-cell.ts'
 import {
   decodeBegin,
@@ -89,6 +90,9 @@ export class Edge {
   readonly #releasing = new Set<Stream>()
   #heldBytes = 0
   #blocked = false
+  /** Messages that answer the cells being handled, to leave together: many SENDMEs go back for a large batch. */
+  #answers: Uint8Array[] = []
+  #handling = false
 
   constructor(port: EdgePort, options: EdgeOptions) {
     this.#port = port
@@ -251,6 +255,16 @@ export class Edge {
 
   /** Takes the cells over. Throws `protocol` or `limit`: the circuit is to be closed. */
   handleCells(now: MonotonicMs, cells: RecognizedCells): void {
+    this.#handling = true
+    try {
+      this.#handleEach(now, cells)
+    } finally {
+      this.#handling = false
+      this.#sendAnswers()
+    }
+  }
+
+  #handleEach(now: MonotonicMs, cells: RecognizedCells): void {
     const { bodies } = cells
     const count = cellCount(cells)
     for (let index = 0; index < count && this.#port.isOpen; ) {
@@ -411,7 +425,7 @@ export class Edge {
       this.#ready.delete(stream)
       if (!stream.maySend) continue
       const available = stream.flow.available(now)
-      if (available > 0) this.#sendData(now, stream, Math.min(CELLS_PER_TURN_MAX, this.flow.packageWindow, available))
+      if (available > 0) this.#sendData(now, stream, Math.min(this.#ready.size === 0 ? RELAY_BATCH_CELLS_MAX : CELLS_PER_TURN_MAX, this.flow.packageWindow, available))
       else if (stream.flow.pacedUntil !== undefined) this.#paced.add(stream)
     }
   }
@@ -420,6 +434,8 @@ export class Edge {
     const before = stream.outgoing.length
     const payloads = this.#packager.pack(stream.id, stream.outgoing, cellsMax)
     if (payloads.length > 0) {
+      // Nothing overtakes what was said before.
+      this.#sendAnswers()
       const bytes = before - stream.outgoing.length
       const cells = payloads.length / CELL_BODY_BYTES
       this.flow.handleSent(now, this.#port.send(payloads), cells)
@@ -473,7 +489,17 @@ export class Edge {
   }
 
   #send(command: RelayCommand, streamId: number, data: Uint8Array): void {
-    if (this.#port.isOpen) this.#port.send(encodeRelayMessage({ command, streamId, data }, this.#rng))
+    if (!this.#port.isOpen) return
+    const body = encodeRelayMessage({ command, streamId, data }, this.#rng)
+    if (this.#handling) this.#answers.push(body)
+    else this.#port.send(body)
+  }
+
+  #sendAnswers(): void {
+    if (this.#answers.length === 0) return
+    const bodies = this.#answers.length === 1 && this.#answers[0] !== undefined ? this.#answers[0] : concatBytes(this.#answers)
+    this.#answers = []
+    if (this.#port.isOpen) this.#port.send(bodies)
   }
 
   #add(id: number, kind: StreamKind, initiated: boolean, target: string): Stream {

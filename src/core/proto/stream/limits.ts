@@ -5,12 +5,12 @@ export const STREAMS_PER_CIRCUIT_MAX = 2000
 /** Streams ended on one side whose last cells may still come. The oldest is forgotten beyond it. */
 export const HALF_STREAMS_PER_CIRCUIT_MAX = 4096
 /** Bytes queued on one stream for sending above which `write` answers false. */
-export const STREAM_SEND_HIGH_BYTES = 32 * 1024
+export const STREAM_SEND_HIGH_BYTES = 128 * 1024
 /** Bytes queued below which a writer that was told false is told to go on. */
-export const STREAM_SEND_LOW_BYTES = 16 * 1024
+export const STREAM_SEND_LOW_BYTES = 64 * 1024
 /** Bytes queued on one stream by a writer that does not listen: the stream is ended with RESOURCELIMIT. A whole consensus fits. */
 export const STREAM_SEND_QUEUE_BYTES_MAX = 64 * 1024 * 1024
-/** DATA cells one stream sends before the next has its turn: the increment of its window, half the increment of the circuit. */
+/** DATA cells one stream sends, where others have something to send, too, before the next has its turn: the increment of its window, half the increment of the circuit. */
 export const CELLS_PER_TURN_MAX = 50
 /**
  * Bytes that came on all streams of one circuit end and that nobody has taken. With windows that is many slow readers;

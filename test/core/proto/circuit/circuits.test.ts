@@ -3,6 +3,7 @@ import { SeededRng } from '../../../../src/core/base/rng.ts'
 import { monotonicMs } from '../../../../src/core/base/time.ts'
 import { encodeDestroy, encodeExtend2 } from '../../../../src/core/cell/circuit-messages.ts'
 import { ChannelCommand, DestroyReason, EndReason, HandshakeType, RelayCommand } from '../../../../src/core/cell/commands.ts'
+import { RELAY_BATCH_CELLS_MAX } from '../../../../src/core/cell/limits.ts'
 import type { EdgeOutput } from '../../../../src/core/proto/stream/edge.ts'
 import type { Stream } from '../../../../src/core/proto/stream/stream.ts'
 import { cellCount, Chain } from './chain.ts'
@@ -108,7 +109,7 @@ describe('a circuit of three hops', () => {
     expect(dataOf(chain.takeRelayEvents(2)).equals(up)).toBe(true)
     expect(dataOf(chain.takeEvents()).equals(down)).toBe(true)
     const largest = Math.max(...chain.log.filter((entry) => entry.cell.command === ChannelCommand.RELAY).map((entry) => cellCount(entry.cell)))
-    expect(largest).toBe(50)
+    expect(largest).toBe(RELAY_BATCH_CELLS_MAX)
   })
 
   it('spends its RELAY_EARLY budget and never exceeds it', () => {

@@ -156,7 +156,7 @@ describe('moving data', () => {
 
   it('stops at the window of the stream, tells the writer to wait and later to go on', () => {
     const { pair, client } = opened()
-    const bytes = new SeededRng('window').bytes(700 * 498)
+    const bytes = new SeededRng('window').bytes(800 * 498)
     expect(pair.origin.edge.write(pair.now, client, bytes)).toBe(false)
     expect(pair.origin.log.filter((message) => message.command === RelayCommand.DATA)).toHaveLength(500)
     pair.settle()
@@ -190,14 +190,26 @@ describe('moving data', () => {
     expect(dataOf(pair.responder.take()).equals(bytes)).toBe(true)
   })
 
+  it('answers a large batch with all its SENDMEs in one, and nothing overtakes them', () => {
+    const { pair, client, server } = opened()
+    pair.origin.edge.write(pair.now, client, new Uint8Array(300 * 498))
+    const batch = Buffer.concat(pair.origin.sent.splice(0))
+    const before = pair.responder.sent.length
+    pair.responder.receive(batch)
+    const answers = pair.responder.sent.slice(before)
+    expect(answers).toHaveLength(1)
+    expect(sendmes(pair.responder, 0)).toBe(Math.floor(batch.length / 509 / 100))
+    expect(sendmes(pair.responder, server.id)).toBe(Math.floor(batch.length / 509 / 50))
+  })
+
   it('packages nothing while the link is blocked', () => {
     const { pair, client } = opened()
     pair.origin.edge.setBlocked(pair.now, true)
-    expect(pair.origin.edge.write(pair.now, client, new Uint8Array(50_000))).toBe(false)
+    expect(pair.origin.edge.write(pair.now, client, new Uint8Array(150_000))).toBe(false)
     expect(pair.origin.sent).toEqual([])
     pair.origin.edge.setBlocked(pair.now, false)
     pair.settle()
-    expect(dataOf(pair.responder.take())).toHaveLength(50_000)
+    expect(dataOf(pair.responder.take())).toHaveLength(150_000)
   })
 
   it('ends the circuit for DATA beyond the window of a stream', () => {
