@@ -3,7 +3,7 @@
 import type { Command } from 'commander'
 import { builtInCheckNames, defaultCheckNames } from '../testnet/checks/names.ts'
 import { NetworkFileError, formatDiagnostic } from '../testnet/diagnostic.ts'
-import { builtInScenarios } from '../testnet/scenario/load-scenario.ts'
+import { builtInScenarios, findScenario, loadScenario } from '../testnet/scenario/load-scenario.ts'
 import { builtInNetworks, loadNetwork } from '../testnet/load-network.ts'
 import type { ResolvedNode } from '../testnet/network-types.ts'
 import { exitCode } from './exit-codes.ts'
@@ -44,18 +44,22 @@ export function addListCommands(program: Command): void {
   )
 
   examples(
-    withJson(withSettings(program.command('validate').description('say what a network file resolves to, or what is wrong with it').argument('<network>', 'path of a network file, or a built-in name'))).action((network: string, options: Options) => {
+    withJson(withSettings(program.command('validate').description('say what a network or scenario file resolves to, or what is wrong with it').argument('<network>', 'path of a network file, or a built-in name'))).action((network: string, options: Options) => {
       const output = terminalOutput(options.json === true)
       try {
-        const loaded = loadNetwork(network, process.env, options.set)
+        const path = findScenario(network)
+        const scenario = path === undefined ? undefined : loadScenario(path, process.env, options.set)
+        const loaded = scenario?.loaded ?? loadNetwork(network, process.env, options.set)
         if (options.json === true) {
-          output.json({ valid: true, warnings: loaded.warnings, network: loaded.network })
+          const { faults, actions, expectations } = scenario ?? {}
+          output.json({ valid: true, warnings: loaded.warnings, network: loaded.network, ...(scenario === undefined ? {} : { scenario: { name: scenario.name, seed: scenario.seed, traffic: scenario.traffic, faults, actions, expectations } }) })
           return
         }
         for (const warning of loaded.warnings) output.fact(formatDiagnostic(warning))
         const counts = new Map<ResolvedNode['role'], number>()
         for (const node of loaded.network.nodes) counts.set(node.role, (counts.get(node.role) ?? 0) + 1)
         output.fact(`${loaded.network.name}: ${[...counts].map(([role, count]) => `${count} ${count === 1 ? role : plurals[role]}`).join(', ')}; checks: ${loaded.network.checks.join(', ')}`)
+        if (scenario !== undefined) output.fact(`${scenario.name}: ${scenario.faults.length} faults, ${scenario.actions.length} actions, ${scenario.expectations.length} expectations, seed ${scenario.seed}`)
       } catch (error) {
         if (options.json !== true || !(error instanceof NetworkFileError)) throw error
         output.json({ valid: false, errors: error.diagnostics })

@@ -19,7 +19,7 @@ export function addSimCommand(program: Command): void {
     .option('--for <time>', 'let the network live on for so long after the checks: 90s, 24h, 7d', parseFor)
     .option('--faults [list]', 'instead of checks: faults drawn from the seed, or these, and then the network must become whole again')
     .option('--seeds <count>', 'so many seeds, from --seed on; what fails is made smaller, with a command that replays it', parseCount)
-    .option('--workers <count>', 'processes for --seeds (default: 2)', parseCount)
+    .option('--workers <count>', 'processes for --seeds (default: one for each core)', parseCount)
     .option('--twice', 'run it twice; if the runs differ, say at which event')
     .option('--replay <file>', 'run again what this trace is of, and say which event is the first that differs')
     .option('--core <folder>', 'run all nodes with another build of relish, a checkout or an installed version, unless the file names one for them')
@@ -74,7 +74,7 @@ export async function runSim(nameOrPath: string, options: SimOptions): Promise<n
   const debug = options.step === true || options.break !== undefined ? await debuggerOf(options, output) : undefined
   const { withRecipe } = await import('./sim-replay.ts')
   const sinks: ((line: string) => void)[] = []
-  if (file !== undefined) sinks.push(withRecipe(nameOrPath, options, (line) => void file.write(`${line}\n`)))
+  if (file !== undefined) sinks.push(withRecipe(nameOrPath, options.trace as string, options, (line) => void file.write(`${line}\n`)))
   if (debug !== undefined) sinks.push(debug.traceSink)
   const end = await runOnce(nameOrPath, options, output, {
     ...(sinks.length === 0 ? {} : { traceSink: (line: string) => sinks.forEach((sink) => sink(line)) }),

@@ -1,5 +1,6 @@
 /** `relish sim NETWORK --faults` and `--seeds`: one seed with its faults, or many, and the least of what fails. */
 
+import { availableParallelism } from 'node:os'
 import { RelishError } from '../core/base/errors.ts'
 import type { TimedFault } from '../testnet/fault/fault.ts'
 import { drawFaults } from '../testnet/explore/draw-faults.ts'
@@ -60,7 +61,7 @@ export async function exploreSeeds(nameOrPath: string, options: SimOptions, outp
   const count = options.seeds ?? 1
   const first = seedOf(options)
   const seeds = Array.from({ length: count }, (_, index) => (/^\d{1,15}$/.test(first) ? String(Number(first) + index) : `${first}/${index + 1}`))
-  const workers = Math.min(count, options.workers ?? 2)
+  const workers = Math.min(count, options.workers ?? availableParallelism())
   const runners = workers === 1 ? [localRunner(loadWith(nameOrPath, options.set))] : Array.from({ length: workers }, () => childRunner(workerCommand(nameOrPath, options.set)))
   const { colours } = output
   try {
