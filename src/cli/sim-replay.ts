@@ -4,6 +4,7 @@
  */
 
 import { closeSync, openSync, readSync } from 'node:fs'
+import { dirname, relative, resolve } from 'node:path'
 import { StringDecoder } from 'node:string_decoder'
 import { asRelishError, RelishError } from '../core/base/errors.ts'
 import { traceLineCharsMax } from '../testnet/limits.ts'
@@ -13,6 +14,7 @@ import { seedOf, type SimEnd, type SimOptions, type SimSinks } from './sim-run.t
 
 /** What a run was asked for, as its trace has it: `run` of the header. */
 interface Recipe {
+  /** A built-in name, or a path from the trace's folder. */
   readonly network: string
   readonly seed: string
   readonly only?: readonly string[]
@@ -21,11 +23,14 @@ interface Recipe {
   readonly faults?: true | string
 }
 
-/** Gives `sink` the lines of a trace, with the recipe in the first of them. */
-export function withRecipe(network: string, options: SimOptions, sink: (line: string) => void): (line: string) => void {
+const isPath = (network: string): boolean => /[/\\]|\.ya?ml$/.test(network)
+
+/** Gives `sink` the lines of the trace that goes to `file`, with the recipe in the first of them. */
+export function withRecipe(network: string, file: string, options: SimOptions, sink: (line: string) => void): (line: string) => void {
   const { only, set, faults } = options
   const run: Recipe = {
-    network,
+    // Not from where this program runs: the two are moved together, and the trace is the same wherever they are.
+    network: isPath(network) ? relative(dirname(resolve(file)), resolve(network)) : network,
     seed: seedOf(options),
     ...(only === undefined ? {} : { only }),
     ...(set === undefined ? {} : { set }),
@@ -60,7 +65,7 @@ export async function replay(path: string, options: SimOptions, output: Output, 
     let difference: { readonly recorded: string | undefined; readonly now: string | undefined } | undefined
     const silent: Output = { ...output, fact: () => undefined, json: () => undefined, note: () => undefined, live: false, columns: output.columns }
     let failure: RelishError | undefined
-    await run(recipe.network, again, silent, {
+    await run(isPath(recipe.network) ? resolve(dirname(path), recipe.network) : recipe.network, again, silent, {
       traceSink: (line) => {
         if (difference !== undefined) return
         events++
