@@ -127,3 +127,5 @@ export const shrinkRunsMax = 60
 export const traceLinesBufferedChars = 1 << 20
 /** Seconds without progress after which the start of an explored network has failed: lost connection attempts take their time. */
 export const startPatienceSec = 600
+/** How often nodes of a network with faults are asked what waits where. */
+export const inspectionIntervalMs = 10_000

@@ -9,12 +9,17 @@ import type { ResolvedNetwork } from '../network-types.ts'
 import type { NodePlacement } from '../placement.ts'
 import { tapNetwork } from '../tap/network-tap.ts'
 import { CellMisbehaviour, type CellOrders } from './cell-misbehaviour.ts'
-import { isVoteMisbehaviour, type Fault } from './fault.ts'
+import { isVoteMisbehaviour, type Fault, type Misbehaviour } from './fault.ts'
 import { namesOf } from './names.ts'
 import { VoteMisbehaviour, type VoteOrders } from './vote-misbehaviour.ts'
 
 /** How a fault ends. */
 export type Undo = () => Promise<void>
+
+interface Delay {
+  readonly extraLatencyMs: number
+  readonly bytesPerSecond?: number
+}
 
 interface Orders {
   readonly votes: VoteOrders
@@ -29,7 +34,7 @@ export class FaultInjector {
   #running: SimulatedNetwork | undefined
   /** Links that are down or slow, by how many faults, by `a b`. */
   readonly #cuts = new Map<string, number>()
-  readonly #delays = new Map<string, readonly { readonly extraLatencyMs: number; readonly bytesPerSecond?: number }[]>()
+  readonly #delays = new Map<string, readonly Delay[]>()
   readonly #jumps = new Map<string, number>()
   readonly #crashed = new Set<string>()
 
@@ -65,101 +70,111 @@ export class FaultInjector {
 
   /** Makes it happen. What it answers undoes it; undefined where there is nothing to undo. */
   async begin(fault: Fault): Promise<Undo | undefined> {
-    const running = this.#theRunning()
-    const { simulation } = running
     switch (fault.kind) {
-      case 'crash': {
-        const names = this.#names(fault.node).filter((name) => running.status(name).state.kind === 'running')
-        for (const name of names) {
-          this.#crashed.add(name)
-          await running.kill(name)
-        }
-        return async () => {
-          for (const name of names) this.#crashed.delete(name)
-          await running.start(names)
-        }
-      }
-      case 'pause': {
-        const machines = this.#names(fault.node).map((name) => simulation.machine(name))
-        for (const machine of machines) machine.pause()
-        return () => {
-          for (const machine of machines) machine.resume()
-          return Promise.resolve()
-        }
-      }
+      case 'crash':
+        return this.#crash(this.#names(fault.node))
+      case 'pause':
+        return this.#pause(this.#names(fault.node))
       case 'partition': {
-        const [one, other] = fault.sides.map((side) => side.flatMap((word) => this.#names(word)))
-        const pairs = pairsOf(one ?? [], other ?? [])
-        for (const pair of pairs) this.#cuts.set(pair, (this.#cuts.get(pair) ?? 0) + 1)
-        this.#applyLinks(pairs)
-        return () => {
-          for (const pair of pairs) this.#cuts.set(pair, (this.#cuts.get(pair) ?? 1) - 1)
-          this.#applyLinks(pairs)
-          return Promise.resolve()
-        }
+        const [one = [], other = []] = fault.sides.map((side) => side.flatMap((word) => this.#names(word)))
+        return this.#cut(pairsOf(one, other))
       }
-      case 'slow': {
-        const pairs = pairsOf(this.#names(fault.ends[0]), this.#names(fault.ends[1]))
-        const delay = { extraLatencyMs: fault.latencyMs, ...(fault.bytesPerSecond === undefined ? {} : { bytesPerSecond: fault.bytesPerSecond }) }
-        for (const pair of pairs) this.#delays.set(pair, [...(this.#delays.get(pair) ?? []), delay])
-        this.#applyLinks(pairs)
-        return () => {
-          for (const pair of pairs) this.#delays.set(pair, (this.#delays.get(pair) ?? []).filter((one) => one !== delay))
-          this.#applyLinks(pairs)
-          return Promise.resolve()
-        }
-      }
-      case 'drop': {
-        for (const pair of pairsOf(this.#names(fault.ends[0]), this.#names(fault.ends[1]))) {
-          const [a, b] = endsOf(pair)
-          simulation.setLinkFault(a, b, { kind: 'drop' })
-        }
+      case 'slow':
+        return this.#slow(this.#pairs(fault.ends), { extraLatencyMs: fault.latencyMs, ...(fault.bytesPerSecond === undefined ? {} : { bytesPerSecond: fault.bytesPerSecond }) })
+      case 'drop':
+        for (const pair of this.#pairs(fault.ends)) this.#theRunning().simulation.setLinkFault(...endsOf(pair), { kind: 'drop' })
         return undefined
-      }
-      case 'clock': {
-        const names = this.#names(fault.node)
-        const jump = (sec: number): void => {
-          for (const name of names) {
-            this.#jumps.set(name, (this.#jumps.get(name) ?? 0) + sec)
-            this.#applyClock(name)
-          }
-        }
-        jump(fault.jumpSec)
-        return () => {
-          jump(-fault.jumpSec)
-          return Promise.resolve()
-        }
-      }
-      case 'disk-full': {
-        const names = this.#names(fault.node)
-        for (const { files } of names.map((name) => simulation.machine(name))) files.setCapacity(files.bytes)
-        return async () => {
-          for (const name of names) simulation.machine(name).files.setCapacity()
-          // Who could not start for want of room is started by its operator, once there is some.
-          await running.start(names.filter((name) => running.status(name).state.kind === 'died' && !this.#crashed.has(name)))
-        }
-      }
-      case 'misbehave': {
-        const given = this.#names(fault.node).flatMap((name) => this.#orders.get(name) ?? [])
-        const order = (how: typeof fault.how | undefined): void => {
-          for (const { votes, cells } of given) {
-            if (isVoteMisbehaviour(fault.how)) votes.how = how
-            else cells.how = how
-            cells.every = fault.every
-          }
-        }
-        order(fault.how)
-        return () => {
-          order(undefined)
-          return Promise.resolve()
-        }
-      }
+      case 'clock':
+        return this.#jump(this.#names(fault.node), fault.jumpSec)
+      case 'disk-full':
+        return this.#fillDisks(this.#names(fault.node))
+      case 'misbehave':
+        return this.#order(this.#names(fault.node), fault.how, fault.every)
     }
   }
 
-  /** Whether a fault keeps the node down at the moment. */
-  isDown(name: string): boolean {
-    return this.#crashed.has(name)
+  async #crash(nodes: readonly string[]): Promise<Undo> {
+    const running = this.#theRunning()
+    const names = nodes.filter((name) => running.status(name).state.kind === 'running')
+    for (const name of names) {
+      this.#crashed.add(name)
+      await running.kill(name)
+    }
+    return async () => {
+      for (const name of names) this.#crashed.delete(name)
+      await running.start(names)
+    }
+  }
+
+  #pause(names: readonly string[]): Undo {
+    const machines = names.map((name) => this.#theRunning().simulation.machine(name))
+    for (const machine of machines) machine.pause()
+    return () => {
+      for (const machine of machines) machine.resume()
+      return Promise.resolve()
+    }
+  }
+
+  #cut(pairs: readonly string[]): Undo {
+    const count = (more: number): void => {
+      for (const pair of pairs) this.#cuts.set(pair, (this.#cuts.get(pair) ?? 0) + more)
+      this.#applyLinks(pairs)
+    }
+    count(1)
+    return () => {
+      count(-1)
+      return Promise.resolve()
+    }
+  }
+
+  #slow(pairs: readonly string[], delay: Delay): Undo {
+    for (const pair of pairs) this.#delays.set(pair, [...(this.#delays.get(pair) ?? []), delay])
+    this.#applyLinks(pairs)
+    return () => {
+      for (const pair of pairs) this.#delays.set(pair, (this.#delays.get(pair) ?? []).filter((one) => one !== delay))
+      this.#applyLinks(pairs)
+      return Promise.resolve()
+    }
+  }
+
+  #jump(names: readonly string[], sec: number): Undo {
+    const jump = (by: number): void => {
+      for (const name of names) {
+        this.#jumps.set(name, (this.#jumps.get(name) ?? 0) + by)
+        this.#applyClock(name)
+      }
+    }
+    jump(sec)
+    return () => {
+      jump(-sec)
+      return Promise.resolve()
+    }
+  }
+
+  #fillDisks(names: readonly string[]): Undo {
+    const running = this.#theRunning()
+    for (const { files } of names.map((name) => running.simulation.machine(name))) files.setCapacity(files.bytes)
+    return async () => {
+      for (const name of names) running.simulation.machine(name).files.setCapacity()
+      // Who could not start for want of room is started by its operator, once there is some.
+      await running.start(names.filter((name) => running.status(name).state.kind === 'died' && !this.#crashed.has(name)))
+    }
+  }
+
+  #order(names: readonly string[], how: Misbehaviour, every: number): Undo {
+    const given = names.flatMap((name) => this.#orders.get(name) ?? [])
+    const order = (now: Misbehaviour | undefined): void => {
+      for (const { votes, cells } of given) {
+        if (isVoteMisbehaviour(how)) votes.how = now
+        else cells.how = now
+        cells.every = every
+      }
+    }
+    order(how)
+    return () => {
+      order(undefined)
+      return Promise.resolve()
+    }
   }
 
   #applyLinks(pairs: readonly string[]): void {
@@ -185,6 +200,10 @@ export class FaultInjector {
     const line = network.nodes.find((node) => node.name === name)?.torrc.findLast((one) => /^TestingClockOffset\s/i.test(one))
     const ownSec = Number(line?.split(/\s+/)[1] ?? 0)
     simulation.machine(name).setClockSkew((ownSec + (this.#jumps.get(name) ?? 0)) * 1000)
+  }
+
+  #pairs(ends: readonly [string, string]): readonly string[] {
+    return pairsOf(this.#names(ends[0]), this.#names(ends[1]))
   }
 
   #names(word: string): readonly string[] {

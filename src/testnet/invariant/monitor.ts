@@ -112,6 +112,24 @@ export class InvariantMonitor {
     return nodes
   }
 
+  /** Asks all nodes again and again, until told to end. */
+  watch(network: RunningNetwork, everyMs: number): { end(): Promise<void> } {
+    let ends = false
+    const loop = async (): Promise<void> => {
+      while (!ends) {
+        await this.sample(network)
+        await network.clock.sleep(everyMs)
+      }
+    }
+    const watching = loop()
+    return {
+      end: () => {
+        ends = true
+        return watching
+      },
+    }
+  }
+
   /** When nothing goes on any more, before the network is closed: what is left over. */
   async settle(network: RunningNetwork): Promise<void> {
     const before = unmatchedCircuits(await this.sample(network))

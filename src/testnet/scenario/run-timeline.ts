@@ -12,7 +12,7 @@ import { loadChecks } from '../checks/load-checks.ts'
 import { describeFault, type TimedFault } from '../fault/fault.ts'
 import { FaultInjector } from '../fault/fault-injector.ts'
 import type { Violation } from '../invariant/violation.ts'
-import { expectationPollMs } from '../limits.ts'
+import { expectationPollMs, inspectionIntervalMs } from '../limits.ts'
 import type { ResolvedNetwork } from '../network-types.ts'
 import type { TorrcInputs } from '../render-torrc.ts'
 import { missingOf } from './expectations.ts'
@@ -70,7 +70,7 @@ export async function runTimeline(options: TimelineOptions): Promise<TimelineRes
     ...(traceSink === undefined ? {} : { traceSink }),
   })
   injector.attach(network)
-  const bugs = (): TimelineResult['bugs'] => network.bugs().map(({ node, error }) => ({ node, error: error.message }))
+  const broken: { node: string; error: string }[] = []
   const told = { expectations: [] as ExpectationOutcome[], traffic: { streams: 0, failed: 0 }, afterwards: undefined as string | undefined, notStarted: undefined as string | undefined }
   try {
     await network.drive(async () => {
@@ -84,26 +84,37 @@ export async function runTimeline(options: TimelineOptions): Promise<TimelineRes
       const traffic = new Traffic(network, network.invariants, options.seed)
       told.traffic = traffic.count
       const flowing = options.traffic ? traffic.run() : Promise.resolve()
+      const watching = network.invariants.watch(network, inspectionIntervalMs)
       const happening = new Happening(network, injector, options)
-      const [expectations] = await Promise.all([
-        Promise.all(options.expectations.map((one) => happening.expectation(one, checks))),
-        ...options.faults.map((one) => happening.fault(one)),
-        ...options.actions.map((one) => happening.action(one)),
-      ])
-      told.expectations = expectations
-      told.afterwards = await options.afterwards?.(network)
-      traffic.end()
-      await flowing
+      try {
+        const [expectations] = await Promise.all([
+          Promise.all(options.expectations.map((one) => happening.expectation(one, checks))),
+          ...options.faults.map((one) => happening.fault(one)),
+          ...options.actions.map((one) => happening.action(one)),
+        ])
+        told.expectations = expectations
+        told.afterwards = await options.afterwards?.(network)
+      } finally {
+        // Whatever goes on in virtual time would go on for ever.
+        traffic.end()
+        await Promise.all([flowing, watching.end()])
+      }
       // Faults that last leave circuits half known: that is not anybody's fault.
       if (!happening.somethingLasts) await network.invariants.settle(network)
     })
     await network.close()
   } catch (thrown) {
-    const error = asRelishError(thrown)
     // The simulation itself broke down.
-    return { ...told, bugs: [...bugs(), { node: 'simulation', error: error.message }], violations: network.invariants.violations, digest: network.traceDigest(), virtualMs: network.clock.now(), events: network.simulation.eventsRun }
+    broken.push({ node: 'simulation', error: asRelishError(thrown).message })
   }
-  return { ...told, bugs: bugs(), violations: network.invariants.violations, digest: network.traceDigest(), virtualMs: network.clock.now(), events: network.simulation.eventsRun }
+  return {
+    ...told,
+    bugs: [...network.bugs().map(({ node, error }) => ({ node, error: error.message })), ...broken],
+    violations: network.invariants.violations,
+    digest: network.traceDigest(),
+    virtualMs: network.clock.now(),
+    events: network.simulation.eventsRun,
+  }
 }
 
 /** One run's timeline, from the moment at which the network is ready. */
@@ -140,13 +151,20 @@ class Happening {
 
   async action({ atMs, action }: TimedAction): Promise<void> {
     await this.#until(atMs)
-    if (action.kind === 'vote') {
-      this.#note('action', 'all authorities vote')
-      await voteNow(this.#network)
-    } else {
-      this.#note('action', `${action.names.join(', ')} restart`)
-      await this.#network.stop(action.names)
-      await this.#network.start(action.names)
+    const words = action.kind === 'vote' ? 'all authorities vote' : `${action.names.join(', ')} restart${action.names.length === 1 ? 's' : ''}`
+    this.#note('action', words)
+    try {
+      if (action.kind === 'vote') {
+        await voteNow(this.#network)
+      } else {
+        await this.#network.stop(action.names)
+        await this.#network.start(action.names)
+      }
+    } catch (thrown) {
+      const error = asRelishError(thrown)
+      if (error.kind === 'bug') throw error
+      // As an operator would be told; what comes of it is for expectations to say.
+      this.#note('action', `${words}: ${error.message}`)
     }
   }
 
