@@ -10,14 +10,28 @@ const values: Int8Array = /* @__PURE__ */ (() => {
   return table
 })()
 
+/** Whether `decodeBase64Fixed` would take it: for digests that are only looked up, of which a consensus has one for each relay. */
+export function isBase64Fixed(text: string, length: number): boolean {
+  const unpadded = Math.ceil((length * 4) / 3)
+  if (!hasLengthOf(text, unpadded, Math.ceil(length / 3) * 4)) return false
+  for (let i = 0; i < unpadded; i++) {
+    const code = text.charCodeAt(i)
+    if (code >= 128 || (values[code] as number) < 0) return false
+  }
+  return true
+}
+
+function hasLengthOf(text: string, unpadded: number, padded: number): boolean {
+  if (text.length === unpadded) return true
+  if (text.length !== padded) return false
+  for (let i = unpadded; i < padded; i++) if (text.charCodeAt(i) !== 61) return false
+  return true
+}
+
 /** Exactly `length` bytes from the unpadded or padded base64 of that many; undefined for anything else. */
 export function decodeBase64Fixed(text: string, length: number): Uint8Array | undefined {
   const unpadded = Math.ceil((length * 4) / 3)
-  if (text.length !== unpadded) {
-    const padded = Math.ceil(length / 3) * 4
-    if (text.length !== padded) return undefined
-    for (let i = unpadded; i < padded; i++) if (text.charCodeAt(i) !== 61) return undefined
-  }
+  if (!hasLengthOf(text, unpadded, Math.ceil(length / 3) * 4)) return undefined
   const out = new Uint8Array(length)
   let held = 0
   let bits = 0

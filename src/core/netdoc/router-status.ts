@@ -1,9 +1,9 @@
 /** One relay's entry in a consensus or vote (dir-spec §3.4.1, §3.5): types, reading, writing. */
 
-import { base64EncodeUnpadded } from '../base/encoding.ts'
+import { base64EncodeUnpadded, latin1Encode } from '../base/encoding.ts'
 import { formatIsoTime, parseIsoTime, type WallMs } from '../base/time.ts'
 import { formatAddressPort } from '../ident/address.ts'
-import { decodeBase64Fixed } from './base64.ts'
+import { decodeBase64Fixed, isBase64Fixed } from './base64.ts'
 import { decimal, isIpv4, isNickname, parseBase64Bytes, parseInteger } from './fields.ts'
 import { anyNumber, documentTable, DocumentWriter, type Cursor, type DocumentTable, type Item, type Section } from './metaformat.ts'
 import { PortPolicy } from './port-policy.ts'
@@ -88,6 +88,8 @@ export class RouterStatusReader {
   readonly #flags = new Map<string, ReadonlySet<string>>()
   readonly #protocols = new Map<string, ProtocolList>()
   readonly #policies = new Map<string, PortPolicy>()
+  /** Where fingerprints are written out: put together from pairs, each would leave a chain of twenty strings behind. */
+  readonly #hex = Buffer.alloc(40)
   #publishedText = ''
   #published: WallMs | undefined
 
@@ -121,7 +123,7 @@ export class RouterStatusReader {
     const status: { -readonly [Key in keyof RouterStatus]: RouterStatus[Key] } = {
       nickname,
       rsaIdentity,
-      fingerprint: hexUpper(rsaIdentity),
+      fingerprint: this.#fingerprintOf(rsaIdentity),
       published: this.#time(r, args[3 + shift] as string, args[4 + shift] as string),
       address,
       orPort: port(r, args[6 + shift] as string),
@@ -137,7 +139,7 @@ export class RouterStatusReader {
     } else {
       const m = section.maybe('m')
       if (m !== undefined) {
-        if (decodeBase64Fixed(m.rest, 32) === undefined) throw m.error('is not 32 bytes in base64')
+        if (!isBase64Fixed(m.rest, 32)) throw m.error('is not 32 bytes in base64')
         status.microdescriptorDigest = m.rest
       }
     }
@@ -177,6 +179,15 @@ export class RouterStatusReader {
       if (this.#published === undefined) throw item.error(`"${text.slice(0, 40)}" is no time`)
     }
     return this.#published
+  }
+
+  #fingerprintOf(identity: Uint8Array): string {
+    for (let i = 0; i < identity.length; i++) {
+      const byte = identity[i] as number
+      this.#hex[2 * i] = hexDigits[byte >> 4] as number
+      this.#hex[2 * i + 1] = hexDigits[byte & 15] as number
+    }
+    return this.#hex.toString('latin1')
   }
 
   #flagsOf(item: Item): ReadonlySet<string> {
@@ -221,7 +232,7 @@ function parseVoteMicrodescriptor(item: Item): { methods: readonly number[]; dig
   const [list, ...digests] = item.args
   const methods = (list ?? '').split(',').map((word) => decimal(word))
   const digest = digests.find((word) => word.startsWith('sha256='))?.slice(7)
-  if (digest === undefined || decodeBase64Fixed(digest, 32) === undefined) throw item.error('has no sha256= digest')
+  if (digest === undefined || !isBase64Fixed(digest, 32)) throw item.error('has no sha256= digest')
   return {
     methods: methods.map((method) => {
       if (method === undefined) throw item.error('starts with a list of consensus methods')
@@ -237,13 +248,8 @@ function port(item: Item, text: string): number {
   return value
 }
 
-const hexPairs: readonly string[] = Object.freeze(Array.from({ length: 256 }, (_, value) => value.toString(16).toUpperCase().padStart(2, '0')))
-
-function hexUpper(bytes: Uint8Array): string {
-  let text = ''
-  for (const byte of bytes) text += hexPairs[byte]
-  return text
-}
+/** Of 0 to F, in ASCII. */
+const hexDigits: Uint8Array = /* @__PURE__ */ latin1Encode('0123456789ABCDEF')
 
 /** An entry of a consensus, in the order of lines that C tor's `networkstatus_compute_consensus` has. */
 export function emitRouterStatus(status: RouterStatus, flavour: 'ns' | 'microdesc'): string {
