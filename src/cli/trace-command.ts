@@ -15,6 +15,7 @@ import { printDiff, printStats } from './trace-report.ts'
 
 export function addTraceCommands(program: Command): void {
   const trace = program.command('trace').description('read, count, compare and draw what was recorded with --trace')
+  examples(trace, ['relish sim basic --seed 1 --trace run.jsonl', 'relish trace show run.jsonl --circuit client1#3', 'relish trace html run.jsonl -o run.html'])
 
   examples(
     withJson(
