@@ -70,6 +70,8 @@ export class ClientCircuits {
   readonly #proveFrom: MonotonicMs
   #failures = 0
   #retryAt: MonotonicMs | undefined
+  /** Something was not built in this turn because of `retryAt`. */
+  #heldBack = false
   #hasBuilt = false
   #inTurn = false
   #turnAgain = false
@@ -244,6 +246,7 @@ export class ClientCircuits {
     this.#inTurn = true
     while (this.#turnAgain && !this.#stopped) {
       this.#turnAgain = false
+      this.#heldBack = false
       this.#expire()
       this.#upgradeGuardWaiting()
       this.#attachWaiting()
@@ -311,7 +314,7 @@ export class ClientCircuits {
       if (coming === undefined) uncovered.push(waiter)
       else this.#reserve(coming, waiter)
     }
-    if (this.#retryAt !== undefined && now < this.#retryAt) return
+    if (this.#isHeldBack(now)) return
     while (uncovered.length > 0 && this.#building() < options.MaxClientCircuitsPending) {
       const [first] = uncovered
       if (first === undefined) return
@@ -331,6 +334,13 @@ export class ClientCircuits {
       // Chance may have picked an exit that suits others of the group only: the next round begins with somebody else.
       if (uncovered[0] === first) uncovered.push(...uncovered.splice(0, 1))
     }
+  }
+
+  /** After failures, for a while. */
+  #isHeldBack(now: MonotonicMs): boolean {
+    if (this.#retryAt === undefined || now >= this.#retryAt) return false
+    this.#heldBack = true
+    return true
   }
 
   #reserve(circuit: ClientCircuit, waiter: CircuitWaiter): void {
@@ -358,7 +368,7 @@ export class ClientCircuits {
   #buildAhead(): void {
     const now = this.#now()
     const { options, view } = this.#parts
-    if (options.__DisablePredictedCircuits || (this.#retryAt !== undefined && now < this.#retryAt)) return
+    if (options.__DisablePredictedCircuits || this.#isHeldBack(now)) return
     if (!view.info.hasExits) {
       // Without exits an internal circuit shows that this node works.
       if (this.#mustProve(now)) this.#tryLaunch({ kind: 'internal', needs: { stable: false, fast: true } }, 'internal')
@@ -552,7 +562,8 @@ export class ClientCircuits {
     this.#timer = undefined
     const now = this.#now()
     const moments: number[] = []
-    if (this.#retryAt !== undefined && this.#retryAt > now) moments.push(this.#retryAt)
+    // Whoever was held back in this turn is looked at again, even if the moment has passed since.
+    if (this.#heldBack && this.#retryAt !== undefined) moments.push(Math.max(this.#retryAt, now + 1))
     for (const circuit of this.#circuits) {
       if (circuit.kind === 'fixed') continue
       if (circuit.state === 'guard-wait') moments.push(now + guardWaitCheckMs)
