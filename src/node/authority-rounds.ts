@@ -239,7 +239,9 @@ export class VotingRounds {
     const { runtime, timing, startOffset, immediate, hasConsensus } = this.#options
     // Where relays decide when the first vote is, the schedule is for when they do not come: it gives them an interval.
     const start = immediate && !hasConsensus() ? later(runtime.wallNow(), timing().interval) : runtime.wallNow()
-    const schedule = nextSchedule(start, timing(), startOffset)
+    const first = nextSchedule(start, timing(), startOffset)
+    // Others may have voted in a round that has begun; where votes are had at any time, the one after it will do.
+    const schedule = immediate && first.votingStarts < runtime.wallNow() ? nextSchedule(first.validAfter, timing(), startOffset) : first
     if (this.#scheduled?.over === false) {
       if (this.#scheduled.period.validAfter === schedule.validAfter) return
       this.#endRound(this.#scheduled)
