@@ -53,7 +53,7 @@ export class CircuitByteStream implements ByteStream, StreamSink {
 
   destroy(): void {
     if (this.#closed) return
-    this.#host.run(() => this.#host.edge.end(this.#host.now(), this.#stream, { reason: EndReason.DESTROY }))
+    this.#host.end(this.#stream, { reason: EndReason.DESTROY })
     this.#later(() => this.#close(undefined))
   }
 

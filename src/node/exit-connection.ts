@@ -49,7 +49,7 @@ export class ExitConnection implements StreamSink {
   refuse(end: End): void {
     if (this.#ended) return
     this.#ended = true
-    this.#host.run(() => this.#host.edge.end(this.#host.now(), this.#stream, end))
+    this.#host.end(this.#stream, end)
   }
 
   // From the circuit.
@@ -108,7 +108,7 @@ export class ExitConnection implements StreamSink {
       return
     }
     this.#ended = true
-    this.#host.run(() => edge.end(this.#host.now(), this.#stream, { reason: endReasonOf(error) }))
+    this.#host.end(this.#stream, { reason: endReasonOf(error) })
   }
 
   /** Lets the destination have what was written, for a while. */

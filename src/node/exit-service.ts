@@ -121,7 +121,7 @@ export class ExitService implements StreamService {
   #resolve(host: StreamHost, stream: Stream, name: string): void {
     const { resolver } = this.#options.runtime
     const answer = (answers: readonly ResolvedAnswer[]): void => {
-      if (stream.state !== 'closed') host.run(() => host.edge.answer(stream, answers))
+      host.answer(stream, answers)
     }
     const literal = canonicalIp(name)
     if (literal !== undefined) {
@@ -148,7 +148,7 @@ export class ExitService implements StreamService {
   }
 
   #end(host: StreamHost, stream: Stream, reason: EndReason): void {
-    host.run(() => host.edge.end(host.now(), stream, { reason }))
+    host.end(stream, { reason })
   }
 }
 

@@ -15,6 +15,7 @@ import { between, durationMs } from '../core/base/time.ts'
 import { fixedCell, relayBatch, type Cell, type RelayCellBatch } from '../core/cell/cell.ts'
 import { decodeDestroy } from '../core/cell/circuit-messages.ts'
 import { ChannelCommand, DestroyReason, EndReason, RelayCommand } from '../core/cell/commands.ts'
+import type { End, ResolvedAnswer } from '../core/cell/stream-messages.ts'
 import type { RelayMessage } from '../core/cell/relay-cell.ts'
 import { answerCircuitPadding } from '../core/proto/circuit/circuit-padding.ts'
 import type { ExtendRequest, Neighbour } from '../core/proto/circuit/extend-request.ts'
@@ -38,6 +39,10 @@ export interface StreamHost {
   now(): MonotonicMs
   /** Runs a call into the machine, then moves what it put out. */
   run<T>(call: () => T): T
+  /** Ends a stream from here: END goes out, and nobody is told of it. */
+  end(stream: Stream, end: End): void
+  /** Answers RESOLVE, and with that the stream is over. */
+  answer(stream: Stream, answers: readonly ResolvedAnswer[]): void
 }
 
 /** One stream that ends here, told what comes for it. */
@@ -428,11 +433,28 @@ export class RelayCircuitDriver implements StreamHost {
     if (sink !== undefined && !isOver(stream)) this.#sinks.set(stream, sink)
   }
 
+  end(stream: Stream, end: End): void {
+    if (isOver(stream)) return
+    this.run(() => this.edge.end(this.now(), stream, end))
+    this.#forgetStream(stream, false, end.reason)
+  }
+
+  answer(stream: Stream, answers: readonly ResolvedAnswer[]): void {
+    if (isOver(stream)) return
+    this.run(() => this.edge.answer(stream, answers))
+    this.#forgetStream(stream, false, EndReason.DONE)
+  }
+
   #endStream(stream: Stream, remote: boolean, reason: number): void {
+    this.#forgetStream(stream, remote, reason)?.onEnded(remote, reason)
+  }
+
+  /** Whoever it was for. */
+  #forgetStream(stream: Stream, remote: boolean, reason: number): StreamSink | undefined {
     this.#parts.runtime.trace?.emit({ event: 'stream.close', circuit: this.circuit, stream: stream.id, remote, reason: EndReason.nameOf(reason) })
     const sink = this.#sinks.get(stream)
     this.#sinks.delete(stream)
-    sink?.onEnded(remote, reason)
+    return sink
   }
 
   #handleClosed(reason: DestroyReason, error: RelishError | undefined): void {

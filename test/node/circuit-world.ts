@@ -47,6 +47,7 @@ export interface WorldOptions {
   /** Congestion control with the last hop of every circuit, by the parameters of this consensus line; fixed windows without it. */
   readonly congestion?: ReadonlyMap<string, number>
   readonly refusesSingleHopRendezvous?: boolean
+  readonly traceSink?: (line: string) => void
 }
 
 export class CircuitWorld {
@@ -58,7 +59,7 @@ export class CircuitWorld {
   readonly server: Runtime
 
   constructor(options: WorldOptions = {}) {
-    this.sim = new Simulation({ seed: options.seed ?? 'circuits', ...(options.links === undefined ? {} : { links: options.links }) })
+    this.sim = new Simulation({ seed: options.seed ?? 'circuits', ...(options.links === undefined ? {} : { links: options.links }), ...(options.traceSink === undefined ? {} : { traceSink: options.traceSink }) })
     for (let i = 0; i < (options.relays ?? 3); i++) this.relays.push(this.#addRelay(i, options))
     const runtime = this.sim.addMachine({ name: 'client', addresses: ['10.0.0.1'] }).boot()
     const channels = new ChannelManager(runtime, { credentials: undefined, myAddresses: () => [] })

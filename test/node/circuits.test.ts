@@ -278,6 +278,19 @@ describe('an exit refuses', () => {
     expect(reasonFor(world, connectTo('example.com', 25))).toEqual({ reason: EndReason.EXITPOLICY, remote: true, address: '203.0.113.1', ttlSec: 300 })
   })
 
+  it('and forgets each stream that it has refused, answered or lost', () => {
+    const lines: string[] = []
+    const world = new CircuitWorld({ traceSink: (line) => lines.push(line), allows: (_, port) => port !== 25 })
+    world.sim.names.setAddresses('somewhere.test', ['203.0.113.9'])
+    const circuit = world.open()
+    for (const target of [connectTo('203.0.113.1', 25), connectTo('203.0.113.1', 9), connectTo('nowhere.test')]) reasonFor(world, target, circuit)
+    let answered = 0
+    for (const name of ['somewhere.test', 'nowhere.test', '203.0.113.9']) circuit.resolve(name, () => { answered++ })
+    world.until('the names are answered', () => answered === 3)
+    const ofExit = (event: string): number => lines.filter((line) => line.includes('"node":"relay2"') && line.includes(`"event":"${event}"`)).length
+    expect([ofExit('stream.begin'), ofExit('stream.close')]).toEqual([6, 6])
+  })
+
   it('names that do not resolve', () => {
     expect(reasonFor(new CircuitWorld(), connectTo('nowhere.example')).reason).toBe(EndReason.RESOLVEFAILED)
   })
