@@ -199,6 +199,7 @@ async function consensus() {
     run('make', String(relays), file)
     const found = range(runs).map(() => JSON.parse(run('read', file)))
     report.add(`${relays} relays, first time in a process`, 'ms', found.map(({ coldMs }) => coldMs), relays === 8000 ? 150 : undefined)
+    report.add(`${relays} relays, first time, processor time`, 'ms', found.map(({ coldCpuMs }) => coldCpuMs))
     report.add(`${relays} relays, warm`, 'ms', found.map(({ warmMs }) => warmMs), relays === 8000 ? 150 : undefined)
   }
 }
