@@ -179,6 +179,8 @@ export interface TraceHeader {
   /** Wall-clock time where `t` is 0, in milliseconds since the epoch. */
   readonly startMs: number
   readonly nodes: readonly TraceNode[]
+  /** How the simulation was asked for, for `relish sim --replay`. */
+  readonly run?: { readonly [option: string]: unknown }
 }
 
 export interface TraceNode {

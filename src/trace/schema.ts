@@ -143,6 +143,7 @@ export function jsonSchema(): object {
           format: { const: traceFormat }, version: { const: traceVersion }, program: { type: 'string' }, network: { type: 'string' },
           world: { enum: ['processes', 'inline', 'simulated'] }, seed: { type: 'string' }, startMs: { type: 'number' },
           nodes: { type: 'array', items: { type: 'object', properties: { name: { type: 'string' }, role: { type: 'string' }, host: { type: 'string' } }, required: ['name', 'role'] } },
+          run: { type: 'object' },
         },
         required: ['format', 'version', 'program', 'network', 'world', 'startMs', 'nodes'],
         additionalProperties: false,

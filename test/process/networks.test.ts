@@ -45,10 +45,25 @@ describe('basic', () => {
 
   test('comes up again from its directory with the same identities', async () => {
     const before = ['auth1', 'exit3'].map(fingerprint)
-    const result = await relish('test', 'basic', '--dir', 'basic', '--only', 'echo', 'consensus')
+    const result = await relish('test', 'basic', '--dir', 'basic', '--trace', '--only', 'echo', 'consensus')
     expect(result.stderr).toBe('')
     expect(result.code).toBe(0)
     expect(['auth1', 'exit3'].map(fingerprint)).toEqual(before)
+  }, timeoutMs)
+
+  test('what its nodes have recorded is one trace, in which circuits are whole', async () => {
+    const file = 'basic/trace.jsonl'
+    const shown = await relish('trace', 'show', file, '--node', 'client1', '--kind', 'circuit.open')
+    expect(shown.stderr).toBe('')
+    const open = [...shown.stdout.matchAll(/(client1#\d+): is open/g)].map((match) => match[1] ?? '')
+    expect(open.length).toBeGreaterThan(0)
+    const circuit = await relish('trace', 'show', file, '--circuit', open.at(-1) ?? '')
+    expect(circuit.stdout).toMatch(/CREATE2 NTOR_V3[^]*recognises, digest ok: EXTEND2 to [^]*takes its layer off a cell, not recognised, and passes it on[^]*EXTENDED2/)
+    expect(await relish('trace', 'diff', file, file)).toMatchObject({ code: 0, stderr: '' })
+    expect((await relish('trace', 'stats', file)).stdout).toMatch(/CREATE2 to CREATED2 +\d+/)
+    expect(await relish('trace', 'html', file, '-o', 'page.html')).toMatchObject({ code: 0, stderr: '' })
+    expect(readFileSync(join(folder, 'page.html'), 'utf8')).toContain('"world":"processes"')
+    expect((await relish('explain', open.at(-1) ?? '', '--trace', file)).stdout).toMatch(/guard \w+: the first of/)
   }, timeoutMs)
 
   test('no node has logged a warning that was not asked for', () => {

@@ -9,6 +9,8 @@ import { formatAddressPort } from '../../core/ident/address.ts'
 import { seconds } from '../../core/base/time.ts'
 import { createHostRuntime } from '../../host/host-runtime.ts'
 import type { Log, LogLevel } from '../../runtime/index.ts'
+import { mergeParts } from '../../trace/merge-parts.ts'
+import { PartRecorder } from '../../trace/recorder.ts'
 import { claimAddressBlock, hasIpv6Loopback, type ReservedPort } from '../addresses.ts'
 import { scriptNames, startNameServer } from '../name-server.ts'
 import { prepareWarmGenesis } from '../genesis/warm-genesis.ts'
@@ -27,6 +29,8 @@ export interface InlineNetworkOptions {
   readonly directory: RunDirectory
   /** Instead of what the network file says; warm if that says nothing. */
   readonly genesis?: Genesis
+  /** Nodes record, and what they have recorded is in this file once the network is closed. */
+  readonly trace?: string
   /** Where nodes' log messages go; nowhere if absent. */
   readonly logSink?: (line: { readonly node: string; readonly level: LogLevel; readonly domain: string; readonly message: string }) => void
 }
@@ -47,6 +51,9 @@ export async function prepareInlineNetwork(options: InlineNetworkOptions): Promi
     held.push({ release: () => nameServer.close() })
     scriptNames(nameServer, network)
     writeFileSync(directory.resolvConf, `nameserver ${formatAddressPort(nameServer.address)}\n`)
+
+    if (options.trace !== undefined) rmSync(directory.traces, { recursive: true, force: true })
+    const recorders = new Map<string, PartRecorder>()
 
     // Ports stay bound until the node that has them begins.
     const reserved = new Map<string, readonly ReservedPort[]>()
@@ -104,20 +111,33 @@ export async function prepareInlineNetwork(options: InlineNetworkOptions): Promi
         // The node binds them again in the next turn; at addresses that only this network has, nobody comes in between.
         for (const port of reserved.get(placed.node.name) ?? []) port.release()
         reserved.delete(placed.node.name)
+        const { name } = placed.node
+        const trace = options.trace === undefined ? undefined : new PartRecorder(join(directory.traces, `${name}.jsonl`))
+        if (trace !== undefined) recorders.set(name, trace)
         const runtime = createHostRuntime({
           dataDirectory: placed.dataDirectory,
+          ...(trace === undefined ? {} : { trace }),
           log: nodeLog(placed.node.name, options.logSink),
           onBug,
           clockOffset: seconds(torOptions.TestingClockOffset),
           ...(block.distinct ? { resolverHosts: { ipv4: placed.host } } : {}),
           ...(torOptions.ServerDNSResolvConfFile === undefined ? {} : { resolvConfFile: torOptions.ServerDNSResolvConfFile }),
         })
-        return { runtime, end: () => runtime.close() }
+        const end = (): void => {
+          runtime.close()
+          trace?.close()
+        }
+        return { runtime, end }
       },
-      record: () => undefined,
+      record: (node, { kind, ...details }) => recorders.get(node)?.record({ event: `node.${kind}`, ...details }),
       touch: () => undefined,
       during: (promise) => promise,
       close: async () => {
+        for (const recorder of recorders.values()) recorder.close()
+        if (options.trace !== undefined && recorders.size > 0) {
+          const nodes = placement.nodes.map(({ node, host }) => ({ name: node.name, role: node.role, ...(placement.distinctAddresses ? { host } : {}) }))
+          mergeParts({ folder: directory.traces, network: network.name, world: 'inline', nodes, output: options.trace })
+        }
         for (const thing of held.splice(0).reverse()) await thing.release()
       },
     })
