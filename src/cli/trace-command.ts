@@ -69,12 +69,15 @@ export function addTraceCommands(program: Command): void {
       .description('one page that needs nothing else: nodes and links, a timeline, circuits as sequence diagrams')
       .argument('<file>', 'a trace')
       .requiredOption('-o, --output <file>', 'the page')
-      .action(async (file: string, options: { readonly output: string }) => {
-        const [joined, { tracePage }] = [await load(file), await import('../trace/page.ts')]
-        write(options.output, tracePage(joined, readFileSync(join(packageRoot(), 'templates', 'trace-page.html'), 'utf8')))
+      .option('--from <time>', 'only what happened so long after the beginning', parseTime)
+      .option('--to <time>', 'until then', parseTime)
+      .action(async (file: string, options: { readonly output: string; readonly from?: number; readonly to?: number }) => {
+        const [joined, { tracePage }] = [await load(file, withoutWorld), await import('../trace/page.ts')]
+        const template = readFileSync(join(packageRoot(), 'templates', 'trace-page.html'), 'utf8')
+        write(options.output, tracePage(joined, template, { ...(options.from === undefined ? {} : { fromUs: options.from }), ...(options.to === undefined ? {} : { toUs: options.to }) }))
         terminalOutput(false).fact(options.output)
       }),
-    ['relish trace html run.jsonl -o run.html'],
+    ['relish trace html run.jsonl -o run.html', 'relish trace html run.jsonl -o run.html --from 10s --to 12s'],
   )
 
   examples(
@@ -93,9 +96,13 @@ export function addTraceCommands(program: Command): void {
   )
 }
 
-export async function load(file: string): Promise<JoinedTrace> {
+/** What a simulated world writes of its wires and disks is half of a trace, and said otherwise by its nodes. */
+const withoutWorld = (event: string): boolean => !event.startsWith('net.') && !event.startsWith('file.')
+
+/** `wants`: events that matter; all if absent. */
+export async function load(file: string, wants?: (event: string) => boolean): Promise<JoinedTrace> {
   const [{ readTrace }, { joinTrace }] = await Promise.all([import('../trace/read-trace.ts'), import('../trace/join.ts')])
-  const read = readTrace(resolve(file))
+  const read = readTrace(resolve(file), wants)
   if (read.isCut) process.stderr.write(`relish: ${file} ends in the midst of a line; what comes before is used\n`)
   return joinTrace(read)
 }
@@ -113,7 +120,7 @@ interface ShowCommandOptions {
 
 async function showTrace(file: string, options: ShowCommandOptions): Promise<void> {
   const { formatLine, show } = await import('../trace/show.ts')
-  const trace = await load(file)
+  const trace = await load(file, options.kind === undefined ? withoutWorld : undefined)
   const [circuit, stream] = streamChoice(options)
   const filter: ShowFilter = {
     ...(circuit === undefined ? {} : { circuit }),
@@ -162,7 +169,7 @@ async function diffFiles(a: string, b: string, options: DiffCommandOptions): Pro
     return different === undefined ? exitCode.ok : exitCode.checkFailed
   }
   const { diffTraces } = await import('../trace/diff.ts')
-  const [left, right] = [await load(a), await load(b)]
+  const [left, right] = [await load(a, withoutWorld), await load(b, withoutWorld)]
   const diff = diffTraces(left, right, {
     ...(options.tolerance === undefined ? {} : { toleranceUs: options.tolerance }),
     ...(options.names === true ? { named: true } : options.roles === true ? { named: false } : {}),

@@ -57,17 +57,25 @@ export interface CellRun {
 }
 
 /** A circuit as one node has it. */
-export interface CircuitPart {
+export class CircuitPart {
   readonly node: string
   readonly number: number
   readonly isOrigin: boolean
-  /** The whole that it belongs to. */
+  /** The whole that it belongs to: one of its own until more is known. */
   whole: Circuit
   /** How many nodes lie between it and the origin, itself included: 0 at the origin. */
-  depth: number
+  depth = 0
   previous: Segment | undefined
   next: Segment | undefined
-  readonly records: NodeRecord[]
+  readonly records: NodeRecord[] = []
+
+  constructor(node: string, number: number, isOrigin: boolean, beganAt: number) {
+    this.node = node
+    this.number = number
+    this.isOrigin = isOrigin
+    const id = `${isOrigin ? '' : '?'}${node}#${number}`
+    this.whole = { id, origin: this, parts: [this], purpose: '', path: [], beganAt, openAt: undefined, closedAt: undefined, closeReason: undefined }
+  }
 }
 
 /** A circuit on one link. */
@@ -282,12 +290,7 @@ class Joiner {
     const begins = record.event === 'circuit.begin' || record.event === 'circuit.created'
     const known = begins ? undefined : circuits.get(record.circuit)
     if (known !== undefined) return known
-    const isOrigin = record.event !== 'circuit.created'
-    const part: CircuitPart = { node: record.node, number: record.circuit, isOrigin, whole: undefined as never, depth: 0, previous: undefined, next: undefined, records: [] }
-    part.whole = {
-      id: `${isOrigin ? '' : '?'}${part.node}#${part.number}`, origin: part, parts: [part], purpose: '', path: [], beganAt: record.t,
-      openAt: undefined, closedAt: undefined, closeReason: undefined,
-    }
+    const part = new CircuitPart(record.node, record.circuit, record.event !== 'circuit.created', record.t)
     circuits.set(record.circuit, part)
     this.#parts.push(part)
     return part

@@ -3,7 +3,7 @@
 /** Characters of one line of a trace. A longer one is not ours. */
 export const TRACE_LINE_CHARS_MAX = 1024 * 1024
 /** Events of a trace that a command reads into memory. */
-export const TRACE_EVENTS_MAX = 8_000_000
+export const TRACE_EVENTS_MAX = 5_000_000
 /** Characters that a node's recorder holds before it writes them. */
 export const RECORDER_BUFFER_CHARS = 256 * 1024
 /** How long they may wait for that. */

@@ -27,7 +27,8 @@ type MessageKind = 0 | 1 | 2 | 3
 
 const eventsShown: readonly string[] = ['decision.guard', 'decision.path', 'decision.flags', 'circuit.begin', 'circuit.open', 'circuit.closed', 'stream.', 'directory.answer', 'directory.failed', 'link.open', 'link.failed', 'link.close', 'node.stage', 'node.setback', 'node.warning', 'node.stopped', 'fault.', 'invariant.', 'machine.crash']
 
-export function pageData(trace: JoinedTrace): PageData {
+/** `fromUs`, `toUs`: only what happened then. */
+export function pageData(trace: JoinedTrace, { fromUs = 0, toUs = Number.POSITIVE_INFINITY }: { readonly fromUs?: number; readonly toUs?: number } = {}): PageData {
   const nodes: { name: string; role: string }[] = trace.nodes.map(({ name, role }) => ({ name, role }))
   const places = new Map(nodes.map((node, index) => [node.name, index]))
   const placeOf = (name: string): number => {
@@ -44,14 +45,15 @@ export function pageData(trace: JoinedTrace): PageData {
     const whole = crossing.segment?.upstream?.whole ?? crossing.segment?.downstream?.whole
     return whole === undefined ? -1 : (circuitPlaces.get(whole) ?? -1)
   }
-  const kept = trace.crossings.slice(0, PAGE_MESSAGES_MAX)
+  const wanted = trace.crossings.filter((crossing) => crossing.t >= fromUs && crossing.t <= toUs)
+  const kept = wanted.slice(0, PAGE_MESSAGES_MAX)
   const messages = kept.map((crossing): PageData['messages'][number] => [
     crossing.t, crossing.receivedAt === undefined ? -1 : crossing.receivedAt - crossing.t, placeOf(crossing.from), placeOf(crossing.to), circuitOf(crossing),
     texts.place(crossingText(trace, crossing)), kindOf(crossing), crossing.count,
   ])
-  const lastShown = kept.length < trace.crossings.length ? (kept.at(-1)?.t ?? 0) : Number.POSITIVE_INFINITY
+  const lastShown = kept.length < wanted.length ? (kept.at(-1)?.t ?? 0) : toUs
   const events = trace.records
-    .filter((record) => record.t <= lastShown && eventsShown.some((kind) => record.event.startsWith(kind)) && places.has(record.node))
+    .filter((record) => record.t >= fromUs && record.t <= lastShown && eventsShown.some((kind) => record.event.startsWith(kind)) && places.has(record.node))
     .map((record): PageData['events'][number] => [record.t, placeOf(record.node), circuitPlace(trace, record, circuitPlaces), texts.place(recordText(trace, record))])
   const { header } = trace
   return {
@@ -63,7 +65,7 @@ export function pageData(trace: JoinedTrace): PageData {
       nodes: circuit.parts.length > 1 ? circuit.parts.map((part) => placeOf(part.node)) : [circuit.origin.node, ...circuit.path].map(placeOf),
       beganAt: circuit.beganAt, openAt: circuit.openAt, closedAt: circuit.closedAt, reason: circuit.closeReason,
     })),
-    texts: texts.all, messages, events, omitted: trace.crossings.length - kept.length,
+    texts: texts.all, messages, events, omitted: wanted.length - kept.length,
   }
 }
 
