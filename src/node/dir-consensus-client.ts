@@ -6,7 +6,7 @@
 import { asRelishError, RelishError } from '../core/base/errors.ts'
 import { latin1Decode } from '../core/base/encoding.ts'
 import { randomUnit } from '../core/base/rng.ts'
-import { durationMs, hours, seconds, type DurationMs, type WallMs } from '../core/base/time.ts'
+import { durationMs, hours, later, seconds, type DurationMs, type MonotonicMs, type WallMs } from '../core/base/time.ts'
 import { checkConsensusSignatures, verifyConsensus, type Consensus, type ConsensusFlavour, type ConsensusUnverified } from '../core/netdoc/consensus.ts'
 import { isConsensusDiff } from '../core/netdoc/consensus-diff.ts'
 import type { HttpHeader } from '../core/dirhttp/message.ts'
@@ -14,7 +14,7 @@ import { NetworkParameters } from '../core/netdir/parameters.ts'
 import type { Runtime, Timer } from '../runtime/index.ts'
 import type { DirCache } from './dir-cache.ts'
 import { CertificateClient } from './dir-certificate-client.ts'
-import { CLOCK_LOOK_INTERVAL, DIR_EXCHANGE_TIMEOUT } from './dir-limits.ts'
+import { CACHE_STARTS_AFTER, CLOCK_LOOK_INTERVAL, DIR_EXCHANGE_TIMEOUT } from './dir-limits.ts'
 import { DownloadSchedule, paceFor } from './dir-schedule.ts'
 import { rememberFailed, type DirSource, type DirSources } from './dir-sources.ts'
 import type { DirResponse } from './dir-transport.ts'
@@ -29,6 +29,8 @@ interface Flavour {
   pending: ConsensusUnverified | undefined
   request: { cancel(): void } | undefined
   timer: Timer | undefined
+  /** What is kept for others alone has time at the start. */
+  readonly notBefore: MonotonicMs
   /** When the held consensus is to be replaced. */
   refreshAt: WallMs | undefined
   /** A diff was of no use: the next request is for the whole consensus. */
@@ -53,8 +55,10 @@ export class ConsensusClient {
     const { roles } = sources
     const names: readonly ConsensusFlavour[] = roles.caches ? ['microdesc', 'ns'] : [roles.usableFlavour]
     const rng = runtime.rng('directory schedule')
+    const now = runtime.monotonicNow()
     this.#flavours = names.map((name) => ({
       name,
+      notBefore: name === roles.usableFlavour || roles.votes ? now : later(now, CACHE_STARTS_AFTER),
       schedule: new DownloadSchedule(paceFor(testing), rng),
       avoid: new Set(),
       pending: undefined,
@@ -114,8 +118,9 @@ export class ConsensusClient {
   }
 
   #delayUntilFetch(flavour: Flavour): DurationMs {
-    const dueIn = flavour.refreshAt === undefined ? 0 : Math.ceil(flavour.refreshAt - this.#runtime.wallNow())
-    return durationMs(Math.max(flavour.schedule.waitFrom(this.#runtime.monotonicNow()), dueIn))
+    const now = this.#runtime.monotonicNow()
+    const dueIn = flavour.refreshAt === undefined ? Math.ceil(flavour.notBefore - now) : Math.ceil(flavour.refreshAt - this.#runtime.wallNow())
+    return durationMs(Math.max(flavour.schedule.waitFrom(now), dueIn))
   }
 
   #fetch(flavour: Flavour): void {

@@ -4,12 +4,13 @@
  */
 
 import { asRelishError } from '../core/base/errors.ts'
+import { durationMs, later, type MonotonicMs } from '../core/base/time.ts'
 import { hexEncodeUpper, latin1Decode } from '../core/base/encoding.ts'
 import type { ExtraInfo } from '../core/netdoc/extra-info.ts'
 import { splitDocuments, type ServerDescriptor } from '../core/netdoc/server-descriptor.ts'
 import type { Runtime, Timer } from '../runtime/index.ts'
 import type { DirCache } from './dir-cache.ts'
-import { DESCRIPTORS_PER_REQUEST, DIR_EXCHANGE_TIMEOUT, DIR_REQUESTS_MAX, FAILED_DIRECTORIES_MAX, MICRODESCRIPTORS_PER_REQUEST } from './dir-limits.ts'
+import { CACHE_STARTS_AFTER, DESCRIPTORS_PER_REQUEST, DIR_EXCHANGE_TIMEOUT, DIR_REQUESTS_MAX, FAILED_DIRECTORIES_MAX, MICRODESCRIPTORS_PER_REQUEST } from './dir-limits.ts'
 import { DownloadSchedule, paceFor } from './dir-schedule.ts'
 import type { DirSource, DirSources } from './dir-sources.ts'
 import { readExtraInfo, readMicrodescriptors, readServerDescriptor, verifySharedExtraInfo } from './shared-documents.ts'
@@ -17,6 +18,8 @@ import { readExtraInfo, readMicrodescriptors, readServerDescriptor, verifyShared
 /** One kind of document: how it is asked for and what becomes of it. */
 interface Kind {
   readonly name: string
+  /** Whether this node uses them itself. */
+  readonly isUsed: boolean
   readonly perRequest: number
   /** Names of those that are listed and not held. */
   missing(): Iterable<string>
@@ -27,6 +30,8 @@ interface Kind {
 
 interface Fetching {
   readonly kind: Kind
+  /** What is kept for others alone has time at the start. */
+  readonly notBefore: MonotonicMs
   readonly schedule: DownloadSchedule
   readonly avoid: Set<string>
   readonly inFlight: Set<string>
@@ -53,12 +58,14 @@ export class DescriptorClient {
     this.#sources = sources
     const { roles } = sources
     const kinds: Kind[] = []
-    if (roles.caches || roles.usableFlavour === 'microdesc') kinds.push(microdescriptorKind(runtime, cache))
+    if (roles.caches || roles.usableFlavour === 'microdesc') kinds.push(microdescriptorKind(runtime, cache, roles.usableFlavour === 'microdesc'))
     if (roles.caches || roles.usableFlavour === 'ns') kinds.push(this.#serverDescriptorKind())
     if (roles.caches && options.downloadExtraInfo) kinds.push(this.#extraInfoKind())
     const rng = runtime.rng('directory schedule')
+    const now = runtime.monotonicNow()
     this.#fetching = kinds.map((kind) => ({
       kind,
+      notBefore: kind.isUsed || roles.votes ? now : later(now, CACHE_STARTS_AFTER),
       schedule: new DownloadSchedule(paceFor(options.testing), rng),
       avoid: new Set(),
       inFlight: new Set(),
@@ -107,7 +114,8 @@ export class DescriptorClient {
     if (this.#stopped || fetching.timer !== undefined) return
     const wanted = [...fetching.kind.missing()].filter((name) => !fetching.inFlight.has(name))
     if (wanted.length === 0) return
-    const delay = fetching.schedule.waitFrom(this.#runtime.monotonicNow())
+    const now = this.#runtime.monotonicNow()
+    const delay = durationMs(Math.max(fetching.schedule.waitFrom(now), Math.ceil(fetching.notBefore - now)))
     if (delay > 0) {
       fetching.timer = this.#runtime.setTimer(delay, () => {
         fetching.timer = undefined
@@ -172,6 +180,7 @@ export class DescriptorClient {
     const cache = this.#cache
     return {
       name: 'server descriptors',
+      isUsed: this.#sources.roles.usableFlavour === 'ns',
       perRequest: DESCRIPTORS_PER_REQUEST,
       *missing() {
         for (const relay of cache.consensus('ns')?.relays ?? []) {
@@ -194,6 +203,7 @@ export class DescriptorClient {
     const cache = this.#cache
     return {
       name: 'extra-info documents',
+      isUsed: false,
       perRequest: DESCRIPTORS_PER_REQUEST,
       *missing() {
         for (const descriptor of cache.serverDescriptors()) {
@@ -231,9 +241,10 @@ export class DescriptorClient {
   }
 }
 
-function microdescriptorKind(runtime: Runtime, cache: DirCache): Kind {
+function microdescriptorKind(runtime: Runtime, cache: DirCache, isUsed: boolean): Kind {
   return {
     name: 'microdescriptors',
+    isUsed,
     perRequest: MICRODESCRIPTORS_PER_REQUEST,
     *missing() {
       for (const relay of cache.consensus('microdesc')?.relays ?? []) {

@@ -82,6 +82,9 @@ export const MICRODESCRIPTORS_PER_REQUEST = 92
 /** Server descriptors and extra-info documents asked for in one request. Further ones make another request. */
 export const DESCRIPTORS_PER_REQUEST = 96
 
+/** A cache fetches what it keeps for others alone, and does not use itself, so long after its start: those who start beside it have better to do. */
+export const CACHE_STARTS_AFTER = seconds(5)
+
 /** A circuit to a directory is closed when unused for this long. */
 export const DIR_CIRCUIT_IDLE = seconds(30)
 

@@ -14,6 +14,8 @@ export interface DirRoles {
   readonly fromAuthorities: boolean
   /** Keeps what others may ask for: both flavours, all descriptors and microdescriptors. */
   readonly caches: boolean
+  /** Makes consensuses, in both flavours. */
+  readonly votes: boolean
   /** Uses directory ports where there are any: all but clients and bridges, who tunnel. */
   readonly usesDirPorts: boolean
   /** The flavour that paths are chosen from. */
@@ -27,6 +29,7 @@ export function dirRoles(options: TorOptions): DirRoles {
   return {
     fromAuthorities: authority || caches || options.FetchDirInfoEarly,
     caches,
+    votes: authority,
     usesDirPorts: authority || relay,
     usableFlavour: options.UseMicrodescriptors === false ? 'ns' : 'microdesc',
   }

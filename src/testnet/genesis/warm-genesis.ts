@@ -92,10 +92,12 @@ function fill(files: FileStore, placed: NodePlacement, options: TorOptions, docu
   const publishes = network.nodes.some((node) => node.role === 'authority' && node.implementation !== 'relish')
   const all = [...documents.own.values()]
   const own = documents.own.get(placed.node.name)
+  // A cache fetches those of others when it has time, as after any start.
+  const held = publishes ? [] : role === 'authority' || usableFlavour === 'ns' ? all : own === undefined ? [] : [own]
   cache.replaceDescriptors({
     microdescriptors: documents.microdescriptors.filter((one) => listed.has(one.digestBase64)).map((document) => ({ document, lastListed: now })),
-    descriptors: publishes || !(caches || usableFlavour === 'ns') ? [] : all.map((one) => one.descriptor),
-    extraInfos: publishes || !caches ? [] : role === 'authority' ? all.map((one) => one.extraInfo) : own === undefined ? [] : [own.extraInfo],
+    descriptors: held.map((one) => one.descriptor),
+    extraInfos: held.map((one) => one.extraInfo),
   })
   const sharedRandom = documents.sharedRandom.get(placed.node.name)
   if (sharedRandom !== undefined) files.write(sharedRandomFile, latin1Encode(emitSharedRandomState(sharedRandom.record(), torVersion, now)))
