@@ -92,6 +92,7 @@ describe('a network that is up', () => {
 
   test('a node that is killed comes back at the same place, and clients go on', async () => {
     await ready('min')
+    expect((await relish('explain', 'exit', '--dir', 'min')).stdout).toMatch(/^exit is ready\n[^]*\nauth1 votes for .*Exit/)
     expect((await relish('kill', 'auth2', '--dir', 'min')).code).toBe(0)
     expect(await relish('verify', '--dir', 'min', '--only', 'echo')).toMatchObject({ code: 0 })
     expect(await relish('restart', 'auth2', '--dir', 'min')).toMatchObject({ code: 0, stderr: '' })
