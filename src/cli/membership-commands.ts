@@ -30,7 +30,7 @@ export function addMembershipCommands(program: Command): void {
           .option('--role <role>', `what they are: ${roles.join(', ')}`, parseRole, 'relay')
           .option('--as <name>', 'what they are called; with --count numbers follow')
           .option('--count <n>', 'how many', parseCount)
-          .option('--implementation <program>', 'who runs them: relish, or C tor', parseImplementation)
+          .option('--implementation <program>', 'who runs them: relish, or tor for clients that C tor runs', parseImplementation)
           .option('--tor <path>', 'the program to run for --implementation tor')
           .option('--torrc <OPTION=VALUE>', 'a torrc option of theirs; may be given several times', collectOption, {}),
       ),

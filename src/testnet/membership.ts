@@ -17,7 +17,7 @@ export interface NewNodes {
   /** Start of their names, or with `count` absent the whole name if nobody has it yet; the role if absent. Numbers go on from those that are taken. */
   readonly name?: string
   readonly count?: number
-  /** Our own unless given; C tor is possible in the process world only. */
+  /** Our own unless given; C tor is possible for clients, in the process world. */
   readonly implementation?: Implementation
   /** The program to run for `implementation: 'tor'`. */
   readonly tor?: string
@@ -43,9 +43,12 @@ export async function addNodes(network: RunningNetwork, wanted: NewNodes): Promi
   }
 }
 
-function newNames(network: RunningNetwork, { role, name = role, count }: NewNodes): string[] {
+function newNames(network: RunningNetwork, { role, name = role, count, implementation }: NewNodes): string[] {
   if ((role as NodeRole) === 'authority') {
     throw new RelishError('refused', 'authorities cannot be added to a running network', { hint: 'every node has been told who they are when it started: write them into the network file' })
+  }
+  if (role !== 'client' && implementation === 'tor') {
+    throw new RelishError('refused', 'relays of C tor cannot be added to a running network', { hint: 'C tor looks for a new consensus, in which it is listed, after many minutes only: write it into the network file' })
   }
   if (!/^[A-Za-z][A-Za-z0-9]{0,15}$/.test(name)) throw new RelishError('config', `"${name}" is no name for a node`, { hint: 'up to 16 letters and digits, beginning with a letter' })
   if (count !== undefined && !(Number.isInteger(count) && count >= 1)) throw new RelishError('config', `${count} is no number of nodes to add`)

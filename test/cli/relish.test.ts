@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -45,7 +45,7 @@ describe('usage', () => {
   test('every command has help with examples', async () => {
     const { stdout } = await relish('--help')
     const commands = [...stdout.matchAll(/^ {2}([a-z]+) .*\[?<?/gm)].map((match) => match[1] ?? '').filter((name) => name !== 'help' && !['relish'].includes(name))
-    expect(commands).toEqual(expect.arrayContaining(['test', 'up', 'down', 'configure', 'start', 'wait', 'status', 'join', 'verify', 'stop', 'restart', 'kill', 'hup', 'vote', 'logs', 'list', 'validate']))
+    expect(commands).toEqual(expect.arrayContaining(['test', 'up', 'down', 'configure', 'start', 'wait', 'status', 'join', 'verify', 'stop', 'restart', 'kill', 'hup', 'vote', 'add', 'remove', 'set', 'logs', 'list', 'validate']))
     for (const command of new Set(commands)) {
       const help = await relish(command, '--help')
       expect(help.code).toBe(0)
@@ -166,6 +166,13 @@ describe('a detached run', () => {
     expect((await relish('hup', '--dir', dir)).code).toBe(0)
     expect((await relish('vote', '--dir', dir)).code).toBe(0)
     expect((await relish('inspect', 'exit', '--dir', dir)).stdout).toContain('"nickname": "exit"')
+    expect(await relish('add', '--role', 'client', '--as', 'bob', '--torrc', 'ContactInfo=hello', '--json', '--dir', dir)).toMatchObject({ code: 0, stdout: expect.stringContaining('"bob"') as string })
+    expect((await relish('set', 'bob', 'ContactInfo=other', 'BandwidthRate=1 MB', '--dir', dir)).code).toBe(0)
+    expect(readFileSync(join(dir, 'nodes/bob/torrc'), 'utf8')).toMatch(/\nContactInfo other\nBandwidthRate 1 MB\n$/)
+    expect(await relish('set', 'bob', 'ORPort=1', '--dir', dir)).toMatchObject({ code: 2, stderr: expect.stringContaining('ORPort is set by relish itself') as string })
+    expect(await relish('add', '--role', 'authority', '--dir', dir)).toMatchObject({ code: 2, stderr: expect.stringContaining('Authorities are known') as string })
+    expect((await relish('remove', 'bob', '--dir', dir)).code).toBe(0)
+    expect(existsSync(join(dir, 'nodes/bob'))).toBe(false)
     expect(await relish('kill', 'nobody', '--dir', dir)).toMatchObject({ code: 2, stderr: expect.stringContaining('there is no node nobody') as string })
 
     expect(await relish('verify', '--dir', dir)).toMatchObject({ code: 0, stdout: expect.stringContaining('1 passed, 0 failed') as string })
