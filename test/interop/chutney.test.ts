@@ -14,12 +14,30 @@ import { buildCli, processesWith, type BuiltCli } from '../support/built-cli.ts'
 const checkout = process.env['CHUTNEY']
 const stepMs = 150_000
 
+/** Half of the nodes are run by C tor. Two authorities of three are ours, so that a consensus takes both kinds. */
+const mixed = `
+def both(tag, **what):
+    return Node(tag=tag, **what), Node(tag=tag, tor="tor", **what)
+
+OurAuthority, TorAuthority = both("a", authority=1, relay=1, torrc="authority.tmpl")
+OurExit, TorExit = both("r", relay=1, exit=1, torrc="relay.tmpl")
+OurClient, TorClient = both("c", client=1, torrc="client.tmpl")
+
+NODES = OurAuthority.getN(2) + TorAuthority.getN(1) + OurExit.getN(3) + TorExit.getN(2) + OurClient.getN(1) + TorClient.getN(1)
+
+ConfigureNodes(NODES)
+`
+
 if (checkout === undefined) {
   test('no Chutney checkout is given: set CHUTNEY to run its networks', () => {
     expect(checkout).toBeUndefined()
   })
 } else {
-  describe.each(['basic-min', 'basic'])('Chutney runs %s on our nodes', (network) => {
+  describe.each([
+    { network: 'basic-min', own: undefined },
+    { network: 'basic', own: undefined },
+    { network: 'half of it on C tor', own: mixed },
+  ])('Chutney runs $network', ({ network, own }) => {
     let cli: BuiltCli
     let folder: string
     beforeAll(async () => {
@@ -28,6 +46,7 @@ if (checkout === undefined) {
       folder = mkdtempSync(join(tmpdir(), 'relish-chutney-'))
       program('tor', cli.torPath)
       program('tor-gencert', cli.gencertPath)
+      if (own !== undefined) writeFileSync(join(folder, 'network'), own)
     })
     afterAll(() => {
       chutney('stop')
@@ -41,7 +60,7 @@ if (checkout === undefined) {
     }
 
     function chutney(command: string): { code: number | null; output: string } {
-      const { status, stdout, stderr } = spawnSync('./chutney', [command, `networks/${network}`], {
+      const { status, stdout, stderr } = spawnSync('./chutney', [command, own === undefined ? `networks/${network}` : join(folder, 'network')], {
         cwd: checkout,
         encoding: 'utf8',
         timeout: stepMs,

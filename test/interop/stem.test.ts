@@ -1,6 +1,8 @@
 /** python3-stem reads, with validation on, every kind of directory document that we write. Needs Debian's python3-stem. */
 
 import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { beforeAll, expect, test } from 'vitest'
 import { hexEncodeUpper } from '../../src/core/base/encoding.ts'
@@ -23,6 +25,13 @@ import { ProtocolList } from '../../src/core/netdoc/protocol-list.ts'
 import { signServerDescriptor } from '../../src/core/netdoc/server-descriptor-emit.ts'
 import type { ServerDescriptor } from '../../src/core/netdoc/server-descriptor.ts'
 import { signVote, type Vote, type VoteContent } from '../../src/core/netdoc/vote.ts'
+import type { NodeCommand } from '../../src/runtime/events.ts'
+import { SimulatedNetwork } from '../../src/testnet/backend/simulated.ts'
+import { startUntilReady } from '../../src/testnet/bootstrap.ts'
+import { loadNetworkText } from '../../src/testnet/load-network.ts'
+import { voteEverywhere } from '../../src/testnet/membership.ts'
+import { isRelay, type ResolvedNetwork } from '../../src/testnet/network-types.ts'
+import { packageRoot } from '../../src/testnet/package-root.ts'
 
 interface Found {
   readonly error?: string
@@ -230,3 +239,35 @@ test('bandwidth files', () => {
   const text = `1775000000\nversion=1.4.0\nsoftware=relish\n=====\n${relays.map((one) => line(one.descriptor.fingerprint)).join('\n')}\n`
   expect(check('bandwidth-file 1.4', emitBandwidthFile(parseBandwidthFile(text))).count).toBe(1)
 })
+
+test('everything that the nodes of a running network say of themselves and of each other', async () => {
+  // Authorities that do not vote on versions leave an empty `client-versions` line, as C tor's do, which stem refuses.
+  const text = readFileSync(join(packageRoot(), 'networks/families.yaml'), 'utf8').replace('name: auth,', "name: auth, torrc: { VersioningAuthoritativeDirectory: 1, RecommendedVersions: '0.4.9.11' },")
+  const { network } = loadNetworkText(text, '/nowhere/families.yaml', {})
+  const running = await SimulatedNetwork.prepare({ network, seed: 'stem' })
+  await running.drive(async () => {
+    await startUntilReady(running)
+    // Documents of a second period are made from those of the first.
+    await voteEverywhere(running)
+  })
+  const documentsOf = (name: string, kinds: readonly (readonly [type: string, name: DocumentName])[]): Promise<(readonly [string, string])[]> =>
+    Promise.all(kinds.map(async ([type, document]) => [type, (await running.command(name, { command: 'document', name: document })) as string] as const))
+  const own = [['server-descriptor 1.0', 'descriptor'], ['extra-info 1.0', 'extra-info']] as const
+  const agreed = [['network-status-consensus-3 1.0', 'consensus'], ['network-status-microdesc-consensus-3 1.0', 'consensus-microdesc'], ['dir-key-certificate-3 1.0', 'certificates']] as const
+  const documents = await running.drive(async () => {
+    const relays = await Promise.all(running.nodes().filter(isRelay).map((node) => documentsOf(node.name, own)))
+    const [votes] = await documentsOf('auth1', [['network-status-vote-3 1.0', 'votes']])
+    const each = (votes?.[1] ?? '').split(/^(?=network-status-version 3 *\n?vote-status)/m)
+    return [...relays.flat(), ...(await documentsOf('auth1', agreed)), ...each.map((text) => ['network-status-vote-3 1.0', text] as const)]
+  })
+  await running.close()
+  const found = stem(documents)
+  expect(found.flatMap((one, i) => (one.error === undefined ? [] : [`${documents[i]?.[0]}: ${one.error}`]))).toEqual([])
+  const votes = found.filter((_, i) => documents[i]?.[0].includes('vote'))
+  expect(votes.map((one) => one.routers?.length)).toEqual([relaysOf(network), relaysOf(network), relaysOf(network)])
+  // Newer than this version of stem.
+  expect(found.flatMap((one) => one.unrecognized).filter((line) => !/^(?:family-cert|overload-general|family-ids)/.test(line))).toEqual([])
+})
+
+type DocumentName = Extract<NodeCommand, { command: 'document' }>['name']
+const relaysOf = (network: ResolvedNetwork): number => network.nodes.filter(isRelay).length
