@@ -56,10 +56,10 @@ async function bundlePrograms(folder) {
 async function keepCompiledCode(folder) {
   const runDirectory = mkdtempSync(join(tmpdir(), 'relish-build-'))
   try {
-    for (const genesis of ['cold', 'warm']) {
-      await promisify(execFile)(process.execPath, [join(folder, 'relish.js'), 'test', 'basic-min', '--dir', runDirectory, '--genesis', genesis], {
-        env: { ...process.env, RELISH_CODE_CACHE: 'write' },
-      })
+    const start = ['test', 'basic-min', '--dir', runDirectory, '--genesis']
+    // The last adds what only simulations need of `relish`.
+    for (const args of [[...start, 'cold'], [...start, 'warm'], ['sim', 'basic-min']]) {
+      await promisify(execFile)(process.execPath, [join(folder, 'relish.js'), ...args], { env: { ...process.env, RELISH_CODE_CACHE: 'write' } })
     }
   } catch (error) {
     process.stderr.write(`build: the programs work, but start slowly, since no network could be run for the warm-up: ${error instanceof Error ? error.message : error}\n`)
