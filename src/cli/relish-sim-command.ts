@@ -3,6 +3,7 @@
 import { createWriteStream, type WriteStream } from 'node:fs'
 import { resolve } from 'node:path'
 import { InvalidArgumentError, type Command } from 'commander'
+import { RelishError } from '../core/base/errors.ts'
 import { exitCode } from './exit-codes.ts'
 import { another, examples, parseFor, parseLevel, withJson, withSettings } from './options.ts'
 import { terminalOutput, type Output } from './output.ts'
@@ -62,6 +63,7 @@ function parseCount(text: string): number {
 export async function runSim(nameOrPath: string, options: SimOptions): Promise<number> {
   const output = terminalOutput(options.json === true)
   if (options.seeds !== undefined) {
+    refuseChecks(options, '--seeds')
     const { exploreSeeds } = await import('./sim-faults.ts')
     return exploreSeeds(nameOrPath, options, output)
   }
@@ -104,14 +106,22 @@ async function debuggerOf(options: SimOptions, output: Output) {
   return { traceSink: made.traceSink, paused: made.paused, close: () => input.close() }
 }
 
+/** What runs without checks of its own choosing does not take them, nor what comes after them. */
+function refuseChecks(options: SimOptions, beside: string): void {
+  const named = options.only !== undefined ? '--only' : options.for !== undefined ? '--for' : undefined
+  if (named !== undefined) throw new RelishError('config', `${named} has no meaning beside ${beside}`, { hint: 'checks of a scenario are expectations in its timeline, and it lasts as long as that' })
+}
+
 async function runOnce(nameOrPath: string, options: SimOptions, output: Output, sinks: SimSinks): Promise<SimEnd> {
   if (options.faults !== undefined) {
+    refuseChecks(options, '--faults')
     const { simulateSeed } = await import('./sim-faults.ts')
     return simulateSeed(nameOrPath, options, output, sinks)
   }
   const { findScenario } = await import('../testnet/scenario/load-scenario.ts')
   const scenario = findScenario(nameOrPath)
   if (scenario !== undefined) {
+    refuseChecks(options, 'a scenario')
     const { simulateScenario } = await import('./sim-scenario.ts')
     return simulateScenario(scenario, options, output, sinks)
   }
