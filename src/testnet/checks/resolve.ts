@@ -25,7 +25,8 @@ export const resolve: Check = {
       const reverseAddress = reverseAddressOf(index)
       const name = sink.name([forwardAddress])
       expect.equal(await client.resolve(name), forwardAddress, `${client.name} resolves ${name}`)
-      const reverse = `reverse-of-${client.name}.relish.test`
+      // Named by the address: exits keep answers, also from when another client had this place in the order.
+      const reverse = `reverse-of-${reverseAddress.replaceAll('.', '-')}.relish.test`
       network.nameServer.setName(reverseAddress, reverse)
       expect.equal(await client.resolvePtr(reverseAddress, { username: 'ptr', password: client.name }), reverse, `${client.name} resolves ${reverseAddress} backwards`)
 
