@@ -7,7 +7,6 @@ import type { ControlSignal } from '../core/control/actions.ts'
 import type { ConfigChange } from '../core/torrc/reload.ts'
 import type { NodeEvent } from '../runtime/events.ts'
 import type { LogLevel, Runtime, Timer } from '../runtime/index.ts'
-import type { ControlConnection } from './control-connection.ts'
 import { controlStreamId, formatCircuit, formatRouterStatus, linkName, nicknamesOf } from './control-format.ts'
 import type { ControlledNode } from './controlled-node.ts'
 import type { News, NewsBoard } from './node-news.ts'
@@ -33,12 +32,19 @@ const levelEvents: readonly (readonly [event: string, level: LogLevel])[] = [
 /** Names by which SIGNAL events tell a signal (control-spec §4.1.17). */
 const signalNames: Readonly<Partial<Record<ControlSignal, string>>> = { HUP: 'RELOAD', INT: 'SHUTDOWN', USR1: 'DUMP', USR2: 'DEBUG', TERM: 'HALT' }
 
+/** A controller that may have asked for events. */
+export interface EventReceiver {
+  wants(event: string): boolean
+  sendEvent(text: string, data?: string): void
+  sendEventLines(lines: readonly string[]): void
+}
+
 export interface ControlEventsParts {
   readonly runtime: Runtime
   readonly owner: NodeOwner
   readonly node: ControlledNode
   readonly news: NewsBoard
-  readonly connections: () => Iterable<ControlConnection>
+  readonly connections: () => Iterable<EventReceiver>
 }
 
 export class ControlEvents {
