@@ -9,7 +9,7 @@ import { RelishError } from '../core/base/errors.ts'
 import type { Rng } from '../core/base/rng.ts'
 import { durationMs, type DurationMs } from '../core/base/time.ts'
 import type { Cell } from '../core/cell/cell.ts'
-import type { LinkCredentials } from '../core/cert/link-certs.ts'
+import type { CertsChecks, LinkCredentials } from '../core/cert/link-certs.ts'
 import type { ChannelOpen, ChannelOptions } from '../core/proto/channel/channel-types.ts'
 import type { LinkPaddingRules } from '../core/proto/channel/link-padding.ts'
 import { DestroyReason } from '../core/cell/commands.ts'
@@ -19,6 +19,7 @@ import type { Channel, ChannelCallbacks, ChannelClosed, Channels, ChannelTarget,
 import { CHANNELS_MAX, CIRCUIT_QUEUE_HIGH_CELLS, CIRCUIT_QUEUE_LOW_CELLS, DIAL_TIMEOUT, LINK_CREDENTIALS_KEPT } from './limits.ts'
 import { LinkChannel, type ChannelOwner, type CircuitQueueMarks } from './link-channel.ts'
 import type { LinkNews, NewsBoard } from './node-news.ts'
+import { sharedCertsChecks } from './shared-certs.ts'
 import { fixedCell } from '../core/cell/cell.ts'
 import { ChannelCommand } from '../core/cell/commands.ts'
 import { encodeDestroy } from '../core/cell/circuit-messages.ts'
@@ -73,6 +74,7 @@ interface Dial {
 
 export class ChannelManager implements Channels, ChannelOwner {
   readonly #runtime: Runtime
+  readonly #certsChecks: CertsChecks | undefined
   readonly #options: ChannelManagerOptions
   readonly #rng: Rng
   readonly #channels = new Map<number, LinkChannel>()
@@ -88,6 +90,7 @@ export class ChannelManager implements Channels, ChannelOwner {
 
   constructor(runtime: Runtime, options: ChannelManagerOptions) {
     this.#runtime = runtime
+    this.#certsChecks = sharedCertsChecks(runtime)
     this.#options = options
     this.#rng = runtime.rng('channels')
   }
@@ -283,6 +286,7 @@ export class ChannelManager implements Channels, ChannelOwner {
       sendTimestamp: this.#options.credentials !== undefined,
       exportKeyingMaterial: (length, label, context) => stream.exportKeyingMaterial(length, label, context),
       rng: this.#rng,
+      ...(this.#certsChecks === undefined ? {} : { certsChecks: this.#certsChecks }),
       role,
     }
     const channel = new LinkChannel(this.#options.nextId?.() ?? this.#nextId++, this.#runtime, stream, options, this)

@@ -18,7 +18,7 @@ import {
 } from './ed25519-cert.ts'
 import type { RelayKeys } from './relay-keys.ts'
 import { parseRsaCrossCert, verifyRsaCrossCert } from './rsa-cross-cert.ts'
-import { randomHostName, signX509, verifyIdentityX509 } from './x509.ts'
+import { liveTimes, randomHostName, signX509, verifyIdentityX509 } from './x509.ts'
 
 export type CertsEntryType = WireCode<'CertsEntryType'>
 /** CertType of an entry of a CERTS cell (tor-spec §4.2). */
@@ -202,6 +202,25 @@ export function validateInitiatorCerts(entries: readonly CertsEntry[], now: Wall
     })
     return { ...identities, authKey: auth.certifiedKey }
   })
+}
+
+/** How CERTS cells are checked: `validateResponderCerts` and `validateInitiatorCerts`, or what remembers their results. */
+export interface CertsChecks {
+  readonly responder: typeof validateResponderCerts
+  readonly initiator: typeof validateInitiatorCerts
+}
+
+export const certsChecks: CertsChecks = Object.freeze({ responder: validateResponderCerts, initiator: validateInitiatorCerts })
+
+/** From when until when, both included, a CERTS cell that was found good stays good: as long as every certificate in it. */
+export function certsLiveTimes(entries: readonly CertsEntry[]): { readonly from: WallMs; readonly until: WallMs } {
+  const rsa = liveTimes(parseX509(entryBody(entries, CertsEntryType.RSA_IDENTITY)))
+  const expiries: WallMs[] = [rsa.until, parseRsaCrossCert(entryBody(entries, CertsEntryType.RSA_ED25519_CROSS)).expires]
+  for (const type of [CertsEntryType.ED25519_IDENTITY_SIGNING, CertsEntryType.ED25519_SIGNING_LINK, CertsEntryType.ED25519_SIGNING_AUTH]) {
+    const entry = entries.find((candidate) => candidate.type === type)
+    if (entry !== undefined) expiries.push(parseEd25519Cert(entry.body).expires)
+  }
+  return { from: rsa.from, until: wallMs(Math.min(...expiries)) }
 }
 
 /** The part both directions share: RSA identity, Ed25519 identity, and the proof that they are one relay's. */

@@ -6,7 +6,7 @@
 import { base32Encode } from '../base/encoding.ts'
 import { RelishError } from '../base/errors.ts'
 import { randomBelow, type Rng } from '../base/rng.ts'
-import type { WallMs } from '../base/time.ts'
+import { wallMs, type WallMs } from '../base/time.ts'
 import type { RsaPrivateKey, RsaPublicKey } from '../crypto/rsa.ts'
 import type { X509Unverified } from '../crypto/x509.ts'
 import {
@@ -51,6 +51,12 @@ export function randomHostName(rng: Rng, suffix: '.com' | '.net'): string {
 const PAST_SLOP_MS = 2 * 86_400_000
 const FUTURE_SLOP_MS = 30 * 86_400_000
 
+/** When a certificate is good, with what is allowed for clocks that are off. */
+export const liveTimes = (cert: X509Unverified): { readonly from: WallMs; readonly until: WallMs } => ({
+  from: wallMs(cert.notBefore - FUTURE_SLOP_MS),
+  until: wallMs(cert.notAfter + PAST_SLOP_MS),
+})
+
 /**
  * Checks the self-signed RSA identity certificate of tor-spec §4.2 and returns its key. Throws `bad-document` when the
  * key is not RSA of 1024 bits or the certificate is not live, `bad-signature` when it is not signed by itself.
@@ -58,8 +64,9 @@ const FUTURE_SLOP_MS = 30 * 86_400_000
 export function verifyIdentityX509(cert: X509Unverified, now: WallMs): RsaPublicKey {
   const key = cert.rsaKey
   if (key === undefined || key.bits !== 1024) throw new RelishError('bad-document', 'identity certificate does not certify an RSA key of 1024 bits')
-  if (cert.notBefore > now + FUTURE_SLOP_MS) throw new RelishError('bad-document', 'identity certificate is not valid yet')
-  if (cert.notAfter < now - PAST_SLOP_MS) throw new RelishError('bad-document', 'identity certificate has expired')
+  const { from, until } = liveTimes(cert)
+  if (now < from) throw new RelishError('bad-document', 'identity certificate is not valid yet')
+  if (now > until) throw new RelishError('bad-document', 'identity certificate has expired')
   if (!cert.isSelfSigned()) throw new RelishError('bad-signature', 'identity certificate is not signed with its own key')
   return key
 }

@@ -5,7 +5,7 @@ import type { Rng } from '../../base/rng.ts'
 import type { MonotonicMs, WallMs } from '../../base/time.ts'
 import type { Cell, RelayCellBatch } from '../../cell/cell.ts'
 import type { PaddingNegotiate } from '../../cell/link-messages.ts'
-import type { LinkCredentials } from '../../cert/link-certs.ts'
+import type { CertsChecks, LinkCredentials } from '../../cert/link-certs.ts'
 import type { KeyingMaterialExporter } from './link-authentication.ts'
 
 /** Both clocks: deadlines go by the first, certificates and NETINFO by the second. */
@@ -29,6 +29,8 @@ export interface ChannelOptions {
   readonly sendTimestamp: boolean
   readonly exportKeyingMaterial: KeyingMaterialExporter
   readonly rng: Rng
+  /** How CERTS cells are checked, unless in the ordinary way. */
+  readonly certsChecks?: CertsChecks
   /** For traces: cells that the channel itself sends and handles. */
   readonly onOwnCell?: (direction: 'sent' | 'received', cell: Cell) => void
   readonly role:

@@ -8,7 +8,7 @@ import { protocolError, RelishError } from '../../base/errors.ts'
 import { variableCell, type Cell } from '../../cell/cell.ts'
 import { ChannelCommand } from '../../cell/commands.ts'
 import { decodeAuthChallenge, decodeCerts, encodeAuthenticate, encodeCerts, LinkAuthMethod } from '../../cell/link-messages.ts'
-import { buildInitiatorCerts, validateResponderCerts, type LinkCredentials, type ProvenIdentities } from '../../cert/link-certs.ts'
+import { buildInitiatorCerts, certsChecks, type LinkCredentials, type ProvenIdentities } from '../../cert/link-certs.ts'
 import { sha256 } from '../../crypto/hashes.ts'
 import type { ChannelNow, ChannelOpen, ExpectedPeer } from './channel-types.ts'
 import { unexpectedCell, type Handshake, type HandshakeLink } from './handshake-link.ts'
@@ -76,7 +76,7 @@ export class InitiatorHandshake implements Handshake {
   #checkCerts(now: ChannelNow, body: Uint8Array): ProvenIdentities {
     const { expected, tlsCertificate } = this.#role
     if (tlsCertificate === undefined) throw protocolError('the responder showed no TLS certificate')
-    const peer = validateResponderCerts(decodeCerts(body), tlsCertificate, now.wall)
+    const peer = (this.#link.options.certsChecks ?? certsChecks).responder(decodeCerts(body), tlsCertificate, now.wall)
     // tor-spec §5.1.2: every identity that was asked for must be the one that was proven.
     requireIdentity('RSA', expected.rsaIdentity, peer.rsaIdentity)
     requireIdentity('Ed25519', expected.ed25519Identity, peer.ed25519Identity)

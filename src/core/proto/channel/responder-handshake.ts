@@ -8,7 +8,7 @@ import { variableCell, type Cell } from '../../cell/cell.ts'
 import { ChannelCommand } from '../../cell/commands.ts'
 import { decodeAuthenticate, decodeCerts, encodeAuthChallenge, encodeCerts, LinkAuthMethod } from '../../cell/link-messages.ts'
 import {
-  buildResponderCerts, validateInitiatorCerts, type ClaimedIdentities, type LinkCredentials, type ProvenIdentities,
+  buildResponderCerts, certsChecks, type ClaimedIdentities, type LinkCredentials, type ProvenIdentities,
 } from '../../cert/link-certs.ts'
 import type { ChannelNow, ChannelOpen } from './channel-types.ts'
 import { unexpectedCell, type Handshake, type HandshakeLink } from './handshake-link.ts'
@@ -50,7 +50,7 @@ export class ResponderHandshake implements Handshake {
       case 'certs-or-netinfo':
         if (cell.command === ChannelCommand.NETINFO) return this.#link.openFrom(now, cell.body, undefined)
         if (cell.command !== ChannelCommand.CERTS) throw unexpectedCell(cell, 'CERTS or NETINFO')
-        this.#state = { kind: 'authenticate', responderLog: state.responderLog, claim: validateInitiatorCerts(decodeCerts(cell.body), now.wall) }
+        this.#state = { kind: 'authenticate', responderLog: state.responderLog, claim: (this.#link.options.certsChecks ?? certsChecks).initiator(decodeCerts(cell.body), now.wall) }
         return undefined
       case 'authenticate':
         // An initiator that knows none of our methods sends no AUTHENTICATE; its certificates then prove nothing.
