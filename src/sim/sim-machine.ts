@@ -103,6 +103,12 @@ export class SimMachine implements NetworkMachine {
     this.#world.trace.record(this.name, { event: 'machine.crash' })
   }
 
+  /** Has the running program do this, as its owner wants it: it is no timer of its own. */
+  post(work: () => void): void {
+    const program = this.#program
+    if (program !== undefined) this.#world.queue.schedule(0, () => program.run(work))
+  }
+
   /** What the running program has not given back; nothing when none runs. */
   held(): Held {
     const program = this.#program

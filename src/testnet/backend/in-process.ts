@@ -5,7 +5,6 @@
  */
 
 import { RelishError, asRelishError } from '../../core/base/errors.ts'
-import { durationMs } from '../../core/base/time.ts'
 import type { TorOptions } from '../../core/torrc/option-table.ts'
 import type { Node } from '../../node/node.ts'
 import type { NodeCommand, NodeEvent, NodeInspection } from '../../runtime/events.ts'
@@ -19,11 +18,11 @@ import type { CoreBuilds } from './core-build.ts'
 import { commandTimeoutMs, nodesPerMachineMax, nodesPerNetworkMax, stopGraceMs } from '../limits.ts'
 import { changeTorrcOf, type OptionChanges } from '../option-changes.ts'
 
-const noDelay = durationMs(0)
-
 /** One life of a node's program. */
 export interface NodeLife {
   readonly runtime: Runtime
+  /** Runs this in a turn of the node's own, soon; not at all once its life is over. */
+  post(work: () => void): void
   /** Ends it at once: sockets close, handlers are called no more. `orderly`: the node has said that it is done. */
   end(orderly: boolean): void
 }
@@ -133,7 +132,7 @@ export class InProcessNetwork implements RunningNetwork {
     member.running = { node, life }
     member.watch.started(undefined)
     // A node begins in its own turn, as a process would: what it throws is its own end, not the caller's.
-    life.runtime.setTimer(noDelay, () => node.start())
+    life.post(() => node.start())
   }
 
   #handle(member: Member, event: NodeEvent): void {
@@ -233,7 +232,7 @@ export class InProcessNetwork implements RunningNetwork {
         new Promise((resolve) => {
           // One that ends before takes them over when it is started again.
           member.onEnded.add(resolve)
-          running.life.runtime.setTimer(noDelay, () => {
+          running.life.post(() => {
             running.node.reconfigure(this.#world.cores.of(member.node).readTorrc(torrc, name))
             member.onEnded.delete(resolve)
             this.#world.touch()
@@ -278,7 +277,7 @@ export class InProcessNetwork implements RunningNetwork {
         }
         member.onEnded.add(onEnded)
         // In the node's own turn, and as JSON, as if it had come over a pipe.
-        running.life.runtime.setTimer(noDelay, () => {
+        running.life.post(() => {
           running.node.handleCommand(command, (reply) => {
             finish(() => (reply.ok ? resolve(JSON.parse(JSON.stringify(reply.result ?? null)) as unknown) : reject(new RelishError('refused', `${name}: ${reply.error}`))))
             this.#hub.changed()

@@ -127,7 +127,7 @@ export async function prepareInlineNetwork(options: InlineNetworkOptions): Promi
           runtime.close()
           trace?.close()
         }
-        return { runtime, end }
+        return { runtime, post: (work) => void runtime.setTimer(seconds(0), work), end }
       },
       record: (node, { kind, ...details }) => recorders.get(node)?.record({ event: `node.${kind}`, ...details }),
       touch: () => undefined,

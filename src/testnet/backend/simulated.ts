@@ -181,6 +181,7 @@ export class SimulatedNetwork extends InProcessNetwork {
         const tampered = options.around?.(placed, booted) ?? booted
         return {
           runtime: monitor.around(placed, tampered),
+          post: (work) => machine.post(work),
           end: (orderly) => {
             if (orderly) monitor.ended(placed.node.name, machine.held())
             machine.crash()
