@@ -20,7 +20,7 @@ const folder = mkdtempSync(join(tmpdir(), 'relish-bench-'))
 function measure(args) {
   return new Promise((resolve, reject) => {
     const beganMs = performance.now()
-    const child = spawn(process.execPath, ['--max-old-space-size=16000', program, 'sim', ...args, '--json'], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, ['--max-old-space-size=16000', program, 'sim', ...args, '--json'], { stdio: ['ignore', 'pipe', 'ignore'] })
     let printed = ''
     child.stdout.on('data', (chunk) => (printed += chunk))
     const usage = { cpuSec: 0, peakMegabytes: 0 }
@@ -28,7 +28,7 @@ function measure(args) {
       try {
         const fields = readFileSync(`/proc/${child.pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ')
         usage.cpuSec = (Number(fields[11]) + Number(fields[12])) / 100
-        usage.peakMegabytes = Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1] ?? 0) / 1024
+        usage.peakMegabytes = Math.max(usage.peakMegabytes, Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1] ?? 0) / 1024)
       } catch {
         // It has ended.
       }
