@@ -1,5 +1,6 @@
 /** What an observer has seen that must not happen in any run, whatever the checks say. */
 
+/** What kind of thing was seen. */
 export type ObservationKind =
   /** A node ended by itself, or was left stopped. */
   | 'died'
@@ -15,6 +16,7 @@ export type ObservationKind =
   /** A node had more resident memory than the suite allows. */
   | 'memory'
 
+/** Something that must not happen in any run. */
 export interface Observation {
   readonly kind: ObservationKind
   readonly node?: string

@@ -48,6 +48,17 @@ export class Observers {
     this.#timer?.unref()
   }
 
+  /** What was seen so far. */
+  get observations(): readonly Observation[] {
+    return [...this.#observations]
+  }
+
+  /** Sees nothing more. */
+  stop(): void {
+    this.#unsubscribe()
+    clearInterval(this.#timer)
+  }
+
   /** What the check causes is expected from now on: its after-effects may come late. */
   checkStarted(check: Check): void {
     this.#expected.push(...(check.expectedWarnings ?? []))
@@ -64,8 +75,7 @@ export class Observers {
 
   /** Call when the network is closed: nothing of it may be left. Gives everything that was seen. */
   closed(): readonly Observation[] {
-    this.#unsubscribe()
-    clearInterval(this.#timer)
+    this.stop()
     for (const { pid, group, command } of processesOfGroups(new Set(this.#pids.keys()))) {
       const node = this.#pids.get(group) ?? ''
       this.#add('leaked-process', node, `process ${pid} (${command}), which ${pid === group ? `is ${node}` : `${node} started`}, still runs`)
