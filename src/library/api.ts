@@ -8,6 +8,7 @@ import type { NodeStatus, World } from '../testnet/backend/backend.ts'
 import type { CheckResult } from '../testnet/checks/check.ts'
 import type { NewNodes } from '../testnet/membership.ts'
 import type { NodeRole } from '../testnet/network-types.ts'
+import type { Observation } from '../testnet/observe/observation.ts'
 import type { OptionValues } from '../testnet/option-changes.ts'
 
 /** How a network is started. */
@@ -36,6 +37,8 @@ export interface LaunchOptions {
   readonly logLevel?: 'err' | 'warn' | 'notice' | 'info' | 'debug'
   /** Gets what nodes log, where they run in this process. */
   readonly onLog?: (line: LogLine) => void
+  /** Warnings that are no problem: see `Network.problems`. */
+  readonly expectedWarnings?: readonly RegExp[]
   /** Ends a start that is not done, and everything that was started. */
   readonly signal?: AbortSignal
 }
@@ -58,6 +61,11 @@ export interface Network extends AsyncDisposable {
   readonly directory: string | undefined
   /** What happens in it, as nodes tell. */
   readonly events: NetworkEvents
+  /**
+   * What must not happen in any run, and did: a node that ended by itself, a warning that nobody expects, an internal error, a
+   * node with too much memory. A test that is to be trusted ends with `expect(net.problems()).toEqual([])`.
+   */
+  problems(): readonly Observation[]
   /** All nodes there are now, those added last at the end. */
   nodes(): readonly NetworkNode[]
   /** A node by its name. Throws `config` if there is none. */

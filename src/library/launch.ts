@@ -61,10 +61,11 @@ async function prepare(loaded: LoadedNetwork, options: LaunchOptions): Promise<N
   if (world !== 'simulated' && options.seed !== undefined) throw new RelishError('config', `a network in the ${world} world is not made from a seed`, { hint: "world: 'simulated'" })
   const common = { ...(options.logLevel === undefined ? {} : { logLevel: options.logLevel }), ...(options.genesis === undefined ? {} : { genesis: options.genesis }) }
   const logSink = options.onLog
+  const expectedWarnings = options.expectedWarnings ?? []
   if (world === 'simulated') {
     const { SimulatedNetwork } = await import('../testnet/backend/simulated.ts')
     const simulated = await SimulatedNetwork.prepare({ network, seed: String(options.seed ?? 'relish'), ...common, ...(logSink === undefined ? {} : { logSink: logSink }) })
-    return { network: simulated, directory: undefined, during: (promise) => simulated.drive(() => promise), cleanUp: () => Promise.resolve() }
+    return { network: simulated, directory: undefined, during: (promise) => simulated.drive(() => promise), expectedWarnings, cleanUp: () => Promise.resolve() }
   }
   const temporary = options.dir === undefined ? mkdtempSync(join(tmpdir(), 'relish-')) : undefined
   const directory = new RunDirectory(temporary ?? resolve(options.dir ?? ''))
@@ -74,7 +75,7 @@ async function prepare(loaded: LoadedNetwork, options: LaunchOptions): Promise<N
   }
   try {
     const prepared = await (world === 'inline' ? prepareInline(loaded, directory, options) : prepareProcesses(loaded, directory, common))
-    return { network: prepared, directory: directory.path, during: passing, cleanUp }
+    return { network: prepared, directory: directory.path, during: passing, expectedWarnings, cleanUp }
   } catch (thrown) {
     await cleanUp()
     throw thrown

@@ -3,7 +3,10 @@
 import { RelishError } from '../core/base/errors.ts'
 import type { RunningNetwork, World } from '../testnet/backend/backend.ts'
 import type { CheckResult } from '../testnet/checks/check.ts'
+import { nodeMemoryMbMax } from '../testnet/limits.ts'
 import { addNodes, removeNodes, voteEverywhere, type NewNodes } from '../testnet/membership.ts'
+import type { Observation } from '../testnet/observe/observation.ts'
+import { Observers } from '../testnet/observe/observers.ts'
 import type { ClientOptions, Condition, Network, NetworkClient, NetworkEvents, NetworkNode, Sink, SinkOptions, VerifyOptions, WaitOptions } from './api.ts'
 import { LibraryClient } from './client.ts'
 import { waitForCondition } from './conditions.ts'
@@ -17,6 +20,7 @@ export interface NetworkParts {
   readonly network: RunningNetwork
   readonly during: During
   readonly directory: string | undefined
+  readonly expectedWarnings: readonly RegExp[]
   /** Called once everything has ended. */
   readonly cleanUp: () => Promise<void>
 }
@@ -29,6 +33,7 @@ export class LibraryNetwork implements Network {
   readonly #parts: NetworkParts
   readonly #network: RunningNetwork
   readonly #events: LibraryEvents
+  readonly #observers: Observers
   /** Sinks, streams and connections that end with the network. */
   readonly #open = new Set<{ close(): unknown }>()
   #sinks = 0
@@ -42,6 +47,11 @@ export class LibraryNetwork implements Network {
     this.directory = parts.directory
     this.#events = new LibraryEvents(parts.network, parts.during)
     this.events = this.#events
+    this.#observers = new Observers(parts.network, { memoryMb: nodeMemoryMbMax, expectedWarnings: parts.expectedWarnings, ...(parts.directory === undefined ? {} : { directory: parts.directory }) })
+  }
+
+  problems(): readonly Observation[] {
+    return this.#observers.observations
   }
 
   nodes(): readonly NetworkNode[] {
@@ -112,6 +122,7 @@ export class LibraryNetwork implements Network {
     try {
       await this.#network.close()
     } finally {
+      this.#observers.stop()
       this.#events.close()
       await this.#parts.cleanUp()
     }

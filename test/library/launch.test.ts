@@ -56,6 +56,7 @@ test('a network in this process: HTTP, names, streams, and nothing left behind',
   await (await fetch(`http://${sink.host}:${sink.httpPort}/direct`)).text()
   expect(sink.leaks()).toMatchObject([{ kind: 'http', path: '/direct', node: undefined }])
 
+  expect(net.problems()).toEqual([])
   const refused = await client.connect(sink.name, 25).catch((error: unknown) => error)
   expect(refused).toBeInstanceOf(SocksRefusal)
   const results = await net.verify({ only: ['echo', 'path', 'policy'], skip: ['policy'] })
@@ -124,6 +125,7 @@ describe('a simulation', () => {
     })).toBe('after 1 s still missing: the condition neverTrue')
     expect(await missing(() => new Promise<boolean>(() => undefined))).toBe('after 1 s still missing: an answer of the condition')
     await net.node('exit').stop()
+    expect(net.problems().filter((one) => one.kind !== 'warning')).toEqual([])
     expect(await missing({ node: 'exit', state: 'running' })).toBe('after 1 s still missing: exit running: exit is stopped')
     await expect(net.waitFor({ node: 'alice', stage: 'published' })).rejects.toMatchObject({ kind: 'config' })
     await expect(net.waitFor({ node: 'bob', state: 'running' })).rejects.toMatchObject({ kind: 'config', hint: 'nodes: auth1, auth2, exit, alice' })

@@ -18,6 +18,7 @@ for (const world of ['inline', 'processes', 'simulated']) {
     await net.waitFor({ listed: 'later' })
     await relay.setOptions({ BandwidthRate: '1 MB', BandwidthBurst: '1 MB' })
     await net.remove('later')
+    assert.deepEqual(net.problems(), [])
   } finally {
     await net.close()
   }
