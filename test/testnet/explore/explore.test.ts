@@ -15,8 +15,8 @@ describe('a seed with its faults', () => {
   test('is one run, to the last event, and becomes whole again', async () => {
     const { network } = loadNetwork('basic-min', {})
     const comparison = new TraceComparison()
-    const first = await runSeed(network, '2', drawFaults(network, '2'), { traceSink: comparison.first })
-    const second = await runSeed(network, '2', drawFaults(network, '2'), { traceSink: comparison.second })
+    const first = await runSeed(network, '12', drawFaults(network, '12'), { traceSink: comparison.first })
+    const second = await runSeed(network, '12', drawFaults(network, '12'), { traceSink: comparison.second })
     expect(first.outcome).toEqual({ kind: 'ok' })
     expect(comparison.finish()).toBeUndefined()
     expect(second.digest).toBe(first.digest)
