@@ -32,6 +32,10 @@ export interface WarmGenesisInput {
 
 /** Makes all keys that are missing and the first documents, and puts them into the nodes' data directories. Starts nothing. */
 export async function prepareWarmGenesis(input: WarmGenesisInput): Promise<void> {
+  if (input.network.nodes.some((node) => node.role === 'authority' && node.implementation !== 'relish')) {
+    // They vote only on relays that they have tested since they started, and the network waits for that.
+    throw new RelishError('config', 'a network with authorities that C tor runs begins with a vote', { hint: 'use genesis: cold, or authorities of relish; other nodes may be run by C tor' })
+  }
   const firstPhase = Math.min(...input.network.nodes.map((node) => node.phase))
   const options = new Map(input.nodes.map((placed) => [placed.node.name, optionsOf(input.torrcOf(placed), placed)]))
   const optionsOfNode = (placed: NodePlacement): TorOptions => options.get(placed.node.name) ?? optionsOf(input.torrcOf(placed), placed)
@@ -79,21 +83,19 @@ async function firstRelay(placed: NodePlacement, options: TorOptions, { workshop
 
 const silentLog: Log = Object.freeze({ enabled: () => false, write: () => undefined })
 
-function fill(files: FileStore, placed: NodePlacement, options: TorOptions, documents: FirstDocuments, { network, workshop }: WarmGenesisInput): void {
+function fill(files: FileStore, placed: NodePlacement, options: TorOptions, documents: FirstDocuments, { workshop }: WarmGenesisInput): void {
   const { now } = workshop
-  const { role, implementation } = placed.node
+  const { role } = placed.node
   const cache = new DirCacheFiles({ files, log: silentLog })
   const { caches, usableFlavour } = dirRoles(options)
   const { consensuses } = documents
   cache.writeCertificates(documents.certificates)
   for (const flavour of ['ns', 'microdesc'] as const) if (caches || flavour === usableFlavour) cache.writeConsensus(consensuses[flavour])
   const listed = new Set(consensuses.microdesc.relays.map((relay) => relay.microdescriptorDigest))
-  // C tor's authorities vote only on relays whose descriptors they got since they started: there every relay publishes its own.
-  const publishes = network.nodes.some((node) => node.role === 'authority' && node.implementation !== 'relish')
   const all = [...documents.own.values()]
   const own = documents.own.get(placed.node.name)
   // A cache fetches those of others when it has time, as after any start.
-  const held = publishes ? [] : role === 'authority' || usableFlavour === 'ns' ? all : own === undefined ? [] : [own]
+  const held = role === 'authority' || usableFlavour === 'ns' ? all : own === undefined ? [] : [own]
   cache.replaceDescriptors({
     microdescriptors: documents.microdescriptors.filter((one) => listed.has(one.digestBase64)).map((document) => ({ document, lastListed: now })),
     descriptors: held.map((one) => one.descriptor),
@@ -101,5 +103,5 @@ function fill(files: FileStore, placed: NodePlacement, options: TorOptions, docu
   })
   const sharedRandom = documents.sharedRandom.get(placed.node.name)
   if (sharedRandom !== undefined) files.write(sharedRandomFile, latin1Encode(emitSharedRandomState(sharedRandom.record(), torVersion, now)))
-  if (role === 'authority' && implementation === 'relish') files.write(stabilityFile, latin1Encode(emitRelayHistories(documents.histories, wallToSec(now))))
+  if (role === 'authority') files.write(stabilityFile, latin1Encode(emitRelayHistories(documents.histories, wallToSec(now))))
 }
