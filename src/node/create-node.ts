@@ -18,6 +18,7 @@ import { isAuthority, isRelay } from '../core/torrc/validate.ts'
 import type { NodeCommand, NodeEvent } from '../runtime/events.ts'
 import type { Runtime, SocketAddress, Timer } from '../runtime/index.ts'
 import { Authority } from './authority.ts'
+import { bandwidthLimits } from './bandwidth-buckets.ts'
 import { BandwidthMeter } from './bandwidth-meter.ts'
 import { BootstrapStatus } from './bootstrap-status.ts'
 import { ChannelManager, type DialFailed } from './channel-manager.ts'
@@ -226,7 +227,7 @@ class TorNode implements Node {
     const { options } = this
     const meter = new BandwidthMeter(this.#runtime, this.#state, () => this.#options)
     // Clients do not count.
-    const runtime = keys === undefined ? this.#runtime : meteredRuntime(this.#runtime, (host) => meter.counterFor(host))
+    const runtime = keys === undefined ? this.#runtime : meteredRuntime(this.#runtime, (host) => meter.counterFor(host), bandwidthLimits(this.#runtime, () => this.#options))
     const fingerprint = keys === undefined ? undefined : hexEncodeUpper(keys.rsaFingerprint)
     const view = new NetworkView(runtime, options, this.#state, { version: torVersion, ownFingerprint: fingerprint })
     const parameters = new NodeFlowParameters()

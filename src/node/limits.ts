@@ -1,6 +1,6 @@
 /** Limits of the drivers. Each line says what happens at the limit. */
 
-import { minutes, seconds } from '../core/base/time.ts'
+import { durationMs, minutes, seconds } from '../core/base/time.ts'
 
 // Channels
 
@@ -79,3 +79,6 @@ export const REACHABILITY_RETRY_FIRST = seconds(1)
 export const NETINFO_SKEW_NOTICE_SEC = 3600
 /** A consensus that comes earlier than this before its authorities can have signed it is told of (C tor's `EARLY_CONSENSUS_NOTICE_SKEW`). */
 export const CONSENSUS_EARLY_NOTICE_SEC = 60
+
+/** Shortest time for which a connection waits for bandwidth: buckets are filled in steps, as C tor's are (`TokenBucketRefillInterval`). */
+export const BANDWIDTH_WAIT_MIN = durationMs(20)

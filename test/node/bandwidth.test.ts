@@ -4,6 +4,7 @@ import { parseConfigText } from '../../src/core/torrc/config-line.ts'
 import { buildConfig } from '../../src/core/torrc/config.ts'
 import type { TorOptions } from '../../src/core/torrc/option-table.ts'
 import { BandwidthHistory, PERIOD_SECONDS } from '../../src/node/bandwidth-history.ts'
+import { bandwidthLimits } from '../../src/node/bandwidth-buckets.ts'
 import { BandwidthMeter } from '../../src/node/bandwidth-meter.ts'
 import { BandwidthWatch } from '../../src/node/bandwidth-watch.ts'
 import { meteredRuntime } from '../../src/node/metered-network.ts'
@@ -101,7 +102,7 @@ describe('a relay that watches its connections', () => {
     const options = parseTorrc(`ORPort ${address}:9001\n${torrc}`)
     const state = new StateStore(runtime, '0.4.9.11')
     const meter = new BandwidthMeter(runtime, state, () => options)
-    const metered = meteredRuntime(runtime, (host) => meter.counterFor(host))
+    const metered = meteredRuntime(runtime, (host) => meter.counterFor(host), bandwidthLimits(runtime, () => options))
     let stream: ByteStream | undefined
     peer.network.listen({ host: '198.51.100.1', port: 80 }, {
       onListening: () => {},
@@ -168,5 +169,120 @@ describe('a relay that watches its connections', () => {
     // Saved in whole kibibytes a second.
     expect(restarted.observed()).toBe(4096)
     expect(restarted.lines()).toEqual(meter.lines())
+  })
+})
+
+describe('limits', () => {
+  /** A relay and a peer that answers a byte with `answer` bytes, in chunks, minding what it is told of full buffers. */
+  function world(torrc: string) {
+    const sim = new Simulation({ seed: 'limits' })
+    const runtime = sim.addMachine({ name: 'relay', addresses: ['203.0.113.1'] }).boot()
+    const peer = sim.addMachine({ name: 'peer', addresses: ['198.51.100.1'] }).boot()
+    const state = new StateStore(runtime, '0.4.9.11')
+    const file = (text: string): TorOptions => parseTorrc(`ORPort 203.0.113.1:9001\n${text}`)
+    const torrcNow = { options: file(torrc) }
+    const meter = new BandwidthMeter(runtime, state, () => torrcNow.options)
+    const limited = meteredRuntime(runtime, (host) => meter.counterFor(host), bandwidthLimits(runtime, () => torrcNow.options))
+    return { sim, runtime, peer, limited, file, torrcNow }
+  }
+  type World = ReturnType<typeof world>
+
+  const silent = { onEnd: () => undefined, onDrain: () => undefined, onClose: () => undefined }
+  const refused = (error: unknown): never => {
+    throw error
+  }
+
+  /** Sends so many bytes from one to the other, as fast as back pressure allows. Gives how many have arrived so far, and whether the end has. */
+  function transfer(from: World['peer'], to: World['peer'], toHost: string, port: number, bytes: number): { arrived: number; ended: boolean } {
+    const progress = { arrived: 0, ended: false }
+    to.network.listen({ host: toHost, port }, {
+      onListening: () => undefined,
+      onConnection: (stream) => stream.start({ ...silent, onData: (chunk) => { progress.arrived += chunk.length }, onEnd: () => { progress.ended = true } }),
+      onError: refused,
+    })
+    from.network.dial({ target: { host: toHost, port }, timeout: seconds(30) }, {
+      onConnect: (stream) => {
+        let left = bytes
+        const write = (): void => {
+          while (left > 0) {
+            const chunk = Math.min(left, 10_000)
+            left -= chunk
+            if (!stream.write(new Uint8Array(chunk)) && left > 0) return
+          }
+          stream.end()
+        }
+        stream.start({ ...silent, onData: () => undefined, onDrain: write })
+        write()
+      },
+      onError: refused,
+    })
+    return progress
+  }
+
+  test('what is sent keeps to the rate after the burst, whole and to the end', () => {
+    const { sim, peer, limited } = world('BandwidthRate 100 KB\nBandwidthBurst 200 KB')
+    const progress = transfer(limited, peer, '198.51.100.1', 80, 1_000_000)
+    sim.runFor(seconds(1))
+    expect(progress.arrived).toBeGreaterThan(250_000)
+    expect(progress.arrived).toBeLessThan(360_000)
+    sim.runFor(seconds(5))
+    expect(progress).toMatchObject({ ended: false })
+    sim.runFor(seconds(3))
+    expect(progress).toEqual({ arrived: 1_000_000, ended: true })
+  })
+
+  test('what is received does, too, by reading no faster', () => {
+    const { sim, peer, limited } = world('BandwidthRate 100 KB\nBandwidthBurst 200 KB')
+    const progress = transfer(peer, limited, '203.0.113.1', 9030, 1_000_000)
+    sim.runFor(seconds(4))
+    expect(progress.arrived).toBeGreaterThan(500_000)
+    expect(progress.arrived).toBeLessThan(720_000)
+    sim.runFor(seconds(6))
+    expect(progress).toEqual({ arrived: 1_000_000, ended: true })
+  })
+
+  test('several connections share, none goes without', () => {
+    const { sim, peer, limited } = world('BandwidthRate 100 KB\nBandwidthBurst 100 KB')
+    const all = [80, 81, 82, 83].map((port) => transfer(limited, peer, '198.51.100.1', port, 1_000_000))
+    sim.runFor(seconds(8))
+    const arrived = all.map((one) => one.arrived)
+    expect(arrived.reduce((sum, one) => sum + one, 0)).toBeLessThan(1_000_000)
+    expect(Math.min(...arrived)).toBeGreaterThan(Math.max(...arrived) / 2)
+  })
+
+  test('RelayBandwidthRate is for what is relayed: an exit leaves by the other limit', () => {
+    const { sim, peer, limited } = world('RelayBandwidthRate 80 KB')
+    const exit = transfer(limited, peer, '198.51.100.1', 80, 1_000_000)
+    const directory = transfer(peer, limited, '203.0.113.1', 9030, 1_000_000)
+    sim.runFor(seconds(2))
+    expect(exit).toEqual({ arrived: 1_000_000, ended: true })
+    expect(directory.arrived).toBeLessThan(400_000)
+  })
+
+  test('a changed rate holds at once', () => {
+    const { sim, peer, limited, file, torrcNow } = world('BandwidthRate 80 KB\nBandwidthBurst 80 KB')
+    const progress = transfer(limited, peer, '198.51.100.1', 80, 2_000_000)
+    sim.runFor(seconds(2))
+    expect(progress.ended).toBe(false)
+    torrcNow.options = file('BandwidthRate 10 MB\nBandwidthBurst 10 MB')
+    sim.runFor(seconds(2))
+    expect(progress).toEqual({ arrived: 2_000_000, ended: true })
+  })
+
+  test('a connection that is closed while it waits leaves nothing behind', () => {
+    const { sim, peer, limited } = world('BandwidthRate 80 KB\nBandwidthBurst 80 KB')
+    let closed = 0
+    peer.network.listen({ host: '198.51.100.1', port: 80 }, { onListening: () => undefined, onConnection: (stream) => stream.start({ ...silent, onData: () => undefined }), onError: refused })
+    limited.network.dial({ target: { host: '198.51.100.1', port: 80 }, timeout: seconds(30) }, {
+      onConnect: (stream) => {
+        stream.start({ ...silent, onData: () => undefined, onDrain: () => refused(new Error('nothing drains after the end')), onClose: () => closed++ })
+        for (let i = 0; i < 50; i++) stream.write(new Uint8Array(10_000))
+        expect(stream.bufferedBytes).toBeGreaterThan(300_000)
+        stream.destroy()
+      },
+      onError: refused,
+    })
+    sim.runFor(minutes(1))
+    expect(closed).toBe(1)
   })
 })
