@@ -188,6 +188,26 @@ describe('links', () => {
     expect(seen.text).toBe('one two')
   })
 
+  it.each([
+    [undefined, 250],
+    [400_000, 750],
+  ])('a queue of %s bytes where the bandwidth ends keeps a small message waiting behind a large one', (queueBytes, longestMs) => {
+    const { simulation, clientRuntime, serverRuntime } = pair({ links: () => ({ latencyMs: 10, jitterMs: 0, bytesPerSecond: 1_000_000, dialLoss: 0, ...(queueBytes === undefined ? {} : { queueBytes }) }) })
+    echo(serverRuntime)
+    const small = talk(clientRuntime, new Uint8Array(1))
+    simulation.runUntil(() => small.bytes === 1, seconds(5))
+    const large = talk(clientRuntime, new Uint8Array(500_000))
+    simulation.runFor(durationMs(40))
+    const asked = simulation.now()
+    small.stream?.write(new Uint8Array(1))
+    simulation.runUntil(() => small.bytes === 2, seconds(5))
+    const waited = simulation.now() - asked
+    expect(waited).toBeLessThan(longestMs)
+    if (queueBytes !== undefined) expect(waited).toBeGreaterThan(350)
+    simulation.runFor(seconds(10))
+    expect(large.bytes).toBe(500_000)
+  })
+
   it('an end does not cross a partition either', () => {
     const { simulation, clientRuntime, serverRuntime } = pair()
     echo(serverRuntime)
