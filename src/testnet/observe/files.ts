@@ -7,7 +7,7 @@ import { lastWordsKept, leftFilesShown } from '../limits.ts'
 /** What nodes, C tor's too, and the runner keep; see run-directory.ts. */
 const expectedAtTop = /^(network\.yaml|resolv\.conf|run\.json|lock|supervisor\.log|control\.sock|nodes|observer|genesis.*|trace.*)$/
 const expectedOfNode =
-  /^(torrc(\..*)?|node\.log|stderr\.log|keys|state|lock|fingerprint(-ed25519)?|cached-.*|unverified-.*|past-consensuses|diff-cache|router-stability|sr-state|key-pinning-(journal|entries)|approved-routers|v3-status-votes|networkstatus-bridges|bw_accounting|control_auth_cookie|control-port|hashed-fingerprint|stats|hs.*|hidden.*|consensus-transparency|trace.*)$/
+  /^(torrc(\..*)?|node\.log|stderr\.log|keys|state|lock|fingerprint(-ed25519)?|cached-.*|unverified-.*|past-consensuses|diff-cache|router-stability|sr-state|key-pinning-(journal|entries)|approved-routers|v3-status-votes|networkstatus-bridges|bw_accounting|control_auth_cookie|control-port|hashed-fingerprint|stats|hs.*|hidden.*|consensus-transparency(-\w+)?|trace.*)$/
 
 /** Names, relative to `directory`, that are neither in `before` nor expected; temporary files wherever they are. */
 export function strayFiles(directory: string, before: ReadonlySet<string>): string[] {
@@ -38,5 +38,8 @@ export function filesOf(directory: string): Set<string> {
 /** What a node's program printed, which is nothing as long as all is well. */
 export function wordsOnStandardError(file: string): string[] {
   if (!existsSync(file) || statSync(file).size === 0) return []
-  return readFileSync(file, 'utf8').split('\n').filter((line) => line.trim() !== '').slice(-lastWordsKept)
+  return readFileSync(file, 'utf8').split('\n').filter((line) => line.trim() !== '' && !logLineOfTor.test(line)).slice(-lastWordsKept)
 }
+
+/** C tor logs there until it has opened its log file. */
+const logLineOfTor = /^\w{3} \d\d \d\d:\d\d:\d\d\.\d{3} \[(?:warn|notice|info|debug)\] /

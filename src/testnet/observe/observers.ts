@@ -26,6 +26,15 @@ export interface ObserverSettings {
 /** What any application brings about that asks a client for an address instead of a name: most checks do. */
 const alwaysExpected: readonly RegExp[] = Object.freeze([/is giving Tor only an IP address/])
 
+/** What C tor warns of in networks of its own alone, too; docs/INTEROP.md says why. */
+const expectedOfTor: readonly RegExp[] = Object.freeze([
+  /^Received http status code 404 .* while fetching consensus directory/,
+  /^No available nodes when trying to choose node/,
+  /^Failed to choose an exit server/,
+  /^Client asked me to extend back to the previous hop/,
+  /^connection_edge_process_relay_cell \(away from origin\) failed/,
+])
+
 export class Observers {
   readonly #network: RunningNetwork
   readonly #settings: ObserverSettings
@@ -104,11 +113,16 @@ export class Observers {
     this.#learnPid(node)
     if (event.kind === 'warning') {
       if (event.level === 'error') this.#add('internal-error', node, event.message)
-      else if (!this.#expected.some((pattern) => pattern.test(event.message))) this.#add('warning', node, event.message)
+      else if (!this.#isExpected(node, event.message)) this.#add('warning', node, event.message)
     } else if (event.kind === 'stopped') {
       const state = this.#network.nodes().some((one) => one.name === node) ? this.#network.status(node).state : undefined
       if (state?.kind === 'died') this.#add('died', node, `${node} ended by itself: ${state.reason}`)
     }
+  }
+
+  #isExpected(node: string, message: string): boolean {
+    const ofTor = this.#network.nodes().find((one) => one.name === node)?.implementation === 'tor' ? expectedOfTor : []
+    return [...this.#expected, ...ofTor].some((pattern) => pattern.test(message))
   }
 
   #learnPid(node: string): void {
