@@ -5,7 +5,9 @@
  */
 
 import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -13,6 +15,19 @@ import { buildCli, processesWith, type BuiltCli } from '../support/built-cli.ts'
 
 const checkout = process.env['CHUTNEY']
 const stepMs = 150_000
+
+/** Of the ten nodes of the largest network: OR, directory, control and SOCKS ports. Its nodes listen on every address. */
+const ports = [5000, 7000, 8000, 9000].flatMap((first) => Array.from({ length: 10 }, (_, node) => first + node))
+
+async function portsInUse(): Promise<number[]> {
+  const inUse: number[] = []
+  for (const port of ports) {
+    const server = createServer().listen(port, '0.0.0.0')
+    await once(server, 'listening').catch(() => inUse.push(port))
+    server.close()
+  }
+  return inUse
+}
 
 /** Half of the nodes are run by C tor. Two authorities of three are ours, so that a consensus takes both kinds. */
 const mixed = `
@@ -42,6 +57,7 @@ if (checkout === undefined) {
     let folder: string
     beforeAll(async () => {
       expect(existsSync(join(checkout, 'chutney')), `${checkout} is a checkout of Chutney`).toBe(true)
+      expect(await portsInUse(), 'ports of Chutney\'s nodes that something else has').toEqual([])
       cli = await buildCli()
       folder = mkdtempSync(join(tmpdir(), 'relish-chutney-'))
       program('tor', cli.torPath)
