@@ -12,7 +12,8 @@
  */
 
 import { asRelishError, RelishError } from '../core/base/errors.ts'
-import { durationMs, formatIsoTime, later, wallFromSec, wallToSec, type DurationMs, type WallMs } from '../core/base/time.ts'
+import { latin1Decode, latin1Encode } from '../core/base/encoding.ts'
+import { durationMs, formatIsoTime, later, parseIsoTime, wallFromSec, wallToSec, type DurationMs, type WallMs } from '../core/base/time.ts'
 import { VotingPeriod, type AuthoritySigner } from '../core/dirvote/voting-period.ts'
 import { nextSchedule, type VotingSchedule, type VotingTiming } from '../core/dirvote/voting-schedule.ts'
 import type { DetachedSignatures } from '../core/netdoc/detached-signatures.ts'
@@ -59,6 +60,9 @@ interface Round {
   timer: Timer | undefined
 }
 
+/** Times of consensuses that were signed, a line each. C tor has no such file, and no use for it. */
+const signedTimesFile = 'signed-consensuses'
+
 export class VotingRounds {
   readonly #options: RoundsOptions
   #scheduled: Round | undefined
@@ -71,6 +75,7 @@ export class VotingRounds {
 
   constructor(options: RoundsOptions) {
     this.#options = options
+    this.#readSigned()
   }
 
   start(): void {
@@ -318,6 +323,25 @@ export class VotingRounds {
     this.#signed.add(validAfter)
     const [oldest] = this.#signed
     if (oldest !== undefined && this.#signed.size > SIGNED_TIMES_KEPT) this.#signed.delete(oldest)
+    const { files, log } = this.#options.runtime
+    try {
+      files.write(signedTimesFile, latin1Encode([...this.#signed].map((time) => `${formatIsoTime(time)}\n`).join('')))
+    } catch (thrown) {
+      log.write('warn', 'dir', `Unable to write ${signedTimesFile}: ${asRelishError(thrown).message}`)
+    }
+  }
+
+  /** Of earlier lives: one that ended between signing and publishing must not sign again. */
+  #readSigned(): void {
+    const { files, log } = this.#options.runtime
+    try {
+      for (const line of latin1Decode(files.read(signedTimesFile) ?? new Uint8Array(0)).split('\n')) {
+        const time = parseIsoTime(line)
+        if (time !== undefined) this.#signed.add(time)
+      }
+    } catch (thrown) {
+      log.write('warn', 'dir', `Unable to read ${signedTimesFile}: ${asRelishError(thrown).message}`)
+    }
   }
 
   #fetchMissingSignatures(round: Round): void {
