@@ -17,3 +17,9 @@ test('a fault for good, after which the network cannot be whole, ends with 6, an
   expect(stdout).toContain('0 of 2 seeds whole again')
   expect(stdout).toContain("relish sim basic-min --seed 1 --set 'auth.torrc.V3AuthVotingInterval=120 seconds' --faults '[{ at: 1000ms, crash: exit }]'")
 }, 240_000)
+
+// An authority that signed twice with its clock ahead, and after a crash; a disk that was full; streams and sockets left over.
+test.each(['109', '126', '294', '1076', '5090', '20615'])('seed %s, which has found a mistake once, is whole again', async (seed) => {
+  const { code, stdout } = await relish('sim', 'basic-min', '--seed', seed, '--faults')
+  expect([code, stdout]).toEqual([0, expect.stringContaining('whole again after all faults')])
+}, 120_000)
