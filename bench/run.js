@@ -86,8 +86,16 @@ function addAll(networks, name, unit, found, target, ratioTarget) {
   if (networks.length > 1) report.addRatio(`relish / C tor: ${name}`, found[0], found[1], ratioTarget)
 }
 
+/** Networks that run now: they end with this program, however it ends. */
+const networks = []
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, () => void Promise.allSettled(networks.map(({ down }) => down())).then(() => {
+    rmSync(scratch, { recursive: true, force: true })
+    process.exit(130)
+  }))
+}
+
 async function streams() {
-  const networks = []
   const sink = await makeSink()
   try {
     networks.push(await up(program, scratch, 'relish', 'relish'))
@@ -114,7 +122,7 @@ async function streams() {
     if (!smoke) await streamGrowth(networks, sink)
   } finally {
     sink.close()
-    for (const network of networks) await network.down()
+    for (const network of networks.splice(0)) await network.down()
   }
 }
 
