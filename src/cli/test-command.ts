@@ -223,7 +223,7 @@ function tellOne(output: Output, { report, genesis, notReady }: FinishedRun): vo
 }
 
 function tellObservations(output: Output, report: RunReport): void {
-  for (const seen of report.observations) output.note(output.colours.red(`OBSERVED ${seen.kind}: ${seen.words}`))
+  for (const seen of report.observations) output.note(output.colours.red(`OBSERVED ${seen.kind}${seen.times === undefined ? '' : ` ${seen.times} times`}: ${seen.words}`))
 }
 
 function tellRun(output: Output, report: RunReport, count: number): void {

@@ -39,7 +39,14 @@ export function directoryAuthorityValues(placement: NetworkPlacement, authoritie
 export function renderNodeTorrc(inputs: TorrcInputs, placed: NodePlacement, readTemplate: (name: string) => string | undefined = readPackageTemplate): string {
   const text = renderTemplate(`${placed.node.role}.torrc`, variablesOf(inputs, placed), readTemplate)
   if (placed.node.torrc.length === 0) return text
-  return `${text}\n# From the network file.\n${placed.node.torrc.join('\n')}\n`
+  // The first rule of a policy that matches decides, so that those of the file come before the usual ones.
+  const policy = placed.node.torrc.filter((line) => /^ExitPolicy\s/i.test(line))
+  const others = placed.node.torrc.filter((line) => !policy.includes(line))
+  return [
+    ...(policy.length === 0 ? [] : [`# From the network file, before the rules that exits have anyway.\n${policy.join('\n')}\n`]),
+    text,
+    ...(others.length === 0 ? [] : [`# From the network file.\n${others.join('\n')}\n`]),
+  ].join('\n')
 }
 
 function readPackageTemplate(name: string): string | undefined {

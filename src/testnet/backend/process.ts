@@ -200,12 +200,18 @@ export class ProcessNetwork implements RunningNetwork {
   }
 
   async start(names: readonly string[]): Promise<void> {
+    // A check that was given up may go on; what it starts now nobody would stop.
+    if (this.#closing !== undefined) throw new RelishError('unavailable', 'the network is being closed')
     const members = names.map((name) => this.#member(name)).filter((member) => member.process === undefined)
     await Promise.all(
       members.map(async (member) => {
-        if (member.reserved.length === 0) member.reserved = await reserveAgain(member.placement)
+        if (member.reserved.length > 0) return
+        const reserved = await reserveAgain(member.placement)
+        if (this.#closing === undefined) member.reserved = reserved
+        else for (const port of reserved) port.release()
       }),
     )
+    if (this.#closing !== undefined) throw new RelishError('unavailable', 'the network is being closed')
     this.#timeFirstVote()
     // C tor binds its ports itself.
     for (const member of members.filter((one) => isForeign(one.node))) {

@@ -13,6 +13,9 @@ import { CheckFailure } from './expect.ts'
 import { authoritiesOf, fetchConsensus, needsOwnVotes, putBack, runningNodes, voteAgain } from './disturb.ts'
 import { echoOnce } from './echo-once.ts'
 
+/** Of a node that starts while others are gone: relays that it knows from before do not answer. */
+const unreachable = /Problem bootstrapping\. .*CONNECTREFUSED/
+
 /** Of an authority that has too few votes or signatures. */
 const tooFew = /don't have enough votes|signatures are here/
 
@@ -21,6 +24,7 @@ export const authorityMinority: Check = {
   summary: 'without a minority of the authorities there is a new consensus, and the network goes on',
   tags: ['full', 'recovery', 'directory'],
   disturbs: true,
+  expectedWarnings: [unreachable],
   notFor: (network) => needsOwnVotes(network) ?? (authorityCount(network) < 3 ? 'losing one of fewer than three authorities is losing the majority' : undefined),
   async run(context) {
     const { network, expect } = context
@@ -54,7 +58,7 @@ export const authorityMajority: Check = {
   summary: 'without a majority of the authorities there is no new consensus, and those left say why',
   tags: ['full', 'recovery', 'directory'],
   disturbs: true,
-  expectedWarnings: [tooFew],
+  expectedWarnings: [tooFew, unreachable],
   notFor: (network) => needsOwnVotes(network) ?? (authorityCount(network) < 2 ? 'the network has one authority only' : undefined),
   async run(context) {
     const { network, expect } = context

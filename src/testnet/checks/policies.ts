@@ -15,8 +15,10 @@ import { CheckFailure } from './expect.ts'
 
 /** Ports asked for, of those that policies name. */
 const portsMax = 12
-/** How often each is asked for, on circuits of their own. */
+/** How often each is asked for, on circuits of their own; more often where exits differ, so that each of them has its turn. */
 const streamsEach = 4
+const streamsForEachExit = 4
+const streamsMax = 32
 
 export const policies: Check = {
   name: 'policies',
@@ -62,7 +64,8 @@ async function askFor({ network, sink, expect }: CheckContext, client: CheckClie
   const accepting = [...exits].filter(([, policy]) => policy.allows(host, port)).map(([name]) => name)
   const server = await sink.echo(host, port).catch(() => undefined)
   const outcomes: string[] = []
-  for (let round = 0; round < streamsEach; round++) {
+  const rounds = accepting.length === 0 || accepting.length === exits.size ? streamsEach : Math.min(streamsForEachExit * exits.size, streamsMax)
+  for (let round = 0; round < rounds; round++) {
     const outcome = await connectOnce(network, client, { host, port }, round, names)
     if (outcome.kind === 'refused-by-network') {
       expect(accepting.length === 0, `${client.name}: port ${port} is refused (${outcome.words}), although ${accepting.join(', ')} let it out`)

@@ -5,6 +5,7 @@
 
 import { RelishError } from '../../core/base/errors.ts'
 import type { RunningNetwork } from '../backend/backend.ts'
+import { waitUntilReady } from '../bootstrap.ts'
 import { checkPatienceMs } from '../limits.ts'
 import type { AttemptOutcome, Check, CheckContext, CheckOutcome, CheckResult } from './check.ts'
 import { makeCheckClient } from './client.ts'
@@ -90,9 +91,23 @@ async function runCheck(network: RunningNetwork, check: Check, log: (line: strin
     const failure = error instanceof CheckFailure ? error : undefined
     const outcome: AttemptOutcome = { kind: 'failed', reason: reasonOf(error), expected: failure?.expected, found: failure?.found, evidence: seen }
     await options.onFailed?.(check, outcome)
+    // It may have been given up half way; those that come after it are not to suffer from that.
+    if (check.disturbs === true) await startAgain(network)
     return outcome
   } finally {
     sink.closeAll()
+  }
+}
+
+/** Whoever was stopped runs again, and is ready if it can be; an observer tells of whoever is not. */
+async function startAgain(network: RunningNetwork): Promise<void> {
+  const stopped = network.nodes().filter((node) => network.status(node.name).state.kind === 'stopped').map((node) => node.name)
+  if (stopped.length === 0) return
+  try {
+    await network.start(stopped)
+    await waitUntilReady(network, stopped)
+  } catch (error) {
+    if (!(error instanceof RelishError)) throw error
   }
 }
 

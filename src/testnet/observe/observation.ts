@@ -23,4 +23,6 @@ export interface Observation {
   /** `clock.now()` of the world. */
   readonly atMs: number
   readonly words: string
+  /** How often it was seen, if more than once. */
+  readonly times?: number
 }

@@ -23,6 +23,8 @@ export interface ObserverSettings {
   readonly expectedWarnings: readonly RegExp[]
 }
 
+const withoutNumbers = (words: string): string => words.replace(/\d+/g, '0')
+
 /** What any application brings about that asks a client for an address instead of a name: most checks do. */
 const alwaysExpected: readonly RegExp[] = Object.freeze([/is giving Tor only an IP address/])
 
@@ -141,7 +143,14 @@ export class Observers {
     }
   }
 
+  /** The same again, but for its numbers, is counted and not kept. */
   #add(kind: ObservationKind, node: string | undefined, words: string): void {
+    const known = this.#observations.findIndex((one) => one.kind === kind && one.node === node && withoutNumbers(one.words) === withoutNumbers(words))
+    const before = this.#observations[known]
+    if (before !== undefined && kind === 'warning') {
+      this.#observations[known] = { ...before, times: (before.times ?? 1) + 1 }
+      return
+    }
     if (this.#observations.length >= observationsKept) return
     this.#observations.push({ kind, ...(node === undefined ? {} : { node }), atMs: this.#network.clock.now(), words })
   }

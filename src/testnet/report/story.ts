@@ -24,7 +24,7 @@ function failedOf(bundle: Bundle): string[] {
   return [
     ...(bundle.error === undefined ? [] : [`the network did not come up: ${bundle.error}`]),
     ...bundle.failures.map((one) => `${one.check}: ${one.reason}${one.expected === undefined ? '' : `; expected ${one.expected}, found ${one.found ?? ''}`}`),
-    ...bundle.observations.map((seen) => `observers saw ${seen.kind}: ${seen.words}`),
+    ...bundle.observations.map((seen) => `observers saw ${seen.kind}${seen.times === undefined ? '' : ` ${seen.times} times`}: ${seen.words}`),
   ]
 }
 
