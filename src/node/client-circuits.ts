@@ -563,7 +563,7 @@ export class ClientCircuits {
     const now = this.#now()
     const moments: number[] = []
     // Whoever was held back in this turn is looked at again, even if the moment has passed since.
-    if (this.#heldBack && this.#retryAt !== undefined) moments.push(Math.max(this.#retryAt, now + 1))
+    if (this.#retryAt !== undefined && (this.#heldBack || this.#retryAt > now)) moments.push(Math.max(this.#retryAt, now + 1))
     for (const circuit of this.#circuits) {
       if (circuit.kind === 'fixed') continue
       if (circuit.state === 'guard-wait') moments.push(now + guardWaitCheckMs)
