@@ -7,7 +7,7 @@ import { lastWordsKept, leftFilesShown } from '../limits.ts'
 /** What nodes, C tor's too, and the runner keep; see run-directory.ts. */
 const expectedAtTop = /^(network\.yaml|resolv\.conf|run\.json|lock|supervisor\.log|control\.sock|nodes|observer|genesis.*|trace.*)$/
 const expectedOfNode =
-  /^(torrc(\..*)?|node\.log|stderr\.log|keys|state|lock|fingerprint(-ed25519)?|cached-.*|unverified-.*|past-consensuses|diff-cache|router-stability|sr-state|key-pinning-(journal|entries)|approved-routers|v3-status-votes|networkstatus-bridges|bw_accounting|control_auth_cookie|control-port|hashed-fingerprint|stats|hs.*|hidden.*|consensus-transparency(-\w+)?|trace.*)$/
+  /^(torrc(\..*)?|node\.log|stderr\.log|keys|state|lock|fingerprint(-ed25519)?|cached-.*|unverified-.*|past-consensuses|diff-cache|router-stability|sr-state|key-pinning-(journal|entries)|approved-routers|v3-status-votes|signed-consensuses|networkstatus-bridges|bw_accounting|control_auth_cookie|control-port|hashed-fingerprint|stats|hs.*|hidden.*|consensus-transparency(-\w+)?|trace.*)$/
 
 /** Names, relative to `directory`, that are neither in `before` nor expected; temporary files wherever they are. */
 export function strayFiles(directory: string, before: ReadonlySet<string>): string[] {
