@@ -6,7 +6,7 @@
 import { must } from '../core/base/assert.ts'
 import { base64EncodeUnpadded, hexEncode, hexEncodeUpper } from '../core/base/encoding.ts'
 import { asRelishError, RelishError } from '../core/base/errors.ts'
-import { between, durationMs, hours, later, seconds } from '../core/base/time.ts'
+import { durationMs } from '../core/base/time.ts'
 import { torVersion } from '../core/base/version.ts'
 import type { LinkTlsKey } from '../core/cert/link-certs.ts'
 import { loadOrCreateRelayKeys, type RelayKeys } from '../core/cert/relay-keys.ts'
@@ -16,7 +16,7 @@ import type { FlowParameters } from '../core/proto/flow/circuit-flow.ts'
 import type { TorOptions } from '../core/torrc/option-table.ts'
 import { isAuthority, isRelay } from '../core/torrc/validate.ts'
 import type { NodeCommand, NodeEvent } from '../runtime/events.ts'
-import type { Runtime, SocketAddress, Timer } from '../runtime/index.ts'
+import type { Runtime, SocketAddress } from '../runtime/index.ts'
 import { Authority } from './authority.ts'
 import { bandwidthLimits } from './bandwidth-buckets.ts'
 import { BandwidthMeter } from './bandwidth-meter.ts'
@@ -45,14 +45,11 @@ import { NodeStages, type StageCondition } from './node-stages.ts'
 import { NewsBoard } from './node-news.ts'
 import type { Node, NodeOwner, NodeReply } from './node.ts'
 import { OriginCircuitManager } from './origin-circuits.ts'
+import { OwnPublication } from './own-publication.ts'
 import { Relay, type RelayParts } from './relay.ts'
 import { StateStore } from './state-store.ts'
 import { tellWarnings } from './warning-log.ts'
 
-/** A relay publishes anew at least so often (dir-spec §2.1). */
-const republishInterval = hours(18)
-/** Changes of the configuration are published together, and not more often than authorities care to hear. */
-const republishDelay = seconds(1)
 /** C tor's port for HTTPSProxy without one. */
 const defaultProxyPort = 443
 /** Warnings kept for inspection. */
@@ -81,6 +78,7 @@ interface Parts {
   readonly relay: Relay | undefined
   readonly authority: Authority | undefined
   readonly publisher: DescriptorPublisher | undefined
+  readonly publication: OwnPublication | undefined
 }
 
 class TorNode implements Node {
@@ -96,7 +94,6 @@ class TorNode implements Node {
   #options: TorOptions
   #parts: Parts | undefined
   #linkKey: LinkTlsKey | undefined
-  #republishTimer: Timer | undefined
   #stopped = false
 
   constructor(runtime: Runtime, options: TorOptions, owner: NodeOwner) {
@@ -166,17 +163,17 @@ class TorNode implements Node {
     this.#parts?.view.reconfigure(options)
     this.#parts?.client.reconfigure(options)
     this.#control?.reconfigure(options)
-    if (this.#parts?.relay?.reconfigure(options) === true) this.#republishSoon()
+    if (this.#parts?.relay?.reconfigure(options) === true) this.#parts.publication?.renewSoon()
   }
 
   stop(onStopped: () => void): void {
     if (!this.#stopped) {
       this.#stopped = true
-      this.#republishTimer?.cancel()
       this.#control?.stop()
       const parts = this.#parts
       if (parts !== undefined) {
         parts.authority?.stop()
+        parts.publication?.stop()
         parts.publisher?.stop()
         parts.dirClient.stop()
         parts.client.stop()
@@ -279,6 +276,7 @@ class TorNode implements Node {
             onPublished: () => this.#stages.meet('published'),
             onProgress: () => this.#stages.waitFor('published', `${this.#parts?.publisher?.waitingFor().join(', ') ?? 'authorities'} to take its descriptor`),
           })
+    const publication = relay === undefined ? undefined : new OwnPublication({ runtime, relay, cache, authority, publisher, onPublished: () => this.#stages.meet('published') })
     const client = new Client({
       runtime,
       options,
@@ -291,7 +289,7 @@ class TorNode implements Node {
       onListenError: (error) => this.#fail(error),
     })
     const dirClient = new DirClient(runtime, options, cache, sources, (words) => this.#stages.setBack('consensus', words))
-    return { channels, circuits, view, cache, beginDir, dirClient, client, relay, authority, publisher }
+    return { channels, circuits, view, cache, beginDir, dirClient, client, relay, authority, publisher, publication }
   }
 
   #makeControlPort(): ControlPort {
@@ -314,10 +312,8 @@ class TorNode implements Node {
       onEvent: (event) => this.#emit(event),
       onListening: () => this.#onRelayListening(),
       onListenError: (error) => this.#fail(error),
-      onReachable: () => {
-        if (this.#parts !== undefined && !this.#resumeDescriptor(this.#parts)) this.#publish(this.#parts)
-      },
-      onDescriptorStale: () => this.#republishSoon(),
+      onReachable: () => this.#parts?.publication?.begin(),
+      onDescriptorStale: () => this.#parts?.publication?.renewSoon(),
       originCircuits: () => {
         if (this.#parts === undefined) throw new RelishError('bug', 'a relay begins once all of the node is there')
         return this.#parts.circuits
@@ -368,50 +364,6 @@ class TorNode implements Node {
     parts.authority?.start()
     parts.relay?.begin()
     parts.dirClient.start()
-  }
-
-  /**
-   * After a restart: when the consensus in force lists this relay by a descriptor that still says what is so, the authorities
-   * have it, and nothing needs to be published before its time.
-   */
-  #resumeDescriptor({ relay, authority, cache }: Parts): boolean {
-    const consensus = cache.consensus('ns')
-    const now = this.#runtime.wallNow()
-    if (relay === undefined || consensus === undefined || consensus.validUntil < now) return false
-    const own = hexEncodeUpper(relay.keys.rsaFingerprint)
-    const digest = consensus.relays.find((one) => one.fingerprint === own && one.flags.has('Running'))?.descriptorDigest
-    const descriptor = digest === undefined ? undefined : cache.serverDescriptor(hexEncodeUpper(digest))
-    const extraInfo = descriptor === undefined ? undefined : cache.extraInfoOf(own)
-    if (descriptor === undefined || extraInfo === undefined) return false
-    const publishAt = later(descriptor.published, republishInterval)
-    const resumed = publishAt <= now ? undefined : relay.resumeDocuments({ descriptor, extraInfo })
-    if (resumed === undefined) return false
-    authority?.handleOwnDocuments(resumed.descriptor, resumed.extraInfo)
-    this.#stages.meet('published')
-    this.#republishTimer = this.#runtime.setTimer(between(now, publishAt), () => {
-      if (this.#parts !== undefined) this.#publish(this.#parts)
-    })
-    return true
-  }
-
-  #publish(parts: Parts): void {
-    const { relay, authority, publisher } = parts
-    if (relay === undefined) return
-    const { descriptor, extraInfo } = relay.renewDocuments()
-    authority?.handleOwnDocuments(descriptor, extraInfo)
-    publisher?.publish(descriptor.text, extraInfo.text)
-    // An authority that is alone has told everybody.
-    if (publisher?.waitingFor().length === 0) this.#stages.meet('published')
-    this.#republishTimer?.cancel()
-    this.#republishTimer = this.#runtime.setTimer(republishInterval, () => this.#publish(parts))
-  }
-
-  #republishSoon(): void {
-    const parts = this.#parts
-    // What was never published goes out once others can reach us.
-    if (parts?.relay?.documents() === undefined) return
-    this.#republishTimer?.cancel()
-    this.#republishTimer = this.#runtime.setTimer(republishDelay, () => this.#publish(parts))
   }
 
   // News

@@ -2,7 +2,7 @@
 
 import { hexEncodeUpper } from '../core/base/encoding.ts'
 import { RelishError } from '../core/base/errors.ts'
-import { hours, type DurationMs, type WallMs } from '../core/base/time.ts'
+import { hours, later, seconds, wallFromSec, wallToSec, type DurationMs, type WallMs } from '../core/base/time.ts'
 import { versionText } from '../core/base/version.ts'
 import type { RelayKeys } from '../core/cert/relay-keys.ts'
 import { isIpv6 } from '../core/ident/address.ts'
@@ -16,6 +16,7 @@ import type { ServerDescriptor, ServerDescriptorContent } from '../core/netdoc/s
 import type { TorOptions } from '../core/torrc/option-table.ts'
 import type { PortSpec } from '../core/torrc/port-spec.ts'
 import type { SocketAddress } from '../runtime/index.ts'
+import { DESCRIPTOR_FUTURE_SKEW } from './authority-limits.ts'
 import { supportedProtocols } from './supported-protocols.ts'
 
 /** C tor's default of the consensus parameter `onion-key-rotation-days`. */
@@ -66,6 +67,18 @@ export function ownExitPolicy(options: TorOptions, addresses: OwnAddresses): Exi
     ownAddresses: [...new Set([...own, ...bound])],
     last: options.ReducedExitPolicy ? 'reduced' : 'default',
   })
+}
+
+/** Whether authorities with our clock refuse a descriptor of this time: it was made before our clock was set back. */
+export const isTooFarAhead = (published: WallMs, now: WallMs): boolean => published > later(now, DESCRIPTOR_FUTURE_SKEW)
+
+/**
+ * The time of a descriptor that takes the place of one from `previous`. Of two that they take, authorities keep the one
+ * with the later time, so that it has to be later, if only by a second.
+ */
+export function publicationTime(previous: WallMs | undefined, now: WallMs): WallMs {
+  const present = wallFromSec(wallToSec(now))
+  return previous === undefined || previous < present || isTooFarAhead(previous, now) ? present : later(previous, seconds(1))
 }
 
 export interface OwnDocumentsInput {

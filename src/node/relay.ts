@@ -1,6 +1,6 @@
 /**
  * The relay part of a node: its keys on links and circuits, its OR and directory ports, what it does with circuits that
- * come through and end at it, and what it says of itself. Publishing that is `dir-publisher.ts`; authorities have more.
+ * come through and end at it, and what it says of itself. Publishing that is `own-publication.ts`; authorities have more.
  */
 
 import { hexEncodeUpper } from '../core/base/encoding.ts'
@@ -34,7 +34,7 @@ import { MeteredStream } from './metered-network.ts'
 import type { NetworkView } from './network-view.ts'
 import { OnionKeyRotation } from './onion-key-rotation.ts'
 import type { HopTarget, OriginCircuits } from './origin-circuit.ts'
-import { makeOwnDocuments, ownAddresses, ownExitPolicy, type OwnAddresses, type OwnDocuments } from './own-descriptor.ts'
+import { makeOwnDocuments, ownAddresses, ownExitPolicy, publicationTime, type OwnAddresses, type OwnDocuments } from './own-descriptor.ts'
 import { RelayCircuits } from './relay-circuits.ts'
 import { RelaySelfTest } from './relay-self-test.ts'
 
@@ -222,10 +222,7 @@ export class Relay {
 
   /** Makes the descriptor anew: what it says has changed, or it has grown old. */
   renewDocuments(): OwnDocuments {
-    // Two descriptors of one relay need different times to be told apart in age.
-    const previous = this.#documents?.descriptor.published
-    const nowSec = Math.floor(this.#runtime.wallNow() / 1000) * 1000
-    const published = (previous !== undefined && previous >= nowSec ? previous + 1000 : nowSec) as NonNullable<typeof previous>
+    const published = publicationTime(this.#documents?.descriptor.published, this.#runtime.wallNow())
     this.#documents = this.#makeDocuments(published)
     return this.#documents
   }

@@ -1,0 +1,58 @@
+/** When relays publish descriptors, as whole nodes in virtual time. */
+
+import { expect, test } from 'vitest'
+import { hours, minutes, seconds, wallMs, type DurationMs } from '../../src/core/base/time.ts'
+import { parseServerDescriptor } from '../../src/core/netdoc/server-descriptor.ts'
+import { publicationTime } from '../../src/node/own-descriptor.ts'
+import { AuthorityWorld } from './authority-world.ts'
+
+const calm = (): string => 'TestingV3AuthVoteWhenRelays 2\nV3AuthVotingInterval 1800 seconds\nV3AuthVoteDelay 20 seconds\nV3AuthDistDelay 20 seconds'
+
+function world(seed: string): AuthorityWorld {
+  return new AuthorityWorld({ seed, authorities: 1, relays: 1, authorityLines: calm })
+}
+
+function publishedAfterStart(made: AuthorityWorld): number {
+  const text = made.command('relay0', { command: 'document', name: 'descriptor' }) as string
+  return parseServerDescriptor(text).published - Date.UTC(2026, 0, 1)
+}
+
+const listsRelay = (made: AuthorityWorld): boolean => made.consensus('auth0')?.relays.some((relay) => relay.nickname === 'relay0') === true
+
+test('a relay whose clock was a day ahead publishes again once it is right', () => {
+  const made = world('ahead')
+  made.machine('relay0').setClockSkew(hours(25))
+  made.start()
+  made.simulation.runFor(seconds(40))
+  expect(publishedAfterStart(made)).toBeGreaterThan(hours(24))
+  expect(made.warnings().join('\n')).toContain('auth0 refused our descriptor: Rejected: Your clock is set too far in the future')
+  made.machine('relay0').setClockSkew(0)
+  made.simulation.runFor(minutes(6))
+  expect(publishedAfterStart(made)).toBeLessThan(minutes(7))
+  made.command('auth0', { command: 'vote' })
+  expect(made.runUntilAgreed(['auth0'], () => listsRelay(made), 10)).toBe(true)
+})
+
+test('a relay whose clock jumps ahead publishes again when it finds its descriptor old', () => {
+  const made = world('old')
+  made.start()
+  // Its descriptor follows what it sees of its bandwidth at first.
+  made.simulation.runFor(minutes(10))
+  const first = publishedAfterStart(made)
+  made.machine('relay0').setClockSkew(hours(11))
+  made.simulation.runFor(minutes(6))
+  expect(publishedAfterStart(made)).toBe(first)
+  made.machine('relay0').setClockSkew(hours(18))
+  made.simulation.runFor(minutes(6))
+  expect(publishedAfterStart(made)).toBeGreaterThan(hours(18))
+})
+
+test('a new descriptor is later than the one before it, unless authorities would not take that', () => {
+  const now = wallMs(Date.UTC(2026, 0, 2, 12, 0, 0, 250))
+  const at = (from: DurationMs | number): number => publicationTime(wallMs(now - 250 + from), now) - (now - 250)
+  expect(publicationTime(undefined, now)).toBe(now - 250)
+  expect(at(-hours(18))).toBe(0)
+  expect(at(0)).toBe(1000)
+  expect(at(hours(12))).toBe(hours(12) + 1000)
+  expect(at(hours(13))).toBe(0)
+})
