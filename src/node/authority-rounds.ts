@@ -6,7 +6,8 @@
  * - `immediate` (only with TestingV3AuthVoteWhenRelays): each step as soon as it can be done. Whoever is ready proposes the
  *   present second as valid-after; whoever has proposed less votes again with the largest proposal, so that all votes of
  *   a round agree. Nobody waits longer than the delays of the schedule for an authority that does not answer, and, where
- *   there is a consensus already, not at all for one that cannot be reached.
+ *   there is a consensus already, not at all for one that cannot be reached. Until there is a consensus all rounds are of
+ *   this kind; when relays do not come for an interval, one is held without them.
  *
  * What a vote says, and what is done with a consensus, is `authority.ts`'s affair.
  */
@@ -71,6 +72,10 @@ export class VotingRounds {
   /** Times for which a consensus was signed: there is never a second one, whatever clocks and late votes make of a round. */
   readonly #signed = new Set<WallMs>()
   #proposalTimer: Timer | undefined
+  /** How long relays have to come before a first vote is held without them. */
+  #patience: Timer | undefined
+  /** They did not, once at least. */
+  #isOverdue = false
   #stopped = false
 
   constructor(options: RoundsOptions) {
@@ -86,6 +91,7 @@ export class VotingRounds {
   stop(): void {
     this.#stopped = true
     this.#proposalTimer?.cancel()
+    this.#patience?.cancel()
     for (const round of this.#rounds()) this.#endRound(round)
   }
 
@@ -220,6 +226,19 @@ export class VotingRounds {
     this.#proceed(round)
   }
 
+  /**
+   * When relays do not come, the first vote is held without them, as a round that others join: schedules would differ
+   * between authorities that do not start in the same interval, and with them the times of votes.
+   */
+  #awaitRelays(): void {
+    const { runtime, timing } = this.#options
+    this.#patience = runtime.setTimer(timing().interval, () => {
+      this.#isOverdue = true
+      this.#awaitRelays()
+      if (this.#proposal()?.voted !== true) this.voteNow()
+    })
+  }
+
   /** Before a first consensus everybody is still starting, and absent only for now. */
   #noteAbsent(round: Round, identity: string): void {
     if (round.kind !== 'immediate' || round.over || round.period.isComputed || !this.#options.hasConsensus()) return
@@ -242,9 +261,13 @@ export class VotingRounds {
 
   #armSchedule(): void {
     const { runtime, timing, startOffset, immediate, hasConsensus } = this.#options
-    // Where relays decide when the first vote is, the schedule is for when they do not come: it gives them an interval.
-    const start = immediate && !hasConsensus() ? later(runtime.wallNow(), timing().interval) : runtime.wallNow()
-    const first = nextSchedule(start, timing(), startOffset)
+    this.#patience?.cancel()
+    if (immediate && !hasConsensus()) {
+      if (this.#scheduled !== undefined) this.#endRound(this.#scheduled)
+      this.#awaitRelays()
+      return
+    }
+    const first = nextSchedule(runtime.wallNow(), timing(), startOffset)
     // Others may have voted in a round that has begun; where votes are had at any time, the one after it will do.
     const schedule = immediate && first.votingStarts < runtime.wallNow() ? nextSchedule(first.validAfter, timing(), startOffset) : first
     if (this.#scheduled?.over === false) {
@@ -366,7 +389,9 @@ export class VotingRounds {
   #giveUp(round: Round, attempt: string, thrown: unknown): void {
     const error = asRelishError(thrown)
     if (error.kind === 'bug') throw error
-    this.#options.runtime.log.write('warn', 'dir', `${attempt}: ${error.message}`)
+    // While authorities are still starting, the next attempt is what helps.
+    const isEarly = error.kind === 'unavailable' && this.#options.immediate && !this.#isOverdue && !this.#options.hasConsensus()
+    this.#options.runtime.log.write(isEarly ? 'info' : 'warn', 'dir', `${attempt}: ${error.message}`)
     if (round.kind === 'scheduled') {
       // Its later steps have nothing to do; the schedule goes on when its time is over.
       if (attempt === 'publishing the consensus') {

@@ -104,12 +104,22 @@ describe('voting as soon as relays are there', () => {
     expect(world.runUntilAgreed(['auth2'], (consensus) => consensus.validAfter >= (agreed?.validAfter ?? 0), 30)).toBe(true)
   })
 
-  test('relays that never come do not either: then the schedule decides', () => {
+  test('relays that never come do not either: then the vote is held without them', () => {
     const world = new AuthorityWorld({ seed: 'too few', authorities: 3, relays: 1, authorityLines: immediate(9) })
     world.start()
     expect(world.runUntilAgreed(world.names, (consensus) => consensus.signatures.length === 3, 60)).toBe(true)
     const waiting = (world.events.get('auth0') ?? []).flatMap((event) => (event.kind === 'waiting' ? [event.waitingFor] : []))
     expect(waiting.some((words) => words.includes('4 of 9'))).toBe(true)
+  })
+
+  test('nor does it matter then on which side of a full interval authorities started', () => {
+    const world = new AuthorityWorld({ seed: 'astride', authorities: 3, relays: 1, authorityLines: immediate(9) })
+    world.simulation.runFor(seconds(18))
+    world.start('auth0', 'relay0')
+    world.simulation.runFor(seconds(4))
+    world.start('auth1', 'auth2')
+    expect(world.runUntilAgreed(world.names, (consensus) => consensus.signatures.length === 3, 40)).toBe(true)
+    expect(world.warnings()).toEqual([])
   })
 })
 
