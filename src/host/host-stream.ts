@@ -115,6 +115,8 @@ export class HostStream implements ByteStream {
     this.#ended = true
     this.#destroyed = true
     this.socket.destroy()
+    // A socket that closed before what it had brought was wanted says so no more.
+    if (this.socket.closed) this.#context.turns.add(() => this.#onClosed())
   }
 
   pauseReading(): void {

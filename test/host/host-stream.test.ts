@@ -1,0 +1,38 @@
+/** A stream and its socket, where the two end at different times. What all runtimes have in common is in test/contract. */
+
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo } from 'node:net'
+import { expect, test } from 'vitest'
+import { HostStream } from '../../src/host/host-stream.ts'
+import { hostLimits } from '../../src/host/limits.ts'
+import { TurnQueue } from '../../src/host/turn-queue.ts'
+
+test('a stream that is destroyed after its socket closed, with bytes that nobody wanted, is closed', async () => {
+  const server = createServer({ allowHalfOpen: true })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const socket = connect({ host: '127.0.0.1', port, allowHalfOpen: true })
+  const [[peer]] = (await Promise.all([once(server, 'connection'), once(socket, 'connect')])) as [[import('node:net').Socket], unknown]
+  // All is there before anything is read: data and its end come in one turn.
+  peer.resume()
+  peer.end(new Uint8Array(hostLimits.readChunkBytesMax + 1000))
+  await once(peer, 'finish')
+
+  let forgotten = 0
+  const guard = (work: () => void): void => work()
+  const stream = new HostStream(socket, { turns: new TurnQueue(guard), arrival: new Uint8Array(hostLimits.readChunkBytesMax), writeBuffers: [], guard, onClosed: () => forgotten++ })
+  let closed = 0
+  const socketClosed = once(socket, 'close')
+  stream.start({ onData: () => stream.pauseReading(), onEnd: () => undefined, onDrain: () => undefined, onClose: () => closed++ })
+  stream.end()
+  await socketClosed
+  expect([closed, forgotten]).toEqual([0, 0])
+  stream.destroy()
+  stream.destroy()
+  // Not from within the call that destroys it.
+  expect(closed).toBe(0)
+  await new Promise((resolve) => setImmediate(resolve))
+  expect([closed, forgotten]).toEqual([1, 1])
+  server.close()
+})
