@@ -20,6 +20,7 @@ import { ProtocolList } from '../../src/core/netdoc/protocol-list.ts'
 import { emitServerDescriptor } from '../../src/core/netdoc/server-descriptor-emit.ts'
 import * as server from '../../src/core/netdoc/server-descriptor.ts'
 import * as votes from '../../src/core/netdoc/vote.ts'
+import { compareReaders } from '../support/quick-and-careful.ts'
 import { documentKinds, type Fuzzer } from './fuzzer.ts'
 
 const vector = (name: string): string => latin1Decode(readFileSync(new URL(`../vectors/c-tor-0.4.9.11/netdoc/${name}`, import.meta.url)))
@@ -94,7 +95,10 @@ export const documentFuzzers: readonly Fuzzer[] = [
   documents('authority-certificates', { examples: () => [vector('cached-certs')], parse: authority.parseAuthorityCertificates, smokeCases: 60 }),
   documents('consensus', {
     examples: () => [vector('consensus-ns'), vector('consensus-microdesc')],
-    parse: consensus.parseConsensus,
+    parse: (text) => {
+      for (const flavour of ['ns', 'microdesc'] as const) compareReaders(text, flavour)
+      return consensus.parseConsensus(text)
+    },
     emit: consensus.emitConsensus,
     use: (document) => consensus.checkConsensusSignatures(document, new Set(document.signatures.map((one) => one.identityFingerprint)), () => undefined, wallMs(0)),
   }),

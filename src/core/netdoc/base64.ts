@@ -50,6 +50,30 @@ export function decodeBase64Fixed(text: string, length: number): Uint8Array | un
   return out
 }
 
+/** `length` bytes from unpadded base64 that stands at `at` of a text given as bytes; undefined if it does not. */
+export function decodeBase64At(text: Uint8Array, at: number, length: number): Uint8Array | undefined {
+  const out = new Uint8Array(length)
+  let held = 0
+  let bits = 0
+  for (let from = at, to = 0; to < length; from++) {
+    const value = values[text[from] as number] as number
+    if (!(value >= 0)) return undefined
+    held = ((held << 6) | value) & 0xffff
+    bits += 6
+    if (bits >= 8) {
+      bits -= 8
+      out[to++] = (held >>> bits) & 255
+    }
+  }
+  return out
+}
+
+/** Whether a text given as bytes is base64 from `at` to `end`, without padding. */
+export function isBase64At(text: Uint8Array, at: number, end: number): boolean {
+  for (let i = at; i < end; i++) if (!((values[text[i] as number] as number) >= 0)) return false
+  return true
+}
+
 /** The bytes of padded or unpadded base64 with line breaks and blanks anywhere; undefined if it is not that. */
 export function decodeBase64(text: string): Uint8Array | undefined {
   let digits = 0

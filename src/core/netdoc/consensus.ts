@@ -29,6 +29,7 @@ import {
   type DirectorySource,
   type NetworkStatusHeader,
 } from './network-status.ts'
+import { QuickRouterStatusReader } from './quick-router-status.ts'
 import { emitRouterStatus, RouterStatusReader, type RouterStatus } from './router-status.ts'
 import { dangerouslyAssumeVerified, type Verified } from './trust.ts'
 
@@ -83,14 +84,14 @@ export function parseConsensus(text: string): ConsensusUnverified {
   const status = header.one('vote-status')
   if (status.arg(0) !== 'consensus') throw status.error('is not "consensus"')
   const method = header.maybe('consensus-method')
-  const relays = readRelays(cursor, flavour)
+  const bytes = Buffer.from(text, 'latin1')
+  const relays = readRelays(cursor, flavour, bytes)
   const footer = cursor.section(footerTable)
   const signatures = parseSignatures(footer)
   if (signatures.length > maxConsensusSignatures) throw footer.error(`has more than ${maxConsensusSignatures} signatures`)
-  const digests = consensusDigests(signedText(text, version.start))
   return {
     text,
-    ...digests,
+    ...digestsOf(bytes.subarray(version.start, signedEnd(text, version.start))),
     ...parseHeader(header),
     flavour,
     consensusMethod: method === undefined ? 1 : parseInteger(method, method.arg(0), 1, 2 ** 31 - 1),
@@ -108,12 +109,17 @@ function flavourOf(version: Item): ConsensusFlavour {
   return flavour
 }
 
-function readRelays(cursor: Cursor, flavour: ConsensusFlavour): RouterStatus[] {
-  const reader = new RouterStatusReader(flavour)
+function readRelays(cursor: Cursor, flavour: ConsensusFlavour, bytes: Uint8Array): RouterStatus[] {
+  const careful = new RouterStatusReader(flavour)
+  const quick = new QuickRouterStatusReader(cursor.text, bytes, flavour)
   const relays: RouterStatus[] = []
   while (cursor.more() && cursor.nextIs('r')) {
     if (relays.length === maxRelaysPerConsensus) throw new RelishError('limit', `a consensus lists at most ${maxRelaysPerConsensus} relays`)
-    const relay = reader.read(cursor)
+    let relay = quick.read(cursor)
+    if (relay === undefined) {
+      relay = careful.read(cursor)
+      quick.learn(relay)
+    }
     const previous = relays[relays.length - 1]
     // dir-spec §3.8.1: sorted by identity, each relay once.
     if (previous !== undefined && relay.fingerprint <= previous.fingerprint) {
@@ -155,13 +161,20 @@ function documentStart(text: string): number {
 
 /** dir-spec §3.4.1, directory-signature: the signed part ends with the space after that keyword. */
 function signedText(text: string, start: number): string {
+  return text.slice(start, signedEnd(text, start))
+}
+
+function signedEnd(text: string, start: number): number {
   const at = text.indexOf('\ndirectory-signature ', start)
-  return at < 0 ? text.slice(start) : text.slice(start, at + '\ndirectory-signature '.length)
+  return at < 0 ? text.length : at + '\ndirectory-signature '.length
 }
 
 /** Digests of a consensus: `signed` is its text up to and with the first `directory-signature` and a space. */
 export function consensusDigests(signed: string): { sha1: Uint8Array; sha256: Uint8Array } {
-  const bytes = latin1Encode(signed)
+  return digestsOf(latin1Encode(signed))
+}
+
+function digestsOf(bytes: Uint8Array): { sha1: Uint8Array; sha256: Uint8Array } {
   return { sha1: sha1(bytes), sha256: sha256(bytes) }
 }
 
