@@ -13,7 +13,7 @@ export function sharedCertsChecks({ memory }: Pick<Runtime, 'memory'>): CertsChe
   if (memory === undefined) return undefined
   return {
     responder: (entries, tlsCertificate, now) =>
-      whileLive(memory, 'CERTS of a responder', `${latin1Decode(tlsCertificate)} ${textOf(entries)}`, entries, now, () => validateResponderCerts(entries, tlsCertificate, now)),
+      whileLive(memory, 'CERTS of a responder', `${tlsCertificate.length} ${latin1Decode(tlsCertificate)} ${textOf(entries)}`, entries, now, () => validateResponderCerts(entries, tlsCertificate, now)),
     initiator: (entries, now) => whileLive(memory, 'CERTS of an initiator', textOf(entries), entries, now, () => validateInitiatorCerts(entries, now)),
   }
 }
