@@ -70,8 +70,8 @@ export class ClientCircuits {
   readonly #proveFrom: MonotonicMs
   #failures = 0
   #retryAt: MonotonicMs | undefined
-  /** Something was not built in this turn because of `retryAt`. */
-  #heldBack = false
+  /** The time that all of a turn goes by: clocks move on meanwhile, and what falls due in between is the timer's. */
+  #turnAt: MonotonicMs
   #hasBuilt = false
   #inTurn = false
   #turnAgain = false
@@ -81,12 +81,13 @@ export class ClientCircuits {
   constructor(parts: ClientCircuitsParts) {
     this.#parts = parts
     const { options, runtime } = parts
+    this.#turnAt = runtime.monotonicNow()
     const configured: number = options.CircuitsAvailableTimeout
     this.#availableMs = configured > 0 ? configured : 30 * 60_000
     // Where no application can ask, none is expected to: one circuit shows that the node works, and that is all.
-    this.#predicted = new PredictedPorts(options.SocksPort.length > 0 ? [firstPredictedPort] : [], this.#availableMs, runtime.monotonicNow())
+    this.#predicted = new PredictedPorts(options.SocksPort.length > 0 ? [firstPredictedPort] : [], this.#availableMs, this.#turnAt)
     const servesApplications = options.SocksPort.length > 0 || options.HTTPTunnelPort.length > 0
-    this.#proveFrom = later(runtime.monotonicNow(), isRelay(options) && !servesApplications ? relayCircuitDelay : durationMs(0))
+    this.#proveFrom = later(this.#turnAt, isRelay(options) && !servesApplications ? relayCircuitDelay : durationMs(0))
     const buildTimeout: number = options.CircuitBuildTimeout
     this.#timeouts = new BuildTimeouts({ configuredMs: buildTimeout > 0 ? buildTimeout : undefined }, new NetworkParameters())
     parts.view.onChange(() => this.#viewChanged())
@@ -246,7 +247,7 @@ export class ClientCircuits {
     this.#inTurn = true
     while (this.#turnAgain && !this.#stopped) {
       this.#turnAgain = false
-      this.#heldBack = false
+      this.#turnAt = this.#now()
       this.#expire()
       this.#upgradeGuardWaiting()
       this.#attachWaiting()
@@ -261,7 +262,7 @@ export class ClientCircuits {
 
   /** path-spec §2.1.6. */
   #expire(): void {
-    const now = this.#now()
+    const now = this.#turnAt
     const guardNow = this.#parts.view.now()
     for (const circuit of [...this.#circuits]) {
       if (circuit.kind === 'fixed' || circuit.streams > 0) continue
@@ -280,7 +281,7 @@ export class ClientCircuits {
   }
 
   #attachWaiting(): void {
-    const now = this.#now()
+    const now = this.#turnAt
     for (const waiter of [...this.#waiters]) {
       const circuit = this.#best(waiter, now, (one) => one.state === 'ready')
       if (circuit === undefined) continue
@@ -302,7 +303,7 @@ export class ClientCircuits {
 
   /** path-spec §2.1.2: a circuit on the way for every stream that waits. */
   #buildForWaiting(): void {
-    const now = this.#now()
+    const now = this.#turnAt
     const { options, view } = this.#parts
     const uncovered: CircuitWaiter[] = []
     for (const waiter of [...this.#waiters]) {
@@ -314,7 +315,7 @@ export class ClientCircuits {
       if (coming === undefined) uncovered.push(waiter)
       else this.#reserve(coming, waiter)
     }
-    if (this.#isHeldBack(now)) return
+    if (this.#isHeldBack()) return
     while (uncovered.length > 0 && this.#building() < options.MaxClientCircuitsPending) {
       const [first] = uncovered
       if (first === undefined) return
@@ -337,10 +338,8 @@ export class ClientCircuits {
   }
 
   /** After failures, for a while. */
-  #isHeldBack(now: MonotonicMs): boolean {
-    if (this.#retryAt === undefined || now >= this.#retryAt) return false
-    this.#heldBack = true
-    return true
+  #isHeldBack(): boolean {
+    return this.#retryAt !== undefined && this.#turnAt < this.#retryAt
   }
 
   #reserve(circuit: ClientCircuit, waiter: CircuitWaiter): void {
@@ -366,9 +365,9 @@ export class ClientCircuits {
 
   /** path-spec §2.1.1. Internal circuits are not built ahead: nothing here uses them before onion services do. */
   #buildAhead(): void {
-    const now = this.#now()
+    const now = this.#turnAt
     const { options, view } = this.#parts
-    if (options.__DisablePredictedCircuits || this.#isHeldBack(now)) return
+    if (options.__DisablePredictedCircuits || this.#isHeldBack()) return
     if (!view.info.hasExits) {
       // Without exits an internal circuit shows that this node works.
       if (this.#mustProve(now)) this.#tryLaunch({ kind: 'internal', needs: { stable: false, fast: true } }, 'internal')
@@ -539,7 +538,9 @@ export class ClientCircuits {
     view.guardsChanged()
   }
 
+  /** Circuits that were begun together and fail together have failed once. */
   #noteFailure(): void {
+    if (this.#retryAt !== undefined && this.#now() < this.#retryAt) return
     this.#failures++
     const pause = Math.min(firstRetryMs * 2 ** Math.min(this.#failures - 1, 20), this.#parts.options.NewCircuitPeriod)
     this.#retryAt = (this.#now() + pause) as MonotonicMs
@@ -562,8 +563,7 @@ export class ClientCircuits {
     this.#timer = undefined
     const now = this.#now()
     const moments: number[] = []
-    // Whoever was held back in this turn is looked at again, even if the moment has passed since.
-    if (this.#retryAt !== undefined && (this.#heldBack || this.#retryAt > now)) moments.push(Math.max(this.#retryAt, now + 1))
+    if (this.#retryAt !== undefined) moments.push(this.#retryAt)
     for (const circuit of this.#circuits) {
       if (circuit.kind === 'fixed') continue
       if (circuit.state === 'guard-wait') moments.push(now + guardWaitCheckMs)
@@ -573,9 +573,10 @@ export class ClientCircuits {
     if (!this.#hasBuilt) moments.push(this.#proveFrom)
     const lapses = this.#predicted.lapsesAt()
     if (lapses !== undefined) moments.push(lapses)
-    const next = moments.filter((moment) => moment > now).reduce((least, moment) => Math.min(least, moment), Number.POSITIVE_INFINITY)
+    // What was due when the turn began was done in it; what has fallen due since was not.
+    const next = moments.filter((moment) => moment > this.#turnAt).reduce((least, moment) => Math.min(least, moment), Number.POSITIVE_INFINITY)
     if (next === Number.POSITIVE_INFINITY) return
-    this.#timer = this.#parts.runtime.setTimer(durationMs(next - now), () => {
+    this.#timer = this.#parts.runtime.setTimer(durationMs(Math.max(0, next - now)), () => {
       this.#timer = undefined
       this.#turn()
     })

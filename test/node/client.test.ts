@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { hours, minutes, seconds } from '../../src/core/base/time.ts'
+import { durationMs, hours, later, minutes, seconds } from '../../src/core/base/time.ts'
 import { EndReason } from '../../src/core/cell/commands.ts'
 import { parseRouterSet } from '../../src/core/torrc/router-set.ts'
 import { SocksCommand } from '../../src/core/socks/message.ts'
-import { optimisticBytesMax } from '../../src/node/client-limits.ts'
+import { parsePortLines } from '../../src/core/torrc/port-spec.ts'
+import { optimisticBytesMax, relayCircuitDelay } from '../../src/node/client-limits.ts'
 import { madeUpConsensus } from '../support/made-up-consensus.ts'
 import { exitFlags } from '../support/made-up-network.ts'
 import type { FakeStream } from '../support/fake-circuits.ts'
@@ -63,6 +64,32 @@ describe('circuits ahead of need', () => {
     bench.run(seconds(61))
     expect(bench.firstCircuits).toBe(1)
     expect(bench.setbacks.length).toBe(told)
+  })
+
+  test('that fail together have failed once', () => {
+    const begun = new Set<number>()
+    const bench = new ClientBench({ build: (circuit) => (begun.add(circuit.createdAt), { failAt: 2 }) }).learn()
+    bench.connect().socks5('example.com', 8080)
+    bench.run(seconds(5))
+    expect(bench.circuits.all.length).toBeGreaterThanOrEqual(2 * begun.size)
+    // At 0, 0.1, 0.3, 0.7, 1.5 and 3.1 seconds.
+    expect(begun.size).toBeGreaterThanOrEqual(6)
+  })
+
+  test('are not forgotten when their time comes in the middle of a turn', () => {
+    const ORPort = parsePortLines([{ keyword: 'ORPort', value: '9001', command: 'replace', position: {} }], 'or')
+    for (let before = 1; before <= 12; before++) {
+      const bench = new ClientBench({}, { ORPort }, '0').learn()
+      bench.run(durationMs(relayCircuitDelay - before))
+      expect(bench.circuits.all).toHaveLength(0)
+      // A clock that moves on whenever it is looked at.
+      const { monotonicNow } = bench.runtime
+      let looked = 0
+      Object.assign(bench.runtime, { monotonicNow: () => later(monotonicNow(), durationMs(looked++)) })
+      bench.client.circuits.reconfigure(bench.options, false)
+      bench.run(seconds(30))
+      expect(bench.firstCircuits, `${before} ms before`).toBe(1)
+    }
   })
 
   test('go through another guard when the first cannot be reached, and come back to it', () => {
