@@ -12,6 +12,7 @@ import { consensusOf } from './circuits.ts'
 import { CheckFailure } from './expect.ts'
 import { authoritiesOf, fetchConsensus, needsOwnVotes, putBack, runningNodes, voteAgain } from './disturb.ts'
 import { echoOnce } from './echo-once.ts'
+import { consensusHeldBy } from './promises.ts'
 
 /** Of a node that starts while others are gone: relays that it knows from before do not answer. */
 const unreachable = /Problem bootstrapping\. .*CONNECTREFUSED/
@@ -28,7 +29,7 @@ export const authorityMinority: Check = {
   notFor: (network) => needsOwnVotes(network) ?? (authorityCount(network) < 3 ? 'losing one of fewer than three authorities is losing the majority' : undefined),
   async run(context) {
     const { network, expect } = context
-    const authorities = authoritiesOf(network).map((node) => node.name)
+    const authorities = await heaviestFirst(network)
     const majority = Math.floor(authorities.length / 2) + 1
     const [left, lost] = [authorities.slice(0, majority), authorities.slice(majority)]
     try {
@@ -62,7 +63,7 @@ export const authorityMajority: Check = {
   notFor: (network) => needsOwnVotes(network) ?? (authorityCount(network) < 2 ? 'the network has one authority only' : undefined),
   async run(context) {
     const { network, expect } = context
-    const authorities = authoritiesOf(network).map((node) => node.name)
+    const authorities = await heaviestFirst(network)
     const half = Math.floor(authorities.length / 2)
     const [left, lost] = [authorities.slice(0, half), authorities.slice(half)]
     const [speaker] = left
@@ -85,6 +86,18 @@ export const authorityMajority: Check = {
       await putBackIfGone(network, lost)
     }
   },
+}
+
+/**
+ * Authorities are relays, too, and one that was started again is often the only one that has measured a bandwidth. Without
+ * those that clients choose for nearly every path there are no circuits until the consensus leaves them out, as in any Tor
+ * network: that is no matter of authorities, so the others are the ones that are lost.
+ */
+async function heaviestFirst(network: RunningNetwork): Promise<string[]> {
+  const names = authoritiesOf(network).map((node) => node.name)
+  const { relays } = await consensusHeldBy(network, names)
+  const weightOf = (name: string): number => relays.find((relay) => relay.nickname === name)?.bandwidth ?? 0
+  return names.sort((a, b) => weightOf(b) - weightOf(a))
 }
 
 const authorityCount = (network: RunningNetwork): number => network.nodes().filter((node) => node.role === 'authority').length

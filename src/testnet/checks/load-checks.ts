@@ -32,7 +32,7 @@ import { tlsOnly } from './tls-only.ts'
 export const builtInChecks: readonly Check[] = Object.freeze([
   echo, exitSeen, path, consensus, noRelayKnowsBoth, policy, resolve, socksMatrix, concurrent, bulk, tlsOnly,
   promises, families, policies, bandwidthWeights, majorityRule, hupKeepsStreams,
-  guardsRestart, identityRestart, relayKilled, authorityMinority, authorityMajority,
+  guardsRestart, identityRestart, relayKilled, authorityMajority, authorityMinority,
 ])
 
 /** `names` are built-in names and absolute paths of modules. Throws `config` for what is neither. */

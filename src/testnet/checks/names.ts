@@ -27,6 +27,6 @@ export const builtInCheckNames: readonly string[] = Object.freeze([
   'guards-restart',
   'identity-restart',
   'relay-killed',
-  'authority-minority',
   'authority-majority',
+  'authority-minority',
 ])

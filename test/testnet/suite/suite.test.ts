@@ -26,9 +26,9 @@ describe('suites that are built in', () => {
 
   test('full is all there are, and modules of the network file; what disturbs comes last', async () => {
     expect(await namesOf('full', {}, ['echo', module])).toEqual([
-      ...builtInCheckNames.filter((name) => !['guards-restart', 'identity-restart', 'relay-killed', 'authority-minority', 'authority-majority'].includes(name)),
+      ...builtInCheckNames.filter((name) => !['guards-restart', 'identity-restart', 'relay-killed', 'authority-majority', 'authority-minority'].includes(name)),
       'mine',
-      'guards-restart', 'identity-restart', 'relay-killed', 'authority-minority', 'authority-majority',
+      'guards-restart', 'identity-restart', 'relay-killed', 'authority-majority', 'authority-minority',
     ])
   })
 
@@ -41,8 +41,8 @@ describe('suites that are built in', () => {
 describe('selections', () => {
   test.each<[string, Selection, string[]]>([
     ['names', { only: ['path', 'echo'] }, ['echo', 'path']],
-    ['tags', { only: ['tag:directory'] }, ['consensus', 'promises', 'majority-rule', 'authority-minority', 'authority-majority']],
-    ['a tag that is no name needs no prefix', { only: ['recovery'] }, ['relay-killed', 'authority-minority', 'authority-majority']],
+    ['tags', { only: ['tag:directory'] }, ['consensus', 'promises', 'majority-rule', 'authority-majority', 'authority-minority']],
+    ['a tag that is no name needs no prefix', { only: ['recovery'] }, ['relay-killed', 'authority-majority', 'authority-minority']],
     ['a word that is both is a name', { only: ['policy'] }, ['policy']],
     ['skipped by name and tag', { only: ['tag:policy', 'smoke'], skip: ['policies', 'tag:directory'] }, ['echo', 'exit-seen', 'path', 'policy']],
     ['a module', { only: [module] }, ['mine']],
