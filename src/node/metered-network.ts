@@ -191,6 +191,8 @@ export class MeteredStream<Inner extends ByteStream = ByteStream> implements Byt
     this.#limits?.written.forget(this.#writeOn)
     this.#held = undefined
     this.#heldBytes = 0
+    // Whoever writes all the same is not told to go on.
+    this.#handlers = undefined
   }
 }
 

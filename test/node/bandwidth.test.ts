@@ -275,7 +275,11 @@ describe('limits', () => {
     peer.network.listen({ host: '198.51.100.1', port: 80 }, { onListening: () => undefined, onConnection: (stream) => stream.start({ ...silent, onData: () => undefined }), onError: refused })
     limited.network.dial({ target: { host: '198.51.100.1', port: 80 }, timeout: seconds(30) }, {
       onConnect: (stream) => {
-        stream.start({ ...silent, onData: () => undefined, onDrain: () => refused(new Error('nothing drains after the end')), onClose: () => closed++ })
+        const onClose = (): void => {
+          closed++
+          stream.write(new Uint8Array(10_000))
+        }
+        stream.start({ ...silent, onData: () => undefined, onDrain: () => refused(new Error('nothing drains after the end')), onClose })
         for (let i = 0; i < 50; i++) stream.write(new Uint8Array(10_000))
         expect(stream.bufferedBytes).toBeGreaterThan(300_000)
         stream.destroy()
