@@ -5,7 +5,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander'
 import { programVersion } from '../core/base/version.ts'
 import { skippedByWarmGenesis } from '../testnet/genesis/genesis-words.ts'
 import type { LoadedNetwork } from '../testnet/load-network.ts'
-import { writeBundle } from '../testnet/report/bundle.ts'
+import { refuseForeignFolder, writeBundle } from '../testnet/report/bundle.ts'
 import { makeReport, type RunReport, type TestReport, type Verdict } from '../testnet/report/test-report.ts'
 import type { Shard } from '../testnet/suite/select-checks.ts'
 import type { Suite } from '../testnet/suite/suite.ts'
@@ -97,6 +97,7 @@ export async function runTest(nameOrPath: string, options: TestOptions): Promise
   const targets = reportTargets(options.report, process.env)
   const bundle = bundleFolder(options)
   const isMany = options.repeat > 1
+  if (bundle !== undefined && !isMany) refuseForeignFolder(bundle)
   const show = checkProgress(output)
   const runs: FinishedRun[] = []
   const bundles = new Map<number, string>()

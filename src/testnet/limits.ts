@@ -117,7 +117,7 @@ export const leftFilesShown = 20
 export const memorySampleMs = 1000
 /** Events of a run that its report keeps for the timeline. The first ones, which are the start, stay. */
 export const timelineKept = 2000
-/** Bytes of one file of a bundle. A longer one is cut in the middle, which the file says. */
+/** Characters of one text of a bundle: logs, a document. A longer one is cut in the middle, which it says. */
 export const bundleFileBytesMax = 16 << 20
 /** Rows of a table in the summary of a step, which GitHub bounds too. The rest is in the other reports. */
 export const summaryRowsMax = 100

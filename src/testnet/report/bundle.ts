@@ -9,7 +9,7 @@
  *     documents/NODE/NAME     consensuses, votes, certificates and descriptors that the node held
  */
 
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { RelishError } from '../../core/base/errors.ts'
 import { bundleFileBytesMax } from '../limits.ts'
@@ -48,26 +48,38 @@ export interface Bundle {
   readonly timeline: RunReport['timeline']
 }
 
-/** Writes the folder anew. Throws `local-io`. */
+/** Throws `config` for a folder that a bundle must not take the place of: one with something else in it. */
+export function refuseForeignFolder(folder: string): void {
+  if (!existsSync(folder) || existsSync(join(folder, 'bundle.json')) || readdirSync(folder).length === 0) return
+  throw new RelishError('config', `${folder} is there and is no bundle`, { hint: 'name another folder with --bundle' })
+}
+
+/** Words of our own, which readers of a bundle look at: a variable may have the same value. */
+const keysOfOwnWords: readonly string[] = ['format', 'verdict', 'kind', 'state', 'stage', 'role', 'flavour']
+
+/** Writes the folder anew. Throws `config` for one that is no bundle. */
 export function writeBundle(folder: string, input: BundleInput): void {
   const redact = makeRedactor(input.redaction)
-  if (existsSync(folder) && !existsSync(join(folder, 'bundle.json'))) throw new RelishError('config', `${folder} is there and is no bundle`, { hint: 'name another folder with --bundle' })
+  refuseForeignFolder(folder)
   rmSync(folder, { recursive: true, force: true })
   const write = (name: string, text: string): void => {
     const path = join(folder, name)
     mkdirSync(dirname(path), { recursive: true })
-    writeFileSync(path, cutInTheMiddle(redact(text)))
+    writeFileSync(path, text)
   }
-  const writeJson = (name: string, value: unknown): void => write(name, `${JSON.stringify(value, undefined, 2)}\n`)
+  const writeText = (name: string, text: string): void => write(name, cutInTheMiddle(redact(text)))
+  // Value by value and never cut: what comes out is still JSON, with the names that its readers know.
+  const redactValue = (key: string, value: unknown): unknown => (typeof value === 'string' && !keysOfOwnWords.includes(key) ? redact(value) : value)
+  const writeJson = (name: string, value: unknown): void => write(name, `${JSON.stringify(value, redactValue, 2)}\n`)
   writeJson('bundle.json', bundleOf(input))
   writeJson('report.json', { ...input.report, runs: [input.run] })
-  write('network.yaml', input.networkText)
+  writeText('network.yaml', input.networkText)
   writeJson('resolved.json', input.network)
-  for (const [node, torrc] of input.torrcs) write(`torrc/${node}`, torrc)
-  write('logs.txt', input.logs)
+  for (const [node, torrc] of input.torrcs) writeText(`torrc/${node}`, torrc)
+  writeText('logs.txt', input.logs)
   for (const { at, nodes, documents } of input.captured) {
     for (const [node, state] of Object.entries(nodes)) writeJson(`state/${at}/${node}.json`, state)
-    for (const [node, texts] of Object.entries(documents)) for (const [name, text] of Object.entries(texts)) write(`documents/${node}/${name}`, text)
+    for (const [node, texts] of Object.entries(documents)) for (const [name, text] of Object.entries(texts)) writeText(`documents/${node}/${name}`, text)
   }
 }
 

@@ -1,11 +1,11 @@
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { SimulatedNetwork } from '../../../src/testnet/backend/simulated.ts'
 import { startUntilReady } from '../../../src/testnet/bootstrap.ts'
 import { loadNetwork } from '../../../src/testnet/load-network.ts'
-import { readBundle, writeBundle, type Bundle } from '../../../src/testnet/report/bundle.ts'
+import { readBundle, refuseForeignFolder, writeBundle, type Bundle } from '../../../src/testnet/report/bundle.ts'
 import { capture, type Captured } from '../../../src/testnet/report/capture.ts'
 import { makeRedactor } from '../../../src/testnet/report/redact.ts'
 import { storyOf } from '../../../src/testnet/report/story.ts'
@@ -67,6 +67,17 @@ describe('a bundle', () => {
     }
   })
 
+  test('can be read whatever variables there are', () => {
+    const report = madeUpReport()
+    const environment = { PROJECT: 'relish', KEY: 'network', STATE: 'running', NUMBER: '1234567' }
+    const path = join(folder, 'odd')
+    const run = { ...(report.runs[0] as (typeof report.runs)[number]), timeline: [{ atMs: 1234567, who: 'exit1', what: 'stream 1234567' }] }
+    writeBundle(path, { report, run, networkText: '', network: loaded.network, torrcs: new Map(), logs: '', captured: [captured], redaction: { environment, folders: {} } })
+    const bundle = readBundle(path)
+    expect(bundle.timeline).toEqual([{ atMs: 1234567, who: 'exit1', what: 'stream ${NUMBER}' }])
+    expect(bundle.captured[0]?.nodes['client1']?.status.state.kind).toBe('running')
+  })
+
   test('tells its story: what failed, who did what, and why', () => {
     const story = storyOf(write('story').bundle)
     expect(story.failed).toEqual(['path: client1: exit1 twice'])
@@ -85,7 +96,10 @@ describe('a bundle', () => {
   test('is written over an old one, and over nothing else', () => {
     write('again')
     expect(() => write('again')).not.toThrow()
-    expect(() => writeBundle(folder, {} as Parameters<typeof writeBundle>[1])).toThrow()
+    expect(() => refuseForeignFolder(folder)).toThrow(/is there and is no bundle/)
+    const empty = join(folder, 'empty')
+    mkdirSync(empty)
+    expect(() => refuseForeignFolder(empty)).not.toThrow()
     expect(() => readBundle(folder)).toThrow(/is no bundle/)
   })
 })
