@@ -17,16 +17,17 @@ export class ExitConnection implements StreamSink {
   readonly #runtime: Runtime
   readonly #host: StreamHost
   readonly #stream: Stream
+  readonly #lingering: LingeringSockets
   #dialing: { cancel(): void } | undefined
   #socket: ByteStream | undefined
-  #linger: Timer | undefined
   /** The circuit's side is over. */
   #ended = false
 
-  constructor(runtime: Runtime, host: StreamHost, stream: Stream) {
+  constructor(runtime: Runtime, host: StreamHost, stream: Stream, lingering: LingeringSockets) {
     this.#runtime = runtime
     this.#host = host
     this.#stream = stream
+    this.#lingering = lingering
   }
 
   dial(target: SocketAddress, localHost: string | undefined, ttlSec: number): void {
@@ -99,8 +100,8 @@ export class ExitConnection implements StreamSink {
   }
 
   #handleClose(error: RelishError | undefined): void {
+    if (this.#socket !== undefined) this.#lingering.closed(this.#socket)
     this.#socket = undefined
-    this.#linger?.cancel()
     if (this.#ended) return
     const { edge } = this.#host
     if (error === undefined) {
@@ -117,7 +118,38 @@ export class ExitConnection implements StreamSink {
     if (socket === undefined) return
     socket.end()
     socket.resumeReading()
-    this.#linger = this.#runtime.setTimer(EXIT_LINGER, () => socket.destroy())
+    this.#lingering.keep(socket)
+  }
+}
+
+/** Sockets whose streams are over: each closes when its destination has closed its end, or after a while. */
+export class LingeringSockets {
+  readonly #runtime: Runtime
+  readonly #timers = new Map<ByteStream, Timer>()
+  #stopped = false
+
+  constructor(runtime: Runtime) {
+    this.#runtime = runtime
+  }
+
+  keep(socket: ByteStream): void {
+    if (this.#stopped) socket.destroy()
+    else this.#timers.set(socket, this.#runtime.setTimer(EXIT_LINGER, () => socket.destroy()))
+  }
+
+  closed(socket: ByteStream): void {
+    this.#timers.get(socket)?.cancel()
+    this.#timers.delete(socket)
+  }
+
+  /** The node ends: nobody is waited for any more. */
+  closeAll(): void {
+    this.#stopped = true
+    for (const [socket, timer] of [...this.#timers]) {
+      timer.cancel()
+      socket.destroy()
+    }
+    this.#timers.clear()
   }
 }
 

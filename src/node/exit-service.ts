@@ -13,7 +13,7 @@ import type { ByteStream, ResolveResult, Runtime } from '../runtime/index.ts'
 import { addressOfArpaName } from './arpa-name.ts'
 import { CircuitByteStream } from './circuit-byte-stream.ts'
 import { chooseAddress, clipTtl } from './exit-address.ts'
-import { ExitConnection } from './exit-connection.ts'
+import { ExitConnection, LingeringSockets } from './exit-connection.ts'
 import { DNS_ANSWERS_MAX, DNS_NAME_LENGTH_MAX, DNS_TTL_LONG_SEC } from './limits.ts'
 import type { StreamHost, StreamService, StreamSink } from './relay-circuit-driver.ts'
 
@@ -35,9 +35,16 @@ export interface ExitServiceOptions {
 
 export class ExitService implements StreamService {
   readonly #options: ExitServiceOptions
+  readonly #lingering: LingeringSockets
 
   constructor(options: ExitServiceOptions) {
     this.#options = options
+    this.#lingering = new LingeringSockets(options.runtime)
+  }
+
+  /** The node ends. Call when its circuits are closed. */
+  stop(): void {
+    this.#lingering.closeAll()
   }
 
   open(host: StreamHost, stream: Stream, request: StreamRequest): StreamSink | undefined {
@@ -61,7 +68,7 @@ export class ExitService implements StreamService {
       return undefined
     }
     const { runtime, bindAddresses } = this.#options
-    const connection = new ExitConnection(runtime, host, stream)
+    const connection = new ExitConnection(runtime, host, stream, this.#lingering)
     const literal = canonicalIp(request.host)
     const begin = (addresses: readonly string[], ttlSec: number): void => {
       const address = chooseAddress(addresses, request.flags, this.#options.ipv6Exit())

@@ -64,6 +64,7 @@ export interface RelayParts {
 
 export class Relay {
   readonly circuits: RelayCircuits
+  readonly #exits: ExitService
   readonly #runtime: Runtime
   readonly #parts: RelayParts
   readonly #startedAt: MonotonicMs
@@ -90,11 +91,12 @@ export class Relay {
     this.#keys = parts.keys
     this.#startedAt = parts.runtime.monotonicNow()
     let handshakeKeys = handshakeKeysOf(parts.keys)
+    this.#exits = this.#exitService()
     this.circuits = new RelayCircuits({
       runtime: parts.runtime,
       channels: () => this.#mustChannels(),
       keys: () => handshakeKeys,
-      streams: this.#exitService(),
+      streams: this.#exits,
       messages: this.#hsRelayService(),
       extendAllowPrivateAddresses: () => this.#options.ExtendAllowPrivateAddresses,
       flow: parts.flow,
@@ -262,6 +264,7 @@ export class Relay {
     for (const listener of this.#listeners.splice(0)) listener.close()
     this.#directory?.closeAll()
     this.circuits.closeAll()
+    this.#exits.stop()
   }
 
   #portHandlers(spec: PortSpec, listener: 'or' | 'dir', option: string, words: string) {

@@ -112,7 +112,7 @@ export class SimMachine implements NetworkMachine {
   /** What the running program has not given back; nothing when none runs. */
   held(): Held {
     const program = this.#program
-    return { timers: program?.timers ?? 0, streams: program?.streams.size ?? 0, listeners: program?.listeners.size ?? 0 }
+    return { timers: program?.timers ?? 0, streams: [...(program?.streams ?? [])].filter((stream) => stream.isHeld).length, listeners: program?.listeners.size ?? 0 }
   }
 
   /** Fault: the program stands still, as after SIGSTOP. What happens to it meanwhile waits. */

@@ -164,13 +164,19 @@ export class SimNetwork {
       const local = { host: localHost, port: this.#ephemeralPort(localHost) }
       const [near, far] = this.#connect(program, listener, local, { host: target, port: options.target.port }, out, back)
       underWay = near
+      near.isHeld = true
       // TCP takes one round trip and TLS another before the initiator may write; the listener is half a trip behind.
       const handshakeUs = secure ? outUs + 2 * backUs : backUs
       queue.schedule(handshakeUs, () => {
         if (settle()) program.run(() => handlers.onConnect(near))
         else near.destroy()
       })
-      queue.schedule(secure ? handshakeUs + outUs : 0, () => listener.program.run(() => listener.onConnection(far)))
+      queue.schedule(secure ? handshakeUs + outUs : 0, () =>
+        listener.program.run(() => {
+          far.isHeld = true
+          listener.onConnection(far)
+        }),
+      )
     })
     return cancel
   }

@@ -42,6 +42,8 @@ export class SimStream implements SecureByteStream {
   readonly remote: SocketAddress
   readonly peerCertificate: Uint8Array | undefined
   readonly localCertificate: Uint8Array | undefined
+  /** Its program knows of it. One that a listener has not been given yet is the kernel's to close. */
+  isHeld = false
   readonly #options: SimStreamOptions
   readonly #arrivalWords: string
   #peer: SimStream | undefined

@@ -30,6 +30,7 @@ export interface WorldRelay {
   readonly keys: RelayKeys
   readonly channels: ChannelManager
   readonly circuits: RelayCircuits
+  readonly streams: ExitService
   readonly origin: OriginCircuitManager
   readonly hop: HopTarget
   readonly directoryStreams: ByteStream[]
@@ -139,7 +140,7 @@ export class CircuitWorld {
       addresses: [{ host: address, port: PORT }],
       ...(options.congestion === undefined ? {} : { protocols: supportedProtocols.text }),
     }
-    const relay: WorldRelay = { name, runtime, keys: relayKeys, channels, circuits, origin: new OriginCircuitManager({ runtime, channels }), hop, directoryStreams, reached: 0 }
+    const relay: WorldRelay = { name, runtime, keys: relayKeys, channels, circuits, streams, origin: new OriginCircuitManager({ runtime, channels }), hop, directoryStreams, reached: 0 }
     return relay
   }
 

@@ -223,6 +223,23 @@ describe('streams', () => {
     world.until('the rest arrives', () => received > written)
   })
 
+  it('to a destination that does not close hold no socket of an exit that stops', () => {
+    const world = new CircuitWorld()
+    world.server.network.listen({ host: '203.0.113.1', port: 7 }, {
+      onListening: () => {},
+      onConnection: (stream) => stream.start({ onData: () => {}, onEnd: () => {}, onDrain: () => {}, onClose: () => {} }),
+      onError: (error) => { throw error },
+    })
+    const end = openStream(world.open(), connectTo('203.0.113.1'))
+    world.until('it is open', () => end.connected !== undefined)
+    const exit = world.relay(2)
+    const socketsThere = world.sim.machine(exit.name).held().streams
+    exit.circuits.closeAll()
+    expect(world.sim.machine(exit.name).held().streams).toBe(socketsThere)
+    exit.streams.stop()
+    expect(world.sim.machine(exit.name).held().streams).toBe(socketsThere - 1)
+  })
+
   it('that are over before the exit has read of them leave nothing behind there', () => {
     const world = new CircuitWorld()
     const server = echoServer(world)

@@ -308,6 +308,25 @@ describe('machines', () => {
     simulation.runFor(seconds(1))
   })
 
+  it('a connection that a listener has not been given yet is not held by its program', () => {
+    const { simulation, server, clientRuntime, serverRuntime } = pair({ links: () => ({ latencyMs: 100, jitterMs: 0, bytesPerSecond: Number.POSITIVE_INFINITY, dialLoss: 0 }) })
+    let given = 0
+    const handlers = { onListening: () => undefined, onError: () => undefined }
+    const silent = { onData: () => undefined, onEnd: () => undefined, onDrain: () => undefined, onClose: () => undefined }
+    serverRuntime.network.listenSecure({ host: '10.0.0.2', port: 7 }, () => ({ certificateDer: new Uint8Array(8), privateKeyDer: new Uint8Array(8) }), {
+      ...handlers,
+      onConnection: (stream) => {
+        given++
+        stream.start(silent)
+      },
+    })
+    clientRuntime.network.dialSecure({ target: { host: '10.0.0.2', port: 7 }, timeout: seconds(30) }, { onConnect: (stream) => stream.start(silent), onError: () => undefined })
+    simulation.runFor(durationMs(350))
+    expect([given, server.held().streams]).toEqual([0, 0])
+    simulation.runFor(durationMs(200))
+    expect([given, server.held().streams]).toEqual([1, 1])
+  })
+
   it('whoever waits for a moment between two microseconds gets there', () => {
     const { simulation, clientRuntime } = pair()
     const moment = 0.1 + 0.2
