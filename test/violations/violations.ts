@@ -110,15 +110,15 @@ export const violations: readonly Violation[] = [
     reason: /the consensus still lists exit\d as Running, 120 minutes after it crashed/,
   },
   {
-    check: 'authority-minority',
-    what: 'authorities that want the votes of all',
-    changes: [{ file: 'src/core/dirvote/voting-period.ts', from: 'return Math.floor(this.#authorities.size / 2) + 1', to: 'return this.#authorities.size' }],
-    reason: /to have a newer consensus, without auth\d/,
-  },
-  {
     check: 'authority-majority',
     what: 'authorities that do not say why there is no consensus',
     changes: [{ file: 'src/node/authority-rounds.ts', from: "write(isEarly ? 'info' : 'warn', 'dir', `${attempt}: ${error.message}`)", to: "write('info', 'dir', `${attempt}: ${error.message}`)" }],
     reason: /still waiting for auth\d to say why there is no consensus/,
+  },
+  {
+    check: 'authority-minority',
+    what: 'authorities that want the votes of all',
+    changes: [{ file: 'src/core/dirvote/voting-period.ts', from: 'return Math.floor(this.#authorities.size / 2) + 1', to: 'return this.#authorities.size' }],
+    reason: /to have a newer consensus, without auth\d/,
   },
 ]
