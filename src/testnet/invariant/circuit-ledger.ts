@@ -74,13 +74,19 @@ export class CircuitLedger implements TraceSink {
     }
   }
 
-  /** When nothing goes on any more: what of the node's streams is left over. */
-  checkReleased(): void {
+  /** Streams whose circuit is closed and that are still there, at this moment: as `circuit stream`. */
+  orphans(): ReadonlySet<string> {
+    return new Set(this.#orphans)
+  }
+
+  /** When nothing goes on any more: what of the node's streams was left over some time ago and still is. */
+  checkReleased(before: ReadonlySet<string>): void {
     for (const orphan of this.#orphans) {
+      if (!before.has(orphan)) continue
       const [circuit, stream] = orphan.split(' ')
       this.#report('released', this.#node, `stream ${stream} is still there, its circuit ${circuit} is closed`)
+      this.#orphans.delete(orphan)
     }
-    this.#orphans.clear()
   }
 
   #begun(circuit: number, path: readonly string[]): void {

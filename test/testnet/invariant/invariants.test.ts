@@ -113,6 +113,27 @@ describe('a breach that only its own invariant sees', () => {
     expect(network.invariants.violations).toMatchObject([{ invariant: 'released', node: 'exit', words: '1 timers are left when it has ended' }])
   })
 
+  it.each([['runs on', ['released']], ['was killed', []]])('released: the stream of a closed circuit stays, at a node that %s', async (fate, expected) => {
+    let record: ((event: NodeTraceEvent) => void) | undefined
+    const seen = (event: NodeTraceEvent): void => record?.(event)
+    const network = await SimulatedNetwork.prepare({ network: loadNetwork('basic-min', {}).network, seed: '1' })
+    const { around } = network.invariants
+    network.invariants.around = (placed, runtime) => {
+      const made = around.call(network.invariants, placed, runtime)
+      if (placed.node.name === 'exit') record = (event) => made.trace?.emit(event)
+      return made
+    }
+    await network.drive(async () => {
+      await startUntilReady(network)
+      seen({ event: 'stream.begin', circuit: 900, stream: 1, kind: 'connect', target: 'example.com:80' })
+      seen({ event: 'circuit.closed', circuit: 900, remote: false, reason: 'NONE' })
+      if (fate === 'was killed') await network.kill('exit')
+      await network.invariants.settle(network)
+    })
+    await network.close()
+    expect(namesOf(network.invariants.violations)).toEqual(expected)
+  })
+
   it('released: the end of a circuit is not told', async () => {
     // DESTROY cells of one authority are swallowed: its neighbours keep what it has forgotten.
     const network = await runWith({
