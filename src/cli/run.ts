@@ -8,7 +8,7 @@ import { nodeCommand, prepareProcessNetwork, type ProcessNetwork } from '../test
 import { formatDiagnostic } from '../testnet/diagnostic.ts'
 import { loadNetwork, type LoadedNetwork } from '../testnet/load-network.ts'
 import { nodeEnvironment, nodeProgramFrom } from '../testnet/node-environment.ts'
-import { RunDirectory, defaultRunDirectory } from '../testnet/run-directory.ts'
+import { RunDirectory, defaultRunDirectory, lockRunDirectory } from '../testnet/run-directory.ts'
 import { exitCode } from './exit-codes.ts'
 import type { LogLevelName } from './options.ts'
 import type { Output } from './output.ts'
@@ -51,11 +51,13 @@ export async function prepare(loaded: LoadedNetwork, options: RunOptions): Promi
 export const tracePath = (directory: RunDirectory, trace: string | true): string => (trace === true ? directory.trace : resolve(trace))
 
 /** Takes the lock for the moment of clearing, so that a running network's files stay. */
-async function clearIfIdle(directory: RunDirectory): Promise<void> {
-  const { lockRunDirectory } = await import('../testnet/run-directory.ts')
+export async function clearIfIdle(directory: RunDirectory): Promise<void> {
   const lock = await lockRunDirectory(directory)
-  directory.clear()
-  await lock.release()
+  try {
+    directory.clear()
+  } finally {
+    await lock.release()
+  }
 }
 
 /** A view of a network's start; call `stop` when it is over. */
@@ -99,8 +101,7 @@ export async function untilSignal<T>(work: () => Promise<T>, cleanUp: () => Prom
   try {
     return await Promise.race([work(), ended])
   } finally {
-    await cleanUp()
-    stopListening()
+    await cleanUp().finally(stopListening)
   }
 }
 

@@ -87,9 +87,12 @@ export async function runOnce(loaded: LoadedNetwork, suite: Suite, options: OneR
       },
       async () => {
         ended = true
-        nodes = network.nodes().map((node) => ({ name: node.name, role: node.role, implementation: node.implementation, version: network.versionOf(node.name) }))
-        for (const { name } of nodes) torrcs.set(name, network.torrcOf(name))
-        await world.close()
+        try {
+          nodes = network.nodes().map((node) => ({ name: node.name, role: node.role, implementation: node.implementation, version: network.versionOf(node.name) }))
+          for (const { name } of nodes) torrcs.set(name, network.torrcOf(name))
+        } finally {
+          await world.close()
+        }
       },
     )
   } catch (error) {

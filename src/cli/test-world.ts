@@ -1,13 +1,14 @@
 /** The world in which `relish test` runs: child processes, one process, or a simulation. One shape for all three. */
 
 import { cpus } from 'node:os'
+import { RelishError } from '../core/base/errors.ts'
 import type { RunningNetwork } from '../testnet/backend/backend.ts'
 import type { Genesis } from '../testnet/network-types.ts'
 import type { LoadedNetwork } from '../testnet/load-network.ts'
 import { mergedLogs } from '../testnet/merge-logs.ts'
 import type { Observation } from '../testnet/observe/observation.ts'
 import { LocalSession } from '../testnet/session.ts'
-import { directoryOf, prepare, type RunOptions } from './run.ts'
+import { clearIfIdle, directoryOf, prepare, tracePath, type RunOptions } from './run.ts'
 
 export type WorldName = 'processes' | 'inline' | 'simulated'
 
@@ -67,16 +68,15 @@ async function processWorld(loaded: LoadedNetwork, options: WorldOptions): Promi
 }
 
 async function inlineWorld(loaded: LoadedNetwork, options: WorldOptions): Promise<TestWorld> {
-  const [{ prepareInlineNetwork }, { lockRunDirectory }] = await Promise.all([import('../testnet/backend/inline.ts'), import('../testnet/run-directory.ts')])
+  const { prepareInlineNetwork } = await import('../testnet/backend/inline.ts')
   const directory = directoryOf(loaded.network.name, options.dir)
   // Nodes of one process have no use for what others have left.
-  const lock = await lockRunDirectory(directory)
-  directory.clear()
-  await lock.release()
+  await clearIfIdle(directory)
   const lines: string[] = []
   const network = await prepareInlineNetwork({
     network: loaded.network,
     directory,
+    ...(options.trace === undefined ? {} : { trace: tracePath(directory, options.trace) }),
     logSink: (line) => void lines.push(`${new Date().toISOString()} ${line.node.padEnd(8)} [${line.level}] {${line.domain}} ${line.message}`),
   })
   return {
@@ -91,6 +91,7 @@ async function inlineWorld(loaded: LoadedNetwork, options: WorldOptions): Promis
 }
 
 async function simulatedWorld(loaded: LoadedNetwork, options: WorldOptions): Promise<TestWorld> {
+  if (options.trace !== undefined) throw new RelishError('config', 'checks of a simulated network are not recorded', { hint: 'record the simulation itself: relish sim NETWORK --trace FILE' })
   const { SimulatedNetwork } = await import('../testnet/backend/simulated.ts')
   const lines: string[] = []
   const network = await SimulatedNetwork.prepare({

@@ -1,7 +1,7 @@
 /** Makes one trace of the parts that nodes have recorded, in the order of time. */
 
-import { closeSync, openSync, readdirSync, writeSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { closeSync, mkdirSync, openSync, readdirSync, writeSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { RelishError } from '../core/base/errors.ts'
 import { Heap } from '../core/base/heap.ts'
 import type { TraceNode } from '../runtime/trace.ts'
@@ -36,7 +36,7 @@ interface Part {
   rest: string
 }
 
-/** Throws `unavailable` when nothing was recorded, `bad-document` for a file that is no part. */
+/** Throws `unavailable` when nothing was recorded, `bad-document` for a file that is no part, `local-io` when the trace cannot be written. */
 export function mergeParts(options: MergeOptions): Merged {
   const { folder, output } = options
   const files = listParts(folder)
@@ -53,7 +53,7 @@ export function mergeParts(options: MergeOptions): Merged {
   if (begin === undefined) throw new RelishError('unavailable', `no node has recorded anything in ${folder}`, { hint: 'start the network with --trace' })
   const heap = new Heap<Part>((a, b) => a.t < b.t)
   for (const part of parts) heap.push(part)
-  const fd = openSync(output, 'w', 0o644)
+  const fd = create(output)
   try {
     let buffered = `${JSON.stringify(traceHeader({ ...options, startMs: begin.wallMs }))}\n`
     let events = 0
@@ -70,6 +70,15 @@ export function mergeParts(options: MergeOptions): Merged {
     return { events, cut }
   } finally {
     closeSync(fd)
+  }
+}
+
+function create(path: string): number {
+  try {
+    mkdirSync(dirname(path), { recursive: true })
+    return openSync(path, 'w', 0o644)
+  } catch (cause) {
+    throw new RelishError('local-io', `the trace ${path} cannot be written: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
   }
 }
 

@@ -1,6 +1,6 @@
 /** Files of traces: what nodes record, how it is merged, and what is said of files that are none. */
 
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -108,6 +108,9 @@ describe('parts', () => {
   it('are refused when they are something else, and missed when there are none', () => {
     writeFileSync(join(parts, 'c.jsonl'), 'Nov 22 [notice] Tor running\n')
     expect(merge).toThrow(/c\.jsonl, line 1: this is not a part of a trace/)
+    rmSync(join(parts, 'c.jsonl'))
+    mkdirSync(join(folder, 'taken'))
+    expect(() => mergeParts({ folder: parts, network: 'n', world: 'processes', nodes: [], output: join(folder, 'taken') })).toThrow(expect.objectContaining({ kind: 'local-io', message: expect.stringContaining('taken cannot be written') as string }) as Error)
     rmSync(parts, { recursive: true })
     expect(merge).toThrow(/no node has recorded anything/)
   })

@@ -133,12 +133,15 @@ export async function prepareInlineNetwork(options: InlineNetworkOptions): Promi
       touch: () => undefined,
       during: (promise) => promise,
       close: async () => {
-        for (const recorder of recorders.values()) recorder.close()
-        if (options.trace !== undefined && recorders.size > 0) {
-          const nodes = placement.nodes.map(({ node, host }) => ({ name: node.name, role: node.role, ...(placement.distinctAddresses ? { host } : {}) }))
-          mergeParts({ folder: directory.traces, network: network.name, world: 'inline', nodes, output: options.trace })
+        try {
+          for (const recorder of recorders.values()) recorder.close()
+          if (options.trace !== undefined && recorders.size > 0) {
+            const nodes = placement.nodes.map(({ node, host }) => ({ name: node.name, role: node.role, ...(placement.distinctAddresses ? { host } : {}) }))
+            mergeParts({ folder: directory.traces, network: network.name, world: 'inline', nodes, output: options.trace })
+          }
+        } finally {
+          for (const thing of held.splice(0).reverse()) await thing.release()
         }
-        for (const thing of held.splice(0).reverse()) await thing.release()
       },
     })
   } catch (error) {

@@ -385,13 +385,16 @@ export class ProcessNetwork implements RunningNetwork {
   }
 
   async #close(): Promise<void> {
-    await this.stop([...this.#members.keys()])
-    for (const member of this.#members.values()) for (const port of member.reserved) port.release()
-    this.#host.close()
-    this.#mergeTrace()
-    await this.nameServer.close()
-    await this.#block.release()
-    await this.#lock.release()
+    try {
+      await this.stop([...this.#members.keys()])
+      for (const member of this.#members.values()) for (const port of member.reserved) port.release()
+      this.#host.close()
+      this.#mergeTrace()
+    } finally {
+      await this.nameServer.close()
+      await this.#block.release()
+      await this.#lock.release()
+    }
   }
 
   #mergeTrace(): void {
