@@ -1,27 +1,25 @@
 /** The HTML report in a real browser: all of it is there, nothing is asked of anywhere, and it fits its window. */
 
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import puppeteer, { type Browser, type Page } from 'puppeteer-core'
+import type { Browser, Page } from 'puppeteer-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { htmlReport } from '../../src/testnet/report/html.ts'
+import { launchBrowser } from '../support/browser.ts'
 import { madeUpReport } from '../testnet/report/made-up-report.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'relish-report-'))
 const path = join(folder, 'report.html')
-const programs = [process.env['CHROMIUM'], '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome', '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome']
 
 let browser: Browser
 let page: Page
 const asked: string[] = []
 
 beforeAll(async () => {
-  const program = programs.find((one) => one !== undefined && existsSync(one))
-  if (program === undefined) throw new Error('no browser: install chromium, or name one with CHROMIUM=…')
   writeFileSync(path, htmlReport(madeUpReport()))
-  browser = await puppeteer.launch({ executablePath: program, headless: true, args: ['--no-sandbox', '--disable-gpu'] })
+  browser = await launchBrowser()
   page = await browser.newPage()
   page.on('request', (request) => asked.push(request.url()))
   page.on('dialog', (dialog) => void dialog.dismiss().then(() => asked.push('a dialog')))

@@ -1,18 +1,18 @@
 /** The page of a trace in a real browser: it draws, it can be driven, and it needs nothing from anywhere. */
 
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import puppeteer, { type Browser, type Page } from 'puppeteer-core'
+import type { Browser, Page } from 'puppeteer-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { tracePage } from '../../src/trace/page.ts'
+import { launchBrowser } from '../support/browser.ts'
 import { joined, record } from '../trace/simulated-trace.ts'
 
 const root = join(import.meta.dirname, '../..')
 const folder = mkdtempSync(join(tmpdir(), 'relish-page-'))
 const path = join(folder, 'trace.html')
-const programs = [process.env['CHROMIUM'], '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome', '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome']
 
 let browser: Browser
 let page: Page
@@ -20,11 +20,9 @@ const asked: string[] = []
 const errors: string[] = []
 
 beforeAll(async () => {
-  const program = programs.find((one) => one !== undefined && existsSync(one))
-  if (program === undefined) throw new Error('no browser: install chromium, or name one with CHROMIUM=…')
   const { lines } = await record()
   writeFileSync(path, tracePage(joined(lines), readFileSync(join(root, 'templates/trace-page.html'), 'utf8')))
-  browser = await puppeteer.launch({ executablePath: program, headless: true, args: ['--no-sandbox', '--disable-gpu'] })
+  browser = await launchBrowser()
   page = await browser.newPage()
   await page.setViewport({ width: 1400, height: 900 })
   page.on('request', (request) => asked.push(request.url()))
