@@ -1,4 +1,4 @@
-/** A start as it happens: on a terminal one line a node, redrawn; in a pipe one line an event. */
+/** A start as it happens: on a terminal one line a node, redrawn; in a pipe one line an event, or of many nodes how many have come how far. */
 
 import type { createLogUpdate } from 'log-update'
 import type { NodeEventRecord, NodeStatus } from '../testnet/backend/backend.ts'
@@ -22,22 +22,47 @@ export interface ProgressView {
 const redrawMs = 80
 
 export function makeProgressView(output: Output, nodes: () => readonly WatchedNode[], status: (node: string) => NodeStatus): ProgressView {
-  return output.live ? new LiveView(output, nodes, status) : new PlainView(output)
+  return output.live ? new LiveView(output, nodes, status) : new PlainView(output, nodes)
 }
+
+/** Of more nodes than these nobody reads a line for each stage of each. */
+const nodesWithLinesMax = 30
+/** Of many nodes there is a line when this part of them has reached a stage, and twice it, and so on. */
+const countedPart = 1 / 4
 
 class PlainView implements ProgressView {
   readonly #output: Output
+  readonly #nodes: () => readonly WatchedNode[]
+  /** Who has reached a stage, where nodes are counted. */
+  readonly #reached = new Map<string, Set<string>>()
   #holds = false
 
-  constructor(output: Output) {
+  constructor(output: Output, nodes: () => readonly WatchedNode[]) {
     this.#output = output
+    this.#nodes = nodes
   }
 
-  onEvent({ atMs, node, event }: NodeEventRecord): void {
+  onEvent(record: NodeEventRecord): void {
+    const { atMs, node, event } = record
+    if (!this.#holds && this.#nodes().length > nodesWithLinesMax && (event.kind === 'stage' || event.kind === 'consensus')) {
+      this.#count(record)
+      return
+    }
     // Of a network that is up only comings and goings are news.
     if (this.#holds && event.kind !== 'stopped' && !(event.kind === 'stage' && event.stage === 'ready')) return
     const line = plainLine(event)
     if (line !== undefined) this.#output.note(`[${(atMs / 1000).toFixed(3).padStart(8)}] ${node.padEnd(8)} ${line}`)
+  }
+
+  #count({ atMs, node, event }: NodeEventRecord): void {
+    if (event.kind !== 'stage') return
+    const reached = this.#reached.get(event.stage) ?? new Set()
+    this.#reached.set(event.stage, reached)
+    if (reached.has(node)) return
+    reached.add(node)
+    const all = this.#nodes().filter((one) => stagesOf(one.role).includes(event.stage)).length
+    const step = Math.ceil(all * countedPart)
+    if (reached.size % step === 0 || reached.size === all) this.#output.note(`[${(atMs / 1000).toFixed(3).padStart(8)}] ${event.stage}: ${reached.size} of ${all} nodes`)
   }
 
   hold(lines: readonly string[]): void {

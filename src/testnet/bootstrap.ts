@@ -7,7 +7,7 @@
 import { RelishError } from '../core/base/errors.ts'
 import type { NodeStage } from '../runtime/events.ts'
 import type { NodeStatus, RunningNetwork } from './backend/backend.ts'
-import { shownWarningsMax, shownWarningsOfNode, votesForNewcomersMax } from './limits.ts'
+import { shownAdviceMax, shownNodesMax, shownWarningsMax, shownWarningsOfNode, votesForNewcomersMax } from './limits.ts'
 import { isRelay, type ResolvedNode } from './network-types.ts'
 
 /** Stages in the order of their coming; what a role has no part in is left out. */
@@ -137,9 +137,9 @@ async function waitWithProgress(network: RunningNetwork, names: readonly string[
   const patienceMs = network.network.options.progressSec * 1000
   const assertAlive = (): void => {
     const dead = names.filter((name) => network.status(name).state.kind === 'died')
-    if (dead.length > 0) throw explain(network, names, `${dead.join(', ')} ended while starting`)
+    if (dead.length > 0) throw explain(network, names, `${listed(dead)} ended while starting`)
     const stopped = names.filter((name) => network.status(name).state.kind === 'stopped')
-    if (stopped.length > 0) throw explain(network, names, `${stopped.join(', ')} ${stopped.length === 1 ? 'was' : 'were'} stopped`)
+    if (stopped.length > 0) throw explain(network, names, `${listed(stopped)} ${stopped.length === 1 ? 'was' : 'were'} stopped`)
   }
   for (;;) {
     assertAlive()
@@ -224,7 +224,7 @@ function adviceFor(network: RunningNetwork, status: NodeStatus, role: ResolvedNo
     return [
       unpublished.length === 0
         ? `look at the authorities: none has a consensus, although all relays have published`
-        : `look at ${unpublished.map((node) => node.name).join(', ')} first: the authorities wait for ${unpublished.length === 1 ? 'it' : 'them'} to publish`,
+        : `look at ${listed(unpublished.map((node) => node.name))} first: the authorities wait for ${unpublished.length === 1 ? 'it' : 'them'} to publish`,
     ]
   }
   if (status.stage === 'consensus' && role !== 'client') {
@@ -232,6 +232,9 @@ function adviceFor(network: RunningNetwork, status: NodeStatus, role: ResolvedNo
   }
   return []
 }
+
+/** The first names, and how many more there are. */
+const listed = (names: readonly string[]): string => (names.length <= shownNodesMax ? names.join(', ') : `${names.slice(0, shownNodesMax).join(', ')} and ${names.length - shownNodesMax} more`)
 
 /** A command line that asks this run. Those who run a simulation have none. */
 const commandFor = (network: RunningNetwork, ...words: readonly string[]): string[] => (network.runOptions === undefined ? [] : [['relish', ...words, network.runOptions].join(' ')])
@@ -251,24 +254,28 @@ export function formatBootstrapError(error: BootstrapError, commands = true): st
   const causes = died.length > 0 ? died : waiting
   return [
     error.message,
-    ...died.flatMap((node) => [`  ${node.node} (${node.role}): died at stage ${node.stage}: ${node.state.kind === 'died' ? node.state.reason : ''}`, ...warningsOf([node])]),
-    ...[...groups].flatMap(([place, nodes]) => [`  ${nodes.map((node) => node.node).join(', ')} ${place}, nothing new for ${(Math.min(...nodes.map((node) => node.silentForMs)) / 1000).toFixed(1)} s`, ...warningsOf(nodes)]),
-    ...(commands ? [...new Set([...causes.flatMap((node) => node.advice), ...logsOf(causes)])] : []).map((advice) => `  try: ${advice}`),
+    ...died.slice(0, shownNodesMax).flatMap((node) => [`  ${node.node} (${node.role}): died at stage ${node.stage}: ${node.state.kind === 'died' ? node.state.reason : ''}`, ...warningsOf([node])]),
+    ...[...groups].flatMap(([place, nodes]) => [`  ${listed(nodes.map((node) => node.node))} ${place}, nothing new for ${(Math.min(...nodes.map((node) => node.silentForMs)) / 1000).toFixed(1)} s`, ...warningsOf(nodes)]),
+    ...(died.length > shownNodesMax ? [`  and ${died.length - shownNodesMax} more died`] : []),
+    ...(commands ? [...adviceOf(causes), ...logsOf(causes)] : []).map((advice) => `  try: ${advice}`),
   ].join('\n')
 }
+
+/** Advice for several nodes differs by their names alone as a rule: some of it will do. */
+const adviceOf = (nodes: readonly StuckNode[]): string[] => [...new Set(nodes.flatMap((node) => node.advice))].slice(0, shownAdviceMax)
 
 /** What several nodes say in the same words comes once. */
 function warningsOf(nodes: readonly StuckNode[]): string[] {
   const saidBy = new Map<string, string[]>()
   for (const node of nodes) for (const warning of node.warnings) saidBy.set(warning, [...(saidBy.get(warning) ?? []), node.node])
-  const all = [...saidBy].map(([warning, names]) => `      ${names.length < nodes.length ? `${names.join(', ')}: ` : ''}${warning}`)
+  const all = [...saidBy].map(([warning, names]) => `      ${names.length < nodes.length ? `${listed(names)}: ` : ''}${warning}`)
   return all.length <= shownWarningsMax ? all : [...all.slice(0, shownWarningsMax), `      and ${all.length - shownWarningsMax} more warnings`]
 }
 
-/** One command for the logs of all of them. */
+/** One command for the logs of the first of them. */
 function logsOf(nodes: readonly StuckNode[]): string[] {
   const options = nodes[0]?.runOptions
-  return options === undefined ? ['the same again with --log-level info'] : [`relish logs ${nodes.map((node) => node.node).join(' ')} --level info ${options}`]
+  return options === undefined ? ['the same again with --log-level info'] : [`relish logs ${nodes.slice(0, shownNodesMax).map((node) => node.node).join(' ')} --level info ${options}`]
 }
 
 export function stageTimes(network: RunningNetwork, names: readonly string[], startMs: number): StageTime[] {

@@ -18,6 +18,9 @@ export const jsonLineBytesMax = 16 << 20
 /** Last warnings shown of a node when a start fails, and of all that stand at the same place. */
 export const shownWarningsOfNode = 3
 export const shownWarningsMax = 8
+/** Nodes that are named, and pieces of advice, when a start fails. The other nodes are counted, other advice is left out. */
+export const shownNodesMax = 12
+export const shownAdviceMax = 4
 /** Warnings kept for each node. The oldest go. */
 export const lastWarningsKept = 20
 /** Lines of a child's standard error kept to say why it ended. The oldest go. */
