@@ -1,6 +1,6 @@
 /** `relish sim`: networks, scenarios and faults in virtual time. Same seed, same run, same digest. */
 
-import { createWriteStream, type WriteStream } from 'node:fs'
+import { createWriteStream, openSync, type WriteStream } from 'node:fs'
 import { resolve } from 'node:path'
 import { InvalidArgumentError, type Command } from 'commander'
 import { RelishError } from '../core/base/errors.ts'
@@ -72,19 +72,23 @@ export async function runSim(nameOrPath: string, options: SimOptions): Promise<n
     const { replay } = await import('./sim-replay.ts')
     return replay(options.replay, options, output, runOnce)
   }
-  const file = options.trace === undefined ? undefined : createWriteStream(options.trace)
+  const file = options.trace === undefined ? undefined : createTrace(options.trace)
   const debug = options.step === true || options.break !== undefined ? await debuggerOf(options, output) : undefined
   const { withRecipe } = await import('./sim-replay.ts')
   const sinks: ((line: string) => void)[] = []
   if (file !== undefined) sinks.push(withRecipe(nameOrPath, options.trace as string, options, (line) => void file.write(`${line}\n`)))
   if (debug !== undefined) sinks.push(debug.traceSink)
-  const end = await runOnce(nameOrPath, options, output, {
-    ...(sinks.length === 0 ? {} : { traceSink: (line: string) => sinks.forEach((sink) => sink(line)) }),
-    ...(debug === undefined ? {} : { paused: debug.paused }),
-  })
-  debug?.close()
-  if (file !== undefined) await finished(file)
-  return end.exitCode
+  try {
+    const end = await runOnce(nameOrPath, options, output, {
+      ...(sinks.length === 0 ? {} : { traceSink: (line: string) => sinks.forEach((sink) => sink(line)) }),
+      ...(debug === undefined ? {} : { paused: debug.paused }),
+    })
+    return end.exitCode
+  } finally {
+    debug?.close()
+    // Of a run that broke, too: that is the one to look at.
+    if (file !== undefined) await finished(file)
+  }
 }
 
 /** Asks on standard input: a person, or a script. */
@@ -145,6 +149,15 @@ async function runTwice(nameOrPath: string, options: SimOptions, output: Output)
   output.note(`  first:  ${difference.first ?? 'it had ended'}`)
   output.note(`  second: ${difference.second ?? 'it had ended'}`)
   return exitCode.internal
+}
+
+/** Opened at once: what cannot be written is refused before anything runs. */
+function createTrace(path: string): WriteStream {
+  try {
+    return createWriteStream(path, { fd: openSync(path, 'w') })
+  } catch (cause) {
+    throw new RelishError('local-io', `the trace ${path} cannot be written: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+  }
 }
 
 const finished = (stream: WriteStream): Promise<void> =>

@@ -57,6 +57,7 @@ describe('usage', () => {
     ['an unknown command', ['tset'], 2, /Did you mean .*test\?/],
     ['an unknown option', ['test', '--jsn'], 2, /Did you mean --json\?/],
     ['an unknown network', ['test', 'bsaic'], 2, /did you mean "basic"\?/],
+    ['a trace that cannot be written', ['sim', 'basic-min', '--trace', '/nowhere/at-all/run.jsonl'], 2, /the trace \/nowhere\/at-all\/run\.jsonl cannot be written/],
     ['an unknown check', ['test', 'small.yaml', '--only', 'ecko'], 2, /did you mean "echo"\?/],
     ['a command for a run where there is none', ['status', '--dir', 'nothing-here'], 0, /^$/],
     ['a node command where nothing runs', ['restart', 'exit', '--dir', 'nothing-here'], 2, /nothing runs in/],
