@@ -1,9 +1,10 @@
 /** `relish explain`: why a node is not ready, why a circuit takes its path, why a relay lacks a flag. */
 
 import type { Command } from 'commander'
-import { asRelishError, RelishError } from '../core/base/errors.ts'
+import { asRelishError } from '../core/base/errors.ts'
 import type { CircuitExplanation, RelayExplanation } from '../runtime/events.ts'
 import type { RemoteSession } from '../testnet/control-socket.ts'
+import { noSuchNode } from '../testnet/node-names.ts'
 import type { NetworkStatus } from '../testnet/session.ts'
 import { circuitSection, flagSection, type Section } from '../trace/explain-words.ts'
 import { withSession, type RunChoice } from './find-run.ts'
@@ -57,7 +58,7 @@ async function explainRunning(session: RemoteSession, subject: string): Promise<
   const wanted = subject.replace(/^\$/, '').toUpperCase()
   const name = nodes.find((node) => node.name === subject)?.name ?? fingerprints.get(wanted)
   const node = nodes.find((one) => one.name === name)
-  if (node === undefined) throw new RelishError('config', `there is no node or relay ${subject}`, { hint: `nodes: ${nodes.map((one) => one.name).join(', ')}` })
+  if (node === undefined) throw noSuchNode(subject, nodes.map((one) => one.name), 'node or relay')
   const inspection = inspections.find((one) => one.name === node.name)?.inspection
   const sections = [readiness(node, inspection)]
   if (inspection?.fingerprint !== undefined) sections.push(...(await votes(session, nodes, inspection.fingerprint)))

@@ -4,6 +4,7 @@ import { RelishError } from '../core/base/errors.ts'
 import type { NodeInspection } from '../runtime/events.ts'
 import type { NodeStatus, RunningNetwork } from '../testnet/backend/backend.ts'
 import { isReady, stagesOf } from '../testnet/bootstrap.ts'
+import { noSuchNode } from '../testnet/node-names.ts'
 import type { Condition, WaitOptions } from './api.ts'
 import { WaitTimeoutError } from './errors.ts'
 import { waitPollMs, waitTimeoutMs } from './limits.ts'
@@ -80,7 +81,7 @@ const running = (network: RunningNetwork): NodeStatus[] => network.nodes().map((
 
 function nodeOf(network: RunningNetwork, name: string): ReturnType<RunningNetwork['nodes']>[number] {
   const node = network.nodes().find((one) => one.name === name)
-  if (node === undefined) throw new RelishError('config', `there is no node ${name}`, { hint: `nodes: ${network.nodes().map((one) => one.name).join(', ')}` })
+  if (node === undefined) throw noSuchNode(name, network.nodes().map((one) => one.name))
   return node
 }
 

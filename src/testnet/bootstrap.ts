@@ -9,6 +9,7 @@ import type { NodeStage } from '../runtime/events.ts'
 import type { NodeStatus, RunningNetwork } from './backend/backend.ts'
 import { shownAdviceMax, shownNodesMax, shownWarningsMax, shownWarningsOfNode, votesForNewcomersMax } from './limits.ts'
 import { isRelay, type ResolvedNode } from './network-types.ts'
+import { listed } from './node-names.ts'
 
 /** Stages in the order of their coming; what a role has no part in is left out. */
 export const stagesOf = (role: ResolvedNode['role']): readonly NodeStage[] => {
@@ -232,9 +233,6 @@ function adviceFor(network: RunningNetwork, status: NodeStatus, role: ResolvedNo
   }
   return []
 }
-
-/** The first names, and how many more there are. */
-const listed = (names: readonly string[]): string => (names.length <= shownNodesMax ? names.join(', ') : `${names.slice(0, shownNodesMax).join(', ')} and ${names.length - shownNodesMax} more`)
 
 /** A command line that asks this run. Those who run a simulation have none. */
 const commandFor = (network: RunningNetwork, ...words: readonly string[]): string[] => (network.runOptions === undefined ? [] : [['relish', ...words, network.runOptions].join(' ')])

@@ -2,8 +2,8 @@
 
 import { closeSync, existsSync, openSync, readFileSync, readSync, readdirSync, statSync, watchFile, unwatchFile } from 'node:fs'
 import { join } from 'node:path'
-import { RelishError } from '../core/base/errors.ts'
 import { LineSplitter } from './json-lines.ts'
+import { noSuchNode } from './node-names.ts'
 import type { RunDirectory } from './run-directory.ts'
 
 export type EntryLevel = 'err' | 'warn' | 'notice' | 'info' | 'debug'
@@ -63,7 +63,7 @@ function chosenNodes(directory: RunDirectory, filter: LogFilter): string[] {
   const folder = join(directory.path, 'nodes')
   const known = existsSync(folder) ? readdirSync(folder).sort() : []
   for (const name of filter.nodes) {
-    if (!known.includes(name)) throw new RelishError('config', `there is no node ${name}`, { hint: `nodes: ${known.join(', ')}` })
+    if (!known.includes(name)) throw noSuchNode(name, known)
   }
   return filter.nodes.length > 0 ? [...filter.nodes] : known
 }

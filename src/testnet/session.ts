@@ -3,7 +3,6 @@
  * and the control socket for those in another.
  */
 
-import { RelishError } from '../core/base/errors.ts'
 import { formatAddressPort } from '../core/ident/address.ts'
 import type { NodeCommand, NodeInspection } from '../runtime/events.ts'
 import type { NodeEventRecord, NodeStatus, RunningNetwork } from './backend/backend.ts'
@@ -13,6 +12,7 @@ import { loadChecks } from './checks/load-checks.ts'
 import { runChecks } from './checks/run-checks.ts'
 import { addNodes, removeNodes, type NewNodes } from './membership.ts'
 import { isRelay } from './network-types.ts'
+import { noSuchNode } from './node-names.ts'
 import { optionChanges, type OptionValues } from './option-changes.ts'
 
 export interface NetworkStatus {
@@ -169,7 +169,7 @@ export class LocalSession implements Session {
 
   #namesOr(nodes: readonly string[]): string[] {
     const known = this.network.nodes().map((node) => node.name)
-    for (const name of nodes) if (!known.includes(name)) throw new RelishError('config', `there is no node ${name}`, { hint: `nodes: ${known.join(', ')}` })
+    for (const name of nodes) if (!known.includes(name)) throw noSuchNode(name, known)
     return nodes.length > 0 ? [...nodes] : known
   }
 }

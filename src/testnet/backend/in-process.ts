@@ -16,6 +16,7 @@ import { EventHub } from './event-hub.ts'
 import { NodeWatch } from './node-watch.ts'
 import type { CoreBuilds } from './core-build.ts'
 import { commandTimeoutMs, nodesPerMachineMax, nodesPerNetworkMax, stopGraceMs } from '../limits.ts'
+import { noSuchNode } from '../node-names.ts'
 import { changeTorrcOf, type OptionChanges } from '../option-changes.ts'
 
 /** One life of a node's program. */
@@ -329,7 +330,7 @@ export class InProcessNetwork implements RunningNetwork {
 
   #member(name: string): Member {
     const member = this.#members.get(name)
-    if (member === undefined) throw new RelishError('config', `there is no node ${name}`, { hint: `nodes: ${[...this.#members.keys()].join(', ')}` })
+    if (member === undefined) throw noSuchNode(name, [...this.#members.keys()])
     return member
   }
 

@@ -17,6 +17,7 @@ import { claimAddressBlock, hasIpv6Loopback, type AddressBlock, type ReservedPor
 import { nodesPerMachineMax } from '../limits.ts'
 import { scriptNames, startNameServer, type RunningNameServer } from '../name-server.ts'
 import type { Genesis, ResolvedNetwork, ResolvedNode } from '../network-types.ts'
+import { noSuchNode } from '../node-names.ts'
 import { changeTorrc, changeTorrcOf, type OptionChanges } from '../option-changes.ts'
 import { programFolder } from '../package-root.ts'
 import type { NetworkPlacement, NodePlacement } from '../placement.ts'
@@ -406,7 +407,7 @@ export class ProcessNetwork implements RunningNetwork {
 
   #member(name: string): Member {
     const member = this.#members.get(name)
-    if (member === undefined) throw new RelishError('config', `there is no node ${name}`, { hint: `nodes: ${[...this.#members.keys()].join(', ')}` })
+    if (member === undefined) throw noSuchNode(name, [...this.#members.keys()])
     return member
   }
 
