@@ -38,7 +38,8 @@ export async function addNodes(network: RunningNetwork, wanted: NewNodes): Promi
     return names
   } catch (error) {
     const there = network.nodes().map((node) => node.name)
-    await Promise.all(added.filter((name) => there.includes(name)).map((name) => network.removeNode(name)))
+    // Whatever goes wrong here, what went wrong first is what the caller needs to know.
+    await Promise.allSettled(added.filter((name) => there.includes(name)).map((name) => network.removeNode(name)))
     throw error
   }
 }
