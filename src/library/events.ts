@@ -47,7 +47,7 @@ class EventLoop implements AsyncIterator<NetworkEvent> {
   readonly #unsubscribe: () => void
   readonly #onEnd: () => void
   readonly #held: NetworkEvent[] = []
-  #waiting: ((result: IteratorResult<NetworkEvent>) => void) | undefined
+  readonly #waiting: ((result: IteratorResult<NetworkEvent>) => void)[] = []
   #ended = false
 
   constructor(during: During, subscribe: (take: (event: NetworkEvent) => void) => () => void, onEnd: () => void) {
@@ -62,7 +62,7 @@ class EventLoop implements AsyncIterator<NetworkEvent> {
     if (this.#ended) return Promise.resolve({ done: true, value: undefined })
     return this.#during(
       new Promise((resolve) => {
-        this.#waiting = resolve
+        this.#waiting.push(resolve)
       }),
     )
   }
@@ -77,14 +77,12 @@ class EventLoop implements AsyncIterator<NetworkEvent> {
     this.#ended = true
     this.#unsubscribe()
     this.#onEnd()
-    this.#waiting?.({ done: true, value: undefined })
-    this.#waiting = undefined
+    for (const waiting of this.#waiting.splice(0)) waiting({ done: true, value: undefined })
   }
 
   #take(event: NetworkEvent): void {
-    const waiting = this.#waiting
+    const waiting = this.#waiting.shift()
     if (waiting !== undefined) {
-      this.#waiting = undefined
       waiting({ done: false, value: event })
       return
     }
