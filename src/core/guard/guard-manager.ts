@@ -131,14 +131,19 @@ export class GuardManager {
     this.#set(ticket, 'dead', now)
   }
 
-  /** Circuits among `tickets` that waited for better guards and are usable now (guard-spec §4.9). */
+  /**
+   * Circuits among `tickets` that waited for better guards and are usable now (guard-spec §4.9). What is better is asked of
+   * guards that the best circuit's path may have: in a small network its exit can be the only primary guard that answers,
+   * and waiting for that one would have no end. (C tor asks all primary guards, and waits.)
+   */
   upgradeWaiting(tickets: readonly GuardTicket[], now: GuardTime): GuardTicket[] {
     const sample = this.#current
     const ours = tickets.filter((ticket) => ticket.sample === sample && ticket.state !== 'dead')
     const waiting = ours.filter((ticket) => ticket.state === 'waiting-for-better-guard')
     const [first, ...others] = waiting
-    if (first === undefined || !sample.allPrimaryAreDown(now)) return []
+    if (first === undefined) return []
     const best = others.reduce((one, other) => (sample.hasPriority(other.guard, one.guard) ? other : one), first)
+    if (!sample.primaryAreDown(now, (guard) => this.#obeys(guard, best.restriction))) return []
     const timeoutMs = (this.#world.netDir?.parameters.get('guard-nonprimary-guard-connect-timeout') ?? 15) * 1000
     const blocked = ours.some((ticket) => {
       const counts = ticket.state === 'complete' || (ticket.state === 'usable-if-no-better-guard' && ticket.since > now.monotonic - timeoutMs)

@@ -113,10 +113,11 @@ export class GuardSample {
     for (const guard of this.primary(now)) if (guard.reachable === 'no') guard.reachable = 'maybe'
   }
 
-  allPrimaryAreDown(now: GuardTime): boolean {
+  /** Of the primary guards, those that a path may have. */
+  primaryAreDown(now: GuardTime, mayHave: (guard: Guard) => boolean): boolean {
     return this.primary(now).every((guard) => {
       this.#considerRetry(guard, now)
-      return guard.reachable === 'no'
+      return guard.reachable === 'no' || !mayHave(guard)
     })
   }
 

@@ -226,6 +226,22 @@ describe('circuits through guards that are not primary', () => {
     expect(bench.guards.upgradeWaiting([again.ticket, second.ticket], bench.now)).toEqual([second.ticket])
   })
 
+  test('do not wait for a primary guard that their path cannot have', () => {
+    const bench = new Bench(madeUpNetwork(relays(30)))
+    confirmPrimaries(bench)
+    // The path's exit is the one primary guard that is left: a relay that nearly all paths have, in a small network.
+    const exit = bench.primary()[0]
+    const elsewhere = (relay: Relay): boolean => relay.nickname !== exit
+    for (let i = 0; i < 2; i++) bench.guards.failed(bench.pick('traffic', elsewhere).ticket, bench.now)
+    const free = bench.pick('traffic', (relay) => !bench.primary().includes(relay.nickname))
+    const restricted = bench.pick('traffic', elsewhere)
+    expect(bench.guards.succeeded(restricted.ticket, bench.now)).toBe('later')
+    expect(bench.guards.upgradeWaiting([restricted.ticket], bench.now)).toEqual([restricted.ticket])
+    // A path that might have it waits for it.
+    const waiting = { ...free.ticket, restriction: undefined, state: 'waiting-for-better-guard' as const }
+    expect(bench.guards.upgradeWaiting([waiting], bench.now)).toEqual([])
+  })
+
   test('make primary guards worth a try after a time without the Internet', () => {
     const bench = withoutPrimaries()
     const { ticket } = bench.pick()
