@@ -1,7 +1,7 @@
 /** What a resolved network can never do, found before anything is started, with the reason and the place in the file. */
 
 import { lookUpKeyword } from '../core/torrc/option-table.ts'
-import { nearest } from '../core/base/nearest.ts'
+import { suggestion } from '../core/base/nearest.ts'
 import { canonicalIp } from '../core/ident/address.ts'
 import { internetRegions } from '../sim/link-model.ts'
 import { rateOf } from './link-settings.ts'
@@ -83,8 +83,7 @@ function lintLinks(network: ResolvedNetwork, file: NetworkFile, source: SourceMa
   for (const [index, { ends }] of (file.links.between ?? []).entries()) {
     for (const [side, end] of ends.entries()) {
       if (words.includes(end)) continue
-      const best = nearest(end, words)
-      found.push(source.complain(['links', 'between', index, 'ends', side], 'value', 'error', `no node, group or region is called "${end}"`, best === undefined ? [] : [`did you mean "${best}"?`]))
+      found.push(source.complain(['links', 'between', index, 'ends', side], 'value', 'error', `no node, group or region is called "${end}"`, suggestion(end, words)))
     }
   }
   return found

@@ -3,7 +3,7 @@
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs'
 import { basename, extname, join, relative, resolve } from 'node:path'
 import { RelishError } from '../core/base/errors.ts'
-import { nearest } from '../core/base/nearest.ts'
+import { suggestion } from '../core/base/nearest.ts'
 import { readTextBounded } from '../host/read-bounded.ts'
 import { builtInCheckNames, defaultCheckNames } from './checks/names.ts'
 import { NetworkFileError, type Diagnostic } from './diagnostic.ts'
@@ -61,9 +61,8 @@ export function findNetworkFile(nameOrPath: string): string {
   if (found !== undefined) return found.path
   if (/[/\\]|\.ya?ml$/.test(nameOrPath)) throw new RelishError('config', `there is no network file ${nameOrPath}`)
   const names = builtIn.map((network) => network.name)
-  const best = nearest(nameOrPath, names)
   throw new RelishError('config', `there is no built-in network "${nameOrPath}"`, {
-    hint: `${best === undefined ? '' : `did you mean "${best}"? `}built in: ${names.join(', ')}; a file of your own is a path, as in ./my.yaml`,
+    hint: [...suggestion(nameOrPath, names), `built in: ${names.join(', ')}; a file of your own is a path, as in ./my.yaml`].join(' '),
   })
 }
 

@@ -12,7 +12,7 @@
 import { LineCounter, isMap, isScalar, isSeq, parse as parseYaml, parseDocument, type Document, type YAMLMap } from 'yaml'
 import schema from '../../networks/network.schema.json' with { type: 'json' }
 import { RelishError } from '../core/base/errors.ts'
-import { nearest } from '../core/base/nearest.ts'
+import { suggestion } from '../core/base/nearest.ts'
 
 const roles: Readonly<Record<string, string>> = Object.freeze({
   authority: 'authority', authorities: 'authority', relay: 'relay', relays: 'relay', exit: 'exit', exits: 'exit', client: 'client', clients: 'client',
@@ -155,6 +155,5 @@ const withoutOption = (torrc: string, option: string): string =>
 
 function unknownName(word: string, known: readonly string[], setting: string): RelishError {
   const names = [...new Set(known)]
-  const best = nearest(word, names)
-  return new RelishError('config', `--set ${setting}: there is no "${word}" in this network`, { hint: `${best === undefined ? '' : `did you mean "${best}"? `}there are: ${names.join(', ')}` })
+  return new RelishError('config', `--set ${setting}: there is no "${word}" in this network`, { hint: [...suggestion(word, names), `there are: ${names.join(', ')}`].join(' ') })
 }

@@ -6,7 +6,7 @@
 
 import { LineCounter, isMap, isPair, isScalar, parseDocument, parse as parseYaml, visit, type Document, type Node } from 'yaml'
 import schema from '../../networks/network.schema.json' with { type: 'json' }
-import { nearest } from '../core/base/nearest.ts'
+import { suggestion } from '../core/base/nearest.ts'
 import type { Diagnostic } from './diagnostic.ts'
 import { networkFileBytesMax } from './limits.ts'
 import type { NetworkFile } from './network-types.ts'
@@ -178,11 +178,6 @@ function schemaComplaint(error: ErrorObject, path: (string | number)[], source: 
     default:
       return here(`${what} ${error.message ?? 'is not valid'}`)
   }
-}
-
-function suggestion(word: string, allowed: readonly string[]): string[] {
-  const best = nearest(word, allowed)
-  return best === undefined ? [] : [`did you mean "${best}"?`]
 }
 
 const article = (type: unknown): string => {

@@ -1,7 +1,7 @@
 /** A network file with everything left open filled in: groups become nodes, defaults and overrides are merged, check paths made absolute. */
 
 import { dirname, resolve } from 'node:path'
-import { nearest } from '../core/base/nearest.ts'
+import { suggestion } from '../core/base/nearest.ts'
 import type { Diagnostic } from './diagnostic.ts'
 import { nodesPerNetworkMax } from './limits.ts'
 import type { NetworkFile, NodeGroup, NodeSettings, RawTorrc, ResolvedNetwork, ResolvedNode } from './network-types.ts'
@@ -26,8 +26,7 @@ export function resolveNetwork(file: NetworkFile, path: string, name: string, so
     const names = nodeNames(group)
     for (const other of Object.keys(group.each ?? {})) {
       if (names.includes(other)) continue
-      const best = nearest(other, names)
-      diagnostics.push(source.complain(['nodes', groupIndex, 'each', other], 'key', 'error', `no node of this group is named "${other}"`, [`its nodes: ${names.join(', ')}`, ...(best === undefined ? [] : [`did you mean "${best}"?`])]))
+      diagnostics.push(source.complain(['nodes', groupIndex, 'each', other], 'key', 'error', `no node of this group is named "${other}"`, [`its nodes: ${names.join(', ')}`, ...suggestion(other, names)]))
     }
     for (const nodeName of names) {
       const before = taken.get(nodeName.toLowerCase())
@@ -48,8 +47,7 @@ export function resolveNetwork(file: NetworkFile, path: string, name: string, so
     } else if (builtInChecks.includes(check)) {
       checks.push(check)
     } else {
-      const best = nearest(check, builtInChecks)
-      diagnostics.push(source.complain(['checks', index], 'value', 'error', `there is no check "${check}"`, [`built in: ${builtInChecks.join(', ')}`, 'a module of your own is a path, as in ./my-check.js', ...(best === undefined ? [] : [`did you mean "${best}"?`])]))
+      diagnostics.push(source.complain(['checks', index], 'value', 'error', `there is no check "${check}"`, [`built in: ${builtInChecks.join(', ')}`, 'a module of your own is a path, as in ./my-check.js', ...suggestion(check, builtInChecks)]))
     }
   }
   const network: ResolvedNetwork = {

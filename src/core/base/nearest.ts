@@ -31,3 +31,9 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   }
   return best
 }
+
+/** `did you mean "…"?`, for notes beside a complaint about `word`: one, or none where no candidate is near enough. */
+export function suggestion(word: string, candidates: Iterable<string>): string[] {
+  const best = nearest(word, candidates)
+  return best === undefined ? [] : [`did you mean "${best}"?`]
+}

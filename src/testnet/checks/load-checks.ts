@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { basename, extname } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { RelishError } from '../../core/base/errors.ts'
-import { nearest } from '../../core/base/nearest.ts'
+import { suggestion } from '../../core/base/nearest.ts'
 import { authorityMajority, authorityMinority } from './authority-loss.ts'
 import { bandwidthWeights } from './bandwidth-weights.ts'
 import { bulk } from './bulk.ts'
@@ -44,8 +44,7 @@ async function loadCheck(name: string): Promise<Check> {
   const builtIn = builtInChecks.find((check) => check.name === name)
   if (builtIn !== undefined) return builtIn
   if (!/[/\\]/.test(name)) {
-    const best = nearest(name, builtInCheckNames)
-    throw new RelishError('config', `there is no check "${name}"`, { hint: `${best === undefined ? '' : `did you mean "${best}"? `}built in: ${builtInCheckNames.join(', ')}` })
+    throw new RelishError('config', `there is no check "${name}"`, { hint: [...suggestion(name, builtInCheckNames), `built in: ${builtInCheckNames.join(', ')}`].join(' ') })
   }
   if (!existsSync(name)) throw new RelishError('config', `there is no check module ${name}`)
   let module: { default?: unknown; name?: unknown; summary?: unknown }

@@ -4,7 +4,7 @@ import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs'
 import { basename, dirname, extname, join, resolve } from 'node:path'
 import { isMap, parseDocument } from 'yaml'
 import schema from '../../../networks/scenario.schema.json' with { type: 'json' }
-import { nearest } from '../../core/base/nearest.ts'
+import { suggestion } from '../../core/base/nearest.ts'
 import { readTextBounded } from '../../host/read-bounded.ts'
 import { builtInCheckNames } from '../checks/names.ts'
 import { NetworkFileError, type Diagnostic } from '../diagnostic.ts'
@@ -182,8 +182,7 @@ function checkNames(entry: EntryFile, network: ResolvedNetwork, path: YamlPath, 
   const words = [...new Set(network.nodes.flatMap((node) => [node.name, node.group, node.role]))]
   for (const [place, word] of places) {
     if (word === undefined || namesOf(network, word).length > 0) continue
-    const best = nearest(word, words)
-    found.push(source.complain(place, 'value', 'error', `no node, group or role is called "${word}"`, best === undefined ? [] : [`did you mean "${best}"?`]))
+    found.push(source.complain(place, 'value', 'error', `no node, group or role is called "${word}"`, suggestion(word, words)))
   }
   const { misbehave, how } = entry
   if (misbehave !== undefined && how !== undefined) {
@@ -192,8 +191,7 @@ function checkNames(entry: EntryFile, network: ResolvedNetwork, path: YamlPath, 
   }
   const check = entry.expect?.check
   if (check !== undefined && !builtInCheckNames.includes(check)) {
-    const best = nearest(check, builtInCheckNames)
-    found.push(source.complain([...path, 'expect', 'check'], 'value', 'error', `there is no check "${check}"`, best === undefined ? [] : [`did you mean "${best}"?`]))
+    found.push(source.complain([...path, 'expect', 'check'], 'value', 'error', `there is no check "${check}"`, suggestion(check, builtInCheckNames)))
   }
   if (entry.bandwidth !== undefined && (rateOf(entry.bandwidth) ?? 0) <= 0) found.push(source.complain([...path, 'bandwidth'], 'value', 'error', `"${entry.bandwidth}" is no amount of bytes`))
 }

@@ -4,7 +4,7 @@ import { existsSync, statSync } from 'node:fs'
 import { basename, dirname, extname, resolve } from 'node:path'
 import schema from '../../../networks/suite.schema.json' with { type: 'json' }
 import { RelishError } from '../../core/base/errors.ts'
-import { nearest } from '../../core/base/nearest.ts'
+import { suggestion } from '../../core/base/nearest.ts'
 import { readTextBounded } from '../../host/read-bounded.ts'
 import { NetworkFileError, type Diagnostic } from '../diagnostic.ts'
 import { networkFileBytesMax } from '../limits.ts'
@@ -32,8 +32,7 @@ export function loadSuite(nameOrPath: string, environment: { readonly [name: str
   if (existsSync(path) && statSync(path).isFile()) return readSuite(readTextBounded(path, networkFileBytesMax), path, environment)
   if (/[/\\]|\.ya?ml$/.test(nameOrPath)) throw new RelishError('config', `there is no suite file ${nameOrPath}`)
   const names = builtInSuites.map((suite) => suite.name)
-  const best = nearest(nameOrPath, names)
-  throw new RelishError('config', `there is no suite "${nameOrPath}"`, { hint: `${best === undefined ? '' : `did you mean "${best}"? `}built in: ${names.join(', ')}; a file of your own is a path, as in ./suite.yaml` })
+  throw new RelishError('config', `there is no suite "${nameOrPath}"`, { hint: [...suggestion(nameOrPath, names), `built in: ${names.join(', ')}; a file of your own is a path, as in ./suite.yaml`].join(' ') })
 }
 
 /** `path` is the file's own, for relative paths of modules. */

@@ -1,7 +1,7 @@
 /** Which checks words stand for: names, tags, everything, modules; and the part of them that one of several machines runs. */
 
 import { RelishError } from '../../core/base/errors.ts'
-import { nearest } from '../../core/base/nearest.ts'
+import { suggestion } from '../../core/base/nearest.ts'
 import type { Check } from '../checks/check.ts'
 import { builtInChecks, loadChecks } from '../checks/load-checks.ts'
 import { builtInCheckNames } from '../checks/names.ts'
@@ -29,8 +29,7 @@ const tagsOf = (): string[] => [...new Set(builtInChecks.flatMap((check) => chec
 export function selectorComplaint(word: string): { readonly message: string; readonly notes: readonly string[] } | undefined {
   if (word === 'all' || word === 'network' || isModulePath(word) || builtInCheckNames.includes(word) || tagsOf().includes(word.replace(/^tag:/, ''))) return undefined
   if (word.startsWith('tag:')) return { message: `no check has the tag "${word.slice(4)}"`, notes: [`tags: ${tagsOf().join(', ')}`] }
-  const best = nearest(word, [...builtInCheckNames, ...tagsOf()])
-  return { message: `there is no check and no tag "${word}"`, notes: [...(best === undefined ? [] : [`did you mean "${best}"?`]), `checks: ${builtInCheckNames.join(', ')}`, `tags: ${tagsOf().join(', ')}`] }
+  return { message: `there is no check and no tag "${word}"`, notes: [...suggestion(word, [...builtInCheckNames, ...tagsOf()]), `checks: ${builtInCheckNames.join(', ')}`, `tags: ${tagsOf().join(', ')}`] }
 }
 
 /** A name means the check of that name; a word that is no name means a tag. */
