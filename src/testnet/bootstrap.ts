@@ -10,6 +10,7 @@ import type { NodeStatus, RunningNetwork } from './backend/backend.ts'
 import { shownAdviceMax, shownNodesMax, shownWarningsMax, shownWarningsOfNode, votesForNewcomersMax } from './limits.ts'
 import { isRelay, type ResolvedNode } from './network-types.ts'
 import { listed } from './node-names.ts'
+import { runningAuthorities, runningNodes } from './running-nodes.ts'
 
 /** Stages in the order of their coming; what a role has no part in is left out. */
 export const stagesOf = (role: ResolvedNode['role']): readonly NodeStage[] => {
@@ -94,13 +95,12 @@ async function announceNewcomers(network: RunningNetwork, names: readonly string
     await waitWithProgress(network, names, () => newestConsensus(network) > before)
   }
   // Everybody has a consensus that would do for some minutes more: the news is that there is another.
-  const running = network.nodes().filter((node) => network.status(node.name).state.kind === 'running')
-  await Promise.all(running.map((node) => network.command(node.name, { command: 'signal', signal: 'HUP' })))
+  await Promise.all(runningNodes(network).map((node) => network.command(node.name, { command: 'signal', signal: 'HUP' })))
 }
 
 /** Whether the consensuses of a running authority list all of these relays. */
 export async function areListed(network: RunningNetwork, names: readonly string[]): Promise<boolean> {
-  const authority = network.nodes().find((node) => node.role === 'authority' && network.status(node.name).state.kind === 'running')
+  const [authority] = runningAuthorities(network)
   if (authority === undefined) return true
   const { consensus } = await network.inspect(authority.name)
   return names.every((name) => consensus.every((one) => one.relays.some((relay) => relay.nickname === name)))
@@ -108,8 +108,7 @@ export async function areListed(network: RunningNetwork, names: readonly string[
 
 /** When the newest consensus that every running authority holds became valid; 0 while some hold none. */
 function newestConsensus(network: RunningNetwork): number {
-  const authorities = network.nodes().filter((node) => node.role === 'authority' && network.status(node.name).state.kind === 'running')
-  return Math.min(...authorities.map((node) => network.status(node.name).consensus?.validAfter ?? 0))
+  return Math.min(...runningAuthorities(network).map((node) => network.status(node.name).consensus?.validAfter ?? 0))
 }
 
 /** Waits until every authority has taken the descriptors of relays. Throws `BootstrapError`. */
@@ -124,9 +123,7 @@ export const canVoteNow = (network: RunningNetwork): boolean => network.nodes().
 /** Has every authority vote now. Throws `refused` where some of them cannot. */
 export async function voteNow(network: RunningNetwork): Promise<void> {
   if (!canVoteNow(network)) throw new RelishError('refused', 'some authorities are run by C tor, which votes at its fixed times only', { hint: 'wait for the next vote: relish status shows the consensus' })
-  const authorities = network.nodes().filter((node) => node.role === 'authority')
-  const running = authorities.filter((node) => network.status(node.name).state.kind === 'running')
-  await Promise.all(running.map((node) => network.command(node.name, { command: 'vote' })))
+  await Promise.all(runningAuthorities(network).map((node) => network.command(node.name, { command: 'vote' })))
 }
 
 /** Waits for readiness of nodes that are started. Throws `BootstrapError`. */

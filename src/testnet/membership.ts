@@ -6,10 +6,12 @@
 import { latin1Decode, latin1Encode } from '../core/base/encoding.ts'
 import { RelishError } from '../core/base/errors.ts'
 import type { RunningNetwork } from './backend/backend.ts'
-import { areListed, canVoteNow, voteNow, waitUntilPublished, waitUntilReady } from './bootstrap.ts'
+import { areListed, canVoteNow, waitUntilPublished, waitUntilReady } from './bootstrap.ts'
+import { askForNews, validAfterOf, voteForNewer } from './consensus-spread.ts'
 import { descriptorsPollMs, descriptorsTimeoutMs, spreadRetryMs, spreadTimeoutMs, votesForNewcomersMax } from './limits.ts'
-import { isRelay, type Implementation, type NodeRole, type RawTorrc } from './network-types.ts'
+import { isRelay, type Implementation, type NodeRole, type RawTorrc, type ResolvedNode } from './network-types.ts'
 import { torrcLines } from './resolve-network.ts'
+import { isRunning, runningNodes } from './running-nodes.ts'
 
 /** Nodes to add: as a group in a network file. */
 export interface NewNodes {
@@ -114,12 +116,9 @@ function fingerprintOf(network: RunningNetwork, name: string): string | undefine
  * does not have it.
  */
 export async function voteEverywhere(network: RunningNetwork): Promise<void> {
-  const authorities = runningNames(network, (node) => node.role === 'authority')
-  const before = Math.max(0, ...authorities.map((name) => validAfterOf(network, name)))
-  await voteNow(network)
-  await network.waitFor('the authorities to sign a new consensus', () => authorities.every((name) => validAfterOf(network, name) > before), spreadTimeoutMs)
-  await fetchUntilNewer(network, runningNames(network, (node) => isRelay(node) && node.role !== 'authority' && node.implementation === 'relish'), before)
-  await fetchUntilNewer(network, runningNames(network, (node) => node.role === 'client' && node.implementation === 'relish'), before)
+  const before = await voteForNewer(network, 'the authorities to sign a new consensus', spreadTimeoutMs)
+  await fetchNewer(network, runningNames(network, (node) => isRelay(node) && node.role !== 'authority' && node.implementation === 'relish'), before)
+  await fetchNewer(network, runningNames(network, (node) => node.role === 'client' && node.implementation === 'relish'), before)
   await waitForDescriptors(network)
 }
 
@@ -134,25 +133,11 @@ async function waitForDescriptors(network: RunningNetwork): Promise<void> {
   }
 }
 
-/** A node asks only one other at a time, which may be one that has no news either. */
-async function fetchUntilNewer(network: RunningNetwork, names: readonly string[], before: number): Promise<void> {
-  const deadlineMs = network.clock.now() + spreadTimeoutMs
-  for (;;) {
-    // A node that still starts finds the new one by itself, and one that has ended needs none.
-    const behind = names.filter((name) => {
-      const status = network.status(name)
-      return status.state.kind === 'running' && status.consensus !== undefined && status.consensus.validAfter <= before
-    })
-    if (behind.length === 0) return
-    if (network.clock.now() > deadlineMs) throw new RelishError('timeout', `${behind.join(', ')} did not get the new consensus within ${spreadTimeoutMs / 1000} s`)
-    await Promise.all(behind.map((name) => network.command(name, { command: 'signal', signal: 'HUP' })))
-    await network.waitFor('nodes to fetch the new consensus', () => behind.every((name) => validAfterOf(network, name) > before), spreadRetryMs).catch((error: unknown) => {
-      if (!(error instanceof RelishError && error.kind === 'timeout')) throw error
-    })
-  }
+async function fetchNewer(network: RunningNetwork, names: readonly string[], before: number): Promise<void> {
+  // A node that still starts finds the new one by itself, and one that has ended needs none.
+  const isBehind = (name: string): boolean => isRunning(network, name) && network.status(name).consensus !== undefined && validAfterOf(network, name) <= before
+  const behind = await askForNews(network, () => names.filter(isBehind), spreadRetryMs, spreadTimeoutMs)
+  if (behind.length > 0) throw new RelishError('timeout', `${behind.join(', ')} did not get the new consensus within ${spreadTimeoutMs / 1000} s`)
 }
 
-const validAfterOf = (network: RunningNetwork, name: string): number => network.status(name).consensus?.validAfter ?? 0
-
-const runningNames = (network: RunningNetwork, which: (node: ReturnType<RunningNetwork['nodes']>[number]) => boolean): string[] =>
-  network.nodes().filter((node) => which(node) && network.status(node.name).state.kind === 'running').map((node) => node.name)
+const runningNames = (network: RunningNetwork, which: (node: ResolvedNode) => boolean): string[] => runningNodes(network).filter(which).map((node) => node.name)

@@ -7,10 +7,11 @@
 import type { ConsensusInspection } from '../../runtime/events.ts'
 import type { RunningNetwork } from '../backend/backend.ts'
 import { consensusWaitMs } from '../limits.ts'
+import { runningAuthorities, runningNodes } from '../running-nodes.ts'
 import type { Check, CheckContext } from './check.ts'
-import { consensusOf } from './circuits.ts'
+import { consensusOf, timeText } from './circuits.ts'
 import { CheckFailure } from './expect.ts'
-import { authoritiesOf, fetchConsensus, needsOwnVotes, putBack, runningNodes, voteAgain } from './disturb.ts'
+import { fetchConsensus, needsOwnVotes, putBack, voteAgain } from './disturb.ts'
 import { echoOnce } from './echo-once.ts'
 import { consensusHeldBy } from './promises.ts'
 
@@ -45,8 +46,8 @@ export const authorityMinority: Check = {
       const after = await newestConsensus(network)
       expect.equal(after.signers.length, authorities.length, `signatures under the consensus once ${lost.join(', ')} are back`)
       return [
-        `without ${lost.join(', ')}: a consensus of ${time(without.validAfter)} with ${without.signers.length} of ${authorities.length} signatures, held by all who run, and every client works`,
-        `with them again: ${after.signers.length} of ${authorities.length} signatures, of ${time(after.validAfter)}`,
+        `without ${lost.join(', ')}: a consensus of ${timeText(without.validAfter)} with ${without.signers.length} of ${authorities.length} signatures, held by all who run, and every client works`,
+        `with them again: ${after.signers.length} of ${authorities.length} signatures, of ${timeText(after.validAfter)}`,
       ]
     } finally {
       await putBackIfGone(network, lost)
@@ -71,7 +72,7 @@ export const authorityMajority: Check = {
     try {
       await network.stop(lost)
       const before = await newestConsensus(network)
-      const said = await warningAfter(network, speaker, () => Promise.all(authoritiesOf(network).map((node) => network.command(node.name, { command: 'vote' }))))
+      const said = await warningAfter(network, speaker, () => Promise.all(runningAuthorities(network).map((node) => network.command(node.name, { command: 'vote' }))))
       const after = await newestConsensus(network)
       expect.equal(after.validAfter, before.validAfter, `the newest consensus with ${left.length} of ${authorities.length} authorities`)
       await everyClientWorks(context)
@@ -79,8 +80,8 @@ export const authorityMajority: Check = {
       const again = await newestConsensus(network)
       expect.equal(again.signers.length, authorities.length, `signatures under the consensus once ${lost.join(', ')} are back`)
       return [
-        `without ${lost.join(', ')}: no consensus after that of ${time(before.validAfter)}, which serves every client on; ${speaker} says: ${said}`,
-        `with them again: a consensus of ${time(again.validAfter)} with ${again.signers.length} of ${authorities.length} signatures`,
+        `without ${lost.join(', ')}: no consensus after that of ${timeText(before.validAfter)}, which serves every client on; ${speaker} says: ${said}`,
+        `with them again: a consensus of ${timeText(again.validAfter)} with ${again.signers.length} of ${authorities.length} signatures`,
       ]
     } finally {
       await putBackIfGone(network, lost)
@@ -94,7 +95,7 @@ export const authorityMajority: Check = {
  * network: that is no matter of authorities, so the others are the ones that are lost.
  */
 async function heaviestFirst(network: RunningNetwork): Promise<string[]> {
-  const names = authoritiesOf(network).map((node) => node.name)
+  const names = runningAuthorities(network).map((node) => node.name)
   const { relays } = await consensusHeldBy(network, names)
   const weightOf = (name: string): number => relays.find((relay) => relay.nickname === name)?.bandwidth ?? 0
   return names.sort((a, b) => weightOf(b) - weightOf(a))
@@ -104,7 +105,7 @@ const authorityCount = (network: RunningNetwork): number => network.nodes().filt
 
 /** The newest that a running authority holds. */
 async function newestConsensus(network: RunningNetwork): Promise<ConsensusInspection> {
-  const held = (await Promise.all(authoritiesOf(network).map((node) => network.inspect(node.name)))).map(consensusOf)
+  const held = (await Promise.all(runningAuthorities(network).map((node) => network.inspect(node.name)))).map(consensusOf)
   const newest = held.sort((a, b) => b.validAfter - a.validAfter)[0]
   if (newest === undefined) throw new CheckFailure('no authority runs')
   return newest
@@ -140,4 +141,3 @@ async function putBackIfGone(network: RunningNetwork, names: readonly string[]):
   if (names.some((name) => network.status(name).state.kind !== 'running')) await putBack(network, names)
 }
 
-const time = (ms: number): string => new Date(ms).toISOString().slice(0, 19).replace('T', ' ')

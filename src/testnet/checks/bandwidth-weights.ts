@@ -7,9 +7,9 @@
 import type { ConsensusUnverified } from '../../core/netdoc/consensus.ts'
 import type { RouterStatus } from '../../core/netdoc/router-status.ts'
 import type { RunningNetwork } from '../backend/backend.ts'
+import { runningAuthorities } from '../running-nodes.ts'
 import type { Check } from './check.ts'
 import { chiSquare } from './chi-square.ts'
-import { authoritiesOf } from './disturb.ts'
 import { askableClients, needsOwnClient, pathsChosenBy } from './paths-chosen.ts'
 import { consensusHeldBy } from './promises.ts'
 
@@ -26,7 +26,7 @@ export const bandwidthWeights: Check = {
   tags: ['full', 'anonymity'],
   notFor: needsOwnClient,
   async run({ network, clients, expect }) {
-    const consensus = await consensusHeldBy(network, authoritiesOf(network).map((node) => node.name))
+    const consensus = await consensusHeldBy(network, runningAuthorities(network).map((node) => node.name))
     const evidence: string[] = []
     for (const { name } of askableClients(network, clients)) {
       const paths = await pathsChosenBy(network, name, port, pathsEach)

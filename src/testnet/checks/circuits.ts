@@ -1,10 +1,12 @@
 /** What checks read out of `inspect`: which circuit carries a stream, and which relays are on it. */
 
+import { formatIsoTime, wallMs } from '../../core/base/time.ts'
 import { formatAddressPort } from '../../core/ident/address.ts'
 import type { CircuitInspection, ConsensusInspection, NodeInspection } from '../../runtime/events.ts'
 import type { SocketAddress } from '../../runtime/index.ts'
 import type { RunningNetwork } from '../backend/backend.ts'
 import { isRelay } from '../network-types.ts'
+import { runningNodes } from '../running-nodes.ts'
 import { CheckFailure } from './expect.ts'
 
 /** The client's circuit with an open stream to `target`. Throws `CheckFailure` if there is none. */
@@ -31,9 +33,12 @@ export function consensusOf(inspection: NodeInspection): ConsensusInspection {
   return newest
 }
 
+/** A time of a consensus, as documents have it. */
+export const timeText = (ms: number): string => formatIsoTime(wallMs(ms))
+
 /** Names of the relays that run, by fingerprint. Relays that were stopped on purpose are left out. */
 export async function relaysByFingerprint(network: RunningNetwork): Promise<ReadonlyMap<string, string>> {
-  const running = network.nodes().filter((node) => isRelay(node) && network.status(node.name).state.kind === 'running')
+  const running = runningNodes(network).filter(isRelay)
   const inspections = await Promise.all(running.map((node) => network.inspect(node.name)))
   return new Map(inspections.flatMap((one) => (one.fingerprint === undefined ? [] : [[one.fingerprint, one.nickname] as const])))
 }

@@ -9,7 +9,9 @@ import { parseAuthorityCertificates, verifyAuthorityCertificate } from '../../co
 import { assembleConsensus, parseConsensus, unsignedTextOf, verifyConsensus, type CertificateLookup, type ConsensusUnverified } from '../../core/netdoc/consensus.ts'
 import type { ConsensusInspection } from '../../runtime/events.ts'
 import type { RunningNetwork } from '../backend/backend.ts'
+import { runningNodes } from '../running-nodes.ts'
 import type { Check, CheckContext } from './check.ts'
+import { timeText } from './circuits.ts'
 import { CheckFailure } from './expect.ts'
 
 export const consensus: Check = {
@@ -35,27 +37,24 @@ export const consensus: Check = {
         if (own === undefined) expect(!mustHold, `${name} holds no ${flavour} consensus`)
         else if (own.validAfter === newest.validAfter) expect.equal(own.digest, newest.digest, `digest of the ${flavour} consensus that ${name} holds`)
         // A client asks for the next one when three quarters of the interval after the fresh one are over (dir-spec §5.1).
-        else if (clients.has(name)) expect(own.validUntil >= network.clock.wallNow(), `${name} still holds a ${flavour} consensus of ${time(own.validAfter)}, valid until ${time(own.validUntil)}`)
+        else if (clients.has(name)) expect(own.validUntil >= network.clock.wallNow(), `${name} still holds a ${flavour} consensus of ${timeText(own.validAfter)}, valid until ${timeText(own.validUntil)}`)
         // Between two consensuses some relays still have the one before; one that is older was missed.
-        else expect(own.freshUntil >= newest.validAfter, `${name} still holds a ${flavour} consensus of ${time(own.validAfter)}; the newest is of ${time(newest.validAfter)}`)
+        else expect(own.freshUntil >= newest.validAfter, `${name} still holds a ${flavour} consensus of ${timeText(own.validAfter)}; the newest is of ${timeText(newest.validAfter)}`)
       }
-      expect.equal(newest.signers.length, authorities.length, `authorities that signed the ${flavour} consensus of ${time(newest.validAfter)}`)
+      expect.equal(newest.signers.length, authorities.length, `authorities that signed the ${flavour} consensus of ${timeText(newest.validAfter)}`)
       const missing = relaysMissing(network, newest)
       expect(missing.length === 0, `the consensus does not list ${missing.join(', ')} as Running`)
       const holders = [...held.values()].filter((one) => newestOf(one, flavour)?.digest === newest.digest).length
-      evidence.push(`${flavour}: ${newest.digest.slice(0, 16)}… of ${time(newest.validAfter)}, method ${newest.method}, ${newest.relays.length} relays, signed by ${newest.signers.length} of ${authorities.length} authorities, held by ${holders} nodes`)
+      evidence.push(`${flavour}: ${newest.digest.slice(0, 16)}… of ${timeText(newest.validAfter)}, method ${newest.method}, ${newest.relays.length} relays, signed by ${newest.signers.length} of ${authorities.length} authorities, held by ${holders} nodes`)
     }
     evidence.push(...(await majorityRule(context, authorities.map((node) => node.name))))
     return evidence
   },
 }
 
-const runningNodes = (network: RunningNetwork) => network.nodes().filter((node) => network.status(node.name).state.kind === 'running')
-
 const newestOf = (all: readonly ConsensusInspection[], flavour: ConsensusInspection['flavour']): ConsensusInspection | undefined =>
   all.filter((one) => one.flavour === flavour).sort((a, b) => b.validAfter - a.validAfter)[0]
 
-const time = (ms: number): string => new Date(ms).toISOString().slice(0, 19).replace('T', ' ')
 
 function relaysMissing(network: RunningNetwork, consensus: ConsensusInspection): string[] {
   const running = new Set(consensus.relays.filter((relay) => relay.flags.includes('Running')).map((relay) => relay.nickname))

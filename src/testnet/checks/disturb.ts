@@ -1,47 +1,34 @@
 /** What checks do that disturb a network: nodes ended and started again, votes off the schedule. Every step waits for a named condition. */
 
-import { hasReached, isReady, waitUntilReady } from '../bootstrap.ts'
+import { canVoteNow, hasReached, isReady, waitUntilReady } from '../bootstrap.ts'
 import type { RunningNetwork } from '../backend/backend.ts'
+import { askForNews, newestHeldBy, validAfterOf, voteForNewer } from '../consensus-spread.ts'
 import { consensusWaitMs } from '../limits.ts'
-import { isRelay, type NodeRole, type ResolvedNode } from '../network-types.ts'
-import { consensusOf } from './circuits.ts'
+import { isRelay, type NodeRole } from '../network-types.ts'
+import { isRunning, runningAuthorities, runningNodes } from '../running-nodes.ts'
+import { consensusOf, timeText } from './circuits.ts'
 import { CheckFailure } from './expect.ts'
-
-export const isRunning = (network: RunningNetwork, name: string): boolean => network.status(name).state.kind === 'running'
-
-export const runningNodes = (network: RunningNetwork): ResolvedNode[] => network.nodes().filter((node) => isRunning(network, node.name))
-
-export const authoritiesOf = (network: RunningNetwork): ResolvedNode[] => runningNodes(network).filter((node) => node.role === 'authority')
 
 /** Why votes cannot be had off the schedule, if so. */
 export const needsOwnVotes = (network: RunningNetwork): string | undefined =>
-  network.nodes().some((node) => node.role === 'authority' && node.implementation !== 'relish') ? 'C tor is among the authorities, which votes at its fixed times only' : undefined
+  canVoteNow(network) ? undefined : 'C tor is among the authorities, which votes at its fixed times only'
 
 /** Has the running authorities vote, and waits until all of them hold the consensus that comes of it. */
 export async function voteAgain(network: RunningNetwork, words: string): Promise<void> {
-  const authorities = authoritiesOf(network).map((node) => node.name)
-  const before = newestOf(network, authorities)
-  await Promise.all(authorities.map((name) => network.command(name, { command: 'vote' })))
-  await network.waitFor(`${authorities.join(', ')} to have a newer consensus, ${words}`, () => authorities.every((name) => validAfterOf(network, name) > before), consensusWaitMs)
+  const authorities = runningAuthorities(network).map((node) => node.name)
+  await voteForNewer(network, `${authorities.join(', ')} to have a newer consensus, ${words}`, consensusWaitMs)
 }
 
 /** Has nodes ask for news of the directory, and waits until each holds a consensus at least as new as the authorities'. */
 export async function fetchConsensus(network: RunningNetwork, names: readonly string[]): Promise<void> {
-  const newest = newestOf(network, authoritiesOf(network).map((node) => node.name))
-  const behind = (): string[] => names.filter((name) => validAfterOf(network, name) < newest)
-  // Whom a node asks may not have it yet either, so that it asks again.
-  for (let round = 0; round < fetchRoundsMax && behind().length > 0; round++) {
-    await Promise.all(behind().map((name) => network.command(name, { command: 'signal', signal: 'HUP' })))
-    await network.waitFor('nodes to hold the newest consensus', () => behind().length === 0, consensusWaitMs / fetchRoundsMax).catch(() => undefined)
-  }
-  if (behind().length > 0) {
-    throw new CheckFailure(`${consensusWaitMs / 1000} s were not enough to fetch a consensus: ${behind().map((name) => `${name} has that of ${time(validAfterOf(network, name))}`).join(', ')}; the authorities have one of ${time(newest)}`)
+  const newest = newestHeldBy(network, runningAuthorities(network).map((node) => node.name))
+  const behind = await askForNews(network, () => names.filter((name) => validAfterOf(network, name) < newest), fetchRetryMs, consensusWaitMs)
+  if (behind.length > 0) {
+    throw new CheckFailure(`${consensusWaitMs / 1000} s were not enough to fetch a consensus: ${behind.map((name) => `${name} has that of ${timeText(validAfterOf(network, name))}`).join(', ')}; the authorities have one of ${timeText(newest)}`)
   }
 }
 
-const fetchRoundsMax = 40
-
-const time = (ms: number): string => new Date(ms).toISOString().slice(0, 19).replace('T', ' ')
+const fetchRetryMs = 3000
 
 /** Ends nodes in order, starts them again and waits until they are ready. */
 export async function restart(network: RunningNetwork, names: readonly string[]): Promise<void> {
@@ -80,13 +67,9 @@ const simulatedPauseMs = 120_000
 
 /** Names of relays that the authorities' newest consensus lists as Running. */
 export async function relaysListed(network: RunningNetwork): Promise<ReadonlySet<string>> {
-  const inspections = await Promise.all(authoritiesOf(network).map((node) => network.inspect(node.name)))
+  const inspections = await Promise.all(runningAuthorities(network).map((node) => network.inspect(node.name)))
   const newest = inspections.map(consensusOf).sort((a, b) => b.validAfter - a.validAfter)[0]
   return new Set(newest?.relays.filter((relay) => relay.flags.includes('Running')).map((relay) => relay.nickname))
 }
 
 const roleOf = (network: RunningNetwork, name: string): NodeRole => network.nodes().find((node) => node.name === name)?.role ?? 'client'
-
-const validAfterOf = (network: RunningNetwork, name: string): number => network.status(name).consensus?.validAfter ?? 0
-
-const newestOf = (network: RunningNetwork, names: readonly string[]): number => Math.max(0, ...names.map((name) => validAfterOf(network, name)))

@@ -1,9 +1,9 @@
 /** `hup-keeps-streams`: every node reads its configuration again, and streams that are open go on as if nothing had happened. */
 
 import { formatAddressPort } from '../../core/ident/address.ts'
+import { runningNodes } from '../running-nodes.ts'
 import type { Check } from './check.ts'
 import { circuitOfStream, namesOf, pathOf, relaysByFingerprint } from './circuits.ts'
-import { runningNodes } from './disturb.ts'
 import { echoOnce } from './echo-once.ts'
 
 export const hupKeepsStreams: Check = {

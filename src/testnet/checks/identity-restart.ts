@@ -4,8 +4,9 @@ import { formatAddressPort } from '../../core/ident/address.ts'
 import type { NodeInspection } from '../../runtime/events.ts'
 import type { Check } from './check.ts'
 import { consensusOf } from './circuits.ts'
-import { restart, runningNodes } from './disturb.ts'
+import { restart } from './disturb.ts'
 import { isRelay, type ResolvedNode } from '../network-types.ts'
+import { runningNodes } from '../running-nodes.ts'
 
 export const identityRestart: Check = {
   name: 'identity-restart',

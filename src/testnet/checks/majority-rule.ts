@@ -12,8 +12,8 @@ import { rsaKeyFromRng } from '../../core/crypto/rsa-seeded.ts'
 import { parseAuthorityCertificates, verifyAuthorityCertificate } from '../../core/netdoc/authority-certificate.ts'
 import { assembleConsensus, parseConsensus, signConsensus, unsignedTextOf, verifyConsensus, type ConsensusUnverified } from '../../core/netdoc/consensus.ts'
 import type { RunningNetwork } from '../backend/backend.ts'
+import { runningAuthorities } from '../running-nodes.ts'
 import type { Check } from './check.ts'
-import { authoritiesOf } from './disturb.ts'
 
 type Signature = ConsensusUnverified['signatures'][number]
 
@@ -23,7 +23,7 @@ export const majorityRule: Check = {
   tags: ['full', 'directory'],
   notFor: (network) => (network.nodes().some((node) => node.role === 'authority' && node.implementation === 'relish') ? undefined : 'every authority is C tor, which does not hand out its certificates here'),
   async run({ network, expect }) {
-    const source = authoritiesOf(network).find((node) => node.implementation === 'relish')?.name
+    const source = runningAuthorities(network).find((node) => node.implementation === 'relish')?.name
     const from = expect.defined(source, 'no authority of our own runs')
     const certificates = parseAuthorityCertificates(await documentOf(network, from, 'certificates')).map((one) => verifyAuthorityCertificate(one))
     const trusted = new Set(certificates.map((one) => one.identityFingerprint))

@@ -8,6 +8,7 @@ import { ExitPolicy } from '../../core/netdoc/exit-policy.ts'
 import { SocksStatus } from '../../core/socks/message.ts'
 import type { RunningNetwork } from '../backend/backend.ts'
 import { SocksRefusal } from '../socks-client.ts'
+import { runningNodes } from '../running-nodes.ts'
 import type { Check, CheckContext } from './check.ts'
 import { circuitOfStream, pathOf, relaysByFingerprint } from './circuits.ts'
 import type { CheckClient } from './client.ts'
@@ -38,7 +39,7 @@ export const policies: Check = {
 
 /** What each exit's torrc says of IPv4: the lines of its policy, first match first. */
 function policiesOf(network: RunningNetwork): ReadonlyMap<string, ExitPolicy> {
-  const exits = network.nodes().filter((node) => node.role === 'exit' && network.status(node.name).state.kind === 'running')
+  const exits = runningNodes(network).filter((node) => node.role === 'exit')
   return new Map(
     exits.map((node) => {
       const lines = network.torrcOf(node.name).split('\n').flatMap((line) => /^\s*ExitPolicy\s+(.*?)\s*(?:#.*)?$/i.exec(line)?.[1] ?? [])

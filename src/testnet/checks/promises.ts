@@ -7,8 +7,8 @@ import { parseConsensus, type ConsensusUnverified } from '../../core/netdoc/cons
 import { parseServerDescriptor, type ServerDescriptorUnverified } from '../../core/netdoc/server-descriptor.ts'
 import type { RunningNetwork } from '../backend/backend.ts'
 import { isRelay, type ResolvedNode } from '../network-types.ts'
+import { runningAuthorities, runningNodes } from '../running-nodes.ts'
 import type { Check } from './check.ts'
-import { authoritiesOf, runningNodes } from './disturb.ts'
 import { CheckFailure } from './expect.ts'
 
 export const promises: Check = {
@@ -16,7 +16,7 @@ export const promises: Check = {
   summary: 'roles, parameters, families and IPv6 addresses are in the consensus as in the network file',
   tags: ['full', 'directory'],
   async run({ network, expect }) {
-    const consensus = await consensusHeldBy(network, authoritiesOf(network).map((node) => node.name))
+    const consensus = await consensusHeldBy(network, runningAuthorities(network).map((node) => node.name))
     const evidence: string[] = []
     const relays = runningNodes(network).filter(isRelay)
     for (const node of relays) {

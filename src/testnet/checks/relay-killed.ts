@@ -5,9 +5,10 @@
  */
 
 import { answerBytesMax } from '../limits.ts'
+import { isRunning } from '../running-nodes.ts'
 import type { Check } from './check.ts'
 import { circuitOfStream, pathOf, relaysByFingerprint } from './circuits.ts'
-import { isRunning, needsOwnVotes, putBack, relaysListed } from './disturb.ts'
+import { needsOwnVotes, putBack, relaysListed } from './disturb.ts'
 import { echoOnce } from './echo-once.ts'
 
 const lookEveryMs = 300_000

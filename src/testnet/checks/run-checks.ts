@@ -7,6 +7,7 @@ import { RelishError } from '../../core/base/errors.ts'
 import type { RunningNetwork } from '../backend/backend.ts'
 import { waitUntilReady } from '../bootstrap.ts'
 import { checkPatienceMs } from '../limits.ts'
+import { runningNodes } from '../running-nodes.ts'
 import type { AttemptOutcome, Check, CheckContext, CheckOutcome, CheckResult } from './check.ts'
 import { makeCheckClient } from './client.ts'
 import { CheckFailure, makeExpect } from './expect.ts'
@@ -73,7 +74,7 @@ async function runCheck(network: RunningNetwork, check: Check, log: (line: strin
   const seen: string[] = []
   const context: CheckContext = {
     network: watch.network,
-    clients: network.nodes().filter((node) => node.role === 'client' && network.status(node.name).state.kind === 'running').map((node) => makeCheckClient(watch.network, node.name)),
+    clients: runningNodes(network).filter((node) => node.role === 'client').map((node) => makeCheckClient(watch.network, node.name)),
     sink,
     expect: makeExpect(),
     log: (line) => {

@@ -8,6 +8,7 @@ import type { SimulatedNetwork } from '../backend/simulated.ts'
 import type { ResolvedNetwork } from '../network-types.ts'
 import type { NodePlacement } from '../placement.ts'
 import { tapNetwork } from '../tap/network-tap.ts'
+import { isRunning } from '../running-nodes.ts'
 import { CellMisbehaviour, type CellOrders } from './cell-misbehaviour.ts'
 import { isVoteMisbehaviour, type Fault, type Misbehaviour } from './fault.ts'
 import { namesOf } from './names.ts'
@@ -95,7 +96,7 @@ export class FaultInjector {
 
   async #crash(nodes: readonly string[]): Promise<Undo> {
     const running = this.#theRunning()
-    const names = nodes.filter((name) => running.status(name).state.kind === 'running')
+    const names = nodes.filter((name) => isRunning(running, name))
     for (const name of names) {
       this.#crashed.add(name)
       await running.kill(name)

@@ -12,6 +12,7 @@ import { settleMs, streamBufferSlackBytes, violationsKept } from '../limits.ts'
 import { isRelay } from '../network-types.ts'
 import type { NodePlacement } from '../placement.ts'
 import { tapNetwork, type StreamTap } from '../tap/network-tap.ts'
+import { runningNodes } from '../running-nodes.ts'
 import { ByteLedger } from './byte-ledger.ts'
 import { CircuitLedger } from './circuit-ledger.ts'
 import { checkQueues, unmatchedCircuits, type InspectedNode } from './inspection-rules.ts'
@@ -100,7 +101,7 @@ export class InvariantMonitor {
 
   /** Asks all nodes that run, now. */
   async sample(network: RunningNetwork): Promise<readonly InspectedNode[]> {
-    const running = network.nodes().filter((node) => network.status(node.name).state.kind === 'running')
+    const running = runningNodes(network)
     const nodes: InspectedNode[] = []
     for (const { name } of running) {
       const inspection = await network.inspect(name).catch(() => undefined)

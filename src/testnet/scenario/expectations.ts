@@ -5,6 +5,7 @@ import type { NodeStatus, RunningNetwork } from '../backend/backend.ts'
 import { isReady } from '../bootstrap.ts'
 import type { Check } from '../checks/check.ts'
 import { runChecks } from '../checks/run-checks.ts'
+import { runningNodes } from '../running-nodes.ts'
 import type { Expectation } from './scenario.ts'
 
 /** A client's circuits are of three relays. */
@@ -20,7 +21,7 @@ export async function missingOf(expectation: Expectation, network: RunningNetwor
       return isTrue ? undefined : wanting.map(({ name, missing }) => `${name}: ${missing}`).join('; ')
     }
     case 'consensus': {
-      const running = network.nodes().filter((node) => network.status(node.name).state.kind === 'running')
+      const running = runningNodes(network)
       const answers = await Promise.all(running.map(async ({ name }) => ({ name, missing: missingConsensus(await inspected(name, network), network.clock.wallNow(), expectation, firstConsensusMs) })))
       const wanting = answers.filter((answer) => answer.missing !== undefined)
       return wanting.length === 0 ? undefined : wanting.map(({ name, missing }) => `${name}: ${missing}`).join('; ')
