@@ -32,6 +32,9 @@ export function terminalOutput(asJson: boolean): Output {
   }
 }
 
+/** For a run that is made beside another, whose words nobody wants. */
+export const silentOutput = ({ colours, columns }: Output): Output => ({ fact: () => undefined, json: () => undefined, note: () => undefined, colours, live: false, columns })
+
 export const secondsText = (ms: number): string => `${(ms / 1000).toFixed(2)} s`
 
 /** The text, or as much of it as `columns` leave room for. */

@@ -6,7 +6,7 @@ import { InvalidArgumentError, type Command } from 'commander'
 import { RelishError } from '../core/base/errors.ts'
 import { exitCode } from './exit-codes.ts'
 import { another, examples, parseFor, parseLevel, withJson, withSettings } from './options.ts'
-import { terminalOutput, type Output } from './output.ts'
+import { silentOutput, terminalOutput, type Output } from './output.ts'
 import type { SimEnd, SimOptions, SimSinks } from './sim-run.ts'
 
 export function addSimCommand(program: Command): void {
@@ -137,8 +137,7 @@ async function runTwice(nameOrPath: string, options: SimOptions, output: Output)
   const { TraceComparison } = await import('../testnet/explore/trace-comparison.ts')
   const comparison = new TraceComparison()
   const first = await runOnce(nameOrPath, options, output, { traceSink: comparison.first })
-  const silent: Output = { ...output, fact: () => undefined, json: () => undefined, note: () => undefined, live: false, columns: output.columns }
-  await runOnce(nameOrPath, options, silent, { traceSink: comparison.second })
+  await runOnce(nameOrPath, options, silentOutput(output), { traceSink: comparison.second })
   const { events } = comparison
   const difference = comparison.finish()
   if (difference === undefined) {

@@ -12,7 +12,7 @@ import { formatFaultList, parseFaultList } from '../testnet/scenario/fault-list.
 import { exitCode } from './exit-codes.ts'
 import { secondsText, type Output } from './output.ts'
 import { load } from './run.ts'
-import { loggingTo, noteTo, seedOf, type SimEnd, type SimOptions, type SimSinks } from './sim-run.ts'
+import { loggingTo, noteTo, seedOf, timesText, type SimEnd, type SimOptions, type SimSinks } from './sim-run.ts'
 
 const codes: Readonly<Record<SeedOutcome['kind'], number>> = Object.freeze({
   ok: exitCode.ok,
@@ -49,7 +49,7 @@ export async function simulateSeed(nameOrPath: string, options: SimOptions, outp
   } else {
     const { colours } = output
     if (outcome.kind !== 'ok') output.note(colours.red(`${words[outcome.kind]}: ${outcome.words}`))
-    output.note(`${outcome.kind === 'ok' ? colours.green(words.ok) : colours.red('failed')}; ${secondsText(virtualMs)} of virtual time in ${secondsText(realMs)}, ${events} events`)
+    output.note(`${outcome.kind === 'ok' ? colours.green(words.ok) : colours.red('failed')}; ${timesText(ran, realMs)}`)
     output.fact(`trace digest ${digest}`)
   }
   return { exitCode: codes[outcome.kind], digest }

@@ -3,12 +3,12 @@
 import { SimulatedNetwork } from '../testnet/backend/simulated.ts'
 import { startUntilReady, type BootstrapResult } from '../testnet/bootstrap.ts'
 import { loadChecks } from '../testnet/checks/load-checks.ts'
-import { runChecks, type CheckProgress } from '../testnet/checks/run-checks.ts'
+import { progressTo, runChecks } from '../testnet/checks/run-checks.ts'
 import { checkProgress, checkTable, failedOf, stageSummary, verdict } from './check-report.ts'
 import { exitCode } from './exit-codes.ts'
-import { secondsText, type Output } from './output.ts'
+import type { Output } from './output.ts'
 import { load, watchStart } from './run.ts'
-import { bugText, loggingTo, seedOf, violationText, type SimEnd, type SimOptions, type SimSinks } from './sim-run.ts'
+import { loggingTo, seedOf, tellBroken, timesText, type SimEnd, type SimOptions, type SimSinks } from './sim-run.ts'
 import { checkNames } from './verify-command.ts'
 
 export async function simulateNetwork(nameOrPath: string, options: SimOptions, output: Output, sinks: SimSinks): Promise<SimEnd> {
@@ -25,7 +25,7 @@ export async function simulateNetwork(nameOrPath: string, options: SimOptions, o
     } finally {
       watch.stop()
     }
-    const found = await runChecks(network, checks, progressOf(output))
+    const found = await runChecks(network, checks, progressTo(checkProgress(output)))
     if (options.for !== undefined) await network.clock.sleep(options.for)
     await network.invariants.settle(network)
     return { bootstrap: started, results: found }
@@ -37,27 +37,18 @@ export async function simulateNetwork(nameOrPath: string, options: SimOptions, o
   const bugs = network.bugs().map(({ node, error }) => ({ node, error: error.message }))
   const failed = failedOf(results).length > 0
   const passed = !failed && bugs.length === 0 && violations.length === 0
+  const events = network.simulation.eventsRun
   const realMs = performance.now() - beganMs
   if (options.json === true) {
-    output.json({ network: loaded.network.name, seed: seedOf(options), passed, digest, events: network.simulation.eventsRun, virtualMs, realMs, stages: bootstrap.stages, checks: results, bugs, violations })
+    output.json({ network: loaded.network.name, seed: seedOf(options), passed, digest, events, virtualMs, realMs, stages: bootstrap.stages, checks: results, bugs, violations })
   } else {
     const { colours } = output
     if (output.live) output.note(checkTable(output, results))
-    for (const bug of bugs) output.note(colours.red(bugText(bug)))
-    for (const violation of violations) output.note(colours.red(violationText(violation)))
+    tellBroken(output, bugs, violations)
     output.note(`stages: ${stageSummary(bootstrap)}`)
-    const words = `${verdict(results)}; ${secondsText(virtualMs)} of virtual time in ${secondsText(realMs)}, ${network.simulation.eventsRun} events`
+    const words = `${verdict(results)}; ${timesText({ virtualMs, events }, realMs)}`
     output.note(passed ? colours.green(words) : colours.red(words))
     output.fact(`trace digest ${digest}`)
   }
   return { exitCode: bugs.length > 0 ? exitCode.internal : violations.length > 0 ? exitCode.invariantBroken : failed ? exitCode.checkFailed : exitCode.ok, digest }
-}
-
-function progressOf(output: Output): CheckProgress {
-  const show = checkProgress(output)
-  return {
-    onStart: (check) => show({ kind: 'check-started', name: check.name, summary: check.summary }),
-    onLog: (check, line) => show({ kind: 'check-log', name: check.name, line }),
-    onResult: (result) => show({ kind: 'check-result', result }),
-  }
 }

@@ -9,7 +9,7 @@ import { StringDecoder } from 'node:string_decoder'
 import { asRelishError, RelishError } from '../core/base/errors.ts'
 import { traceLineCharsMax } from '../testnet/limits.ts'
 import { exitCode } from './exit-codes.ts'
-import type { Output } from './output.ts'
+import { silentOutput, type Output } from './output.ts'
 import { seedOf, type SimEnd, type SimOptions, type SimSinks } from './sim-run.ts'
 
 /** What a run was asked for, as its trace has it: `run` of the header. */
@@ -63,9 +63,8 @@ export async function replay(path: string, options: SimOptions, output: Output, 
     }
     let events = -1
     let difference: { readonly recorded: string | undefined; readonly now: string | undefined } | undefined
-    const silent: Output = { ...output, fact: () => undefined, json: () => undefined, note: () => undefined, live: false, columns: output.columns }
     let failure: RelishError | undefined
-    await run(isPath(recipe.network) ? resolve(dirname(path), recipe.network) : recipe.network, again, silent, {
+    await run(isPath(recipe.network) ? resolve(dirname(path), recipe.network) : recipe.network, again, silentOutput(output), {
       traceSink: (line) => {
         if (difference !== undefined) return
         events++

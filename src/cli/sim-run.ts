@@ -53,6 +53,11 @@ export const noteTo = (output: Output) => (atMs: number, words: string): void =>
 
 const clock = (atMs: number): string => `[${(atMs / 1000).toFixed(3).padStart(8)}]`
 
-export const violationText = (violation: Violation): string => `BROKEN   ${violation.invariant} at ${secondsText(violation.atMs)}, ${violation.node}: ${violation.words}`
+/** How long a run took, in its time and in ours. */
+export const timesText = ({ virtualMs, events }: { readonly virtualMs: number; readonly events: number }, realMs: number): string => `${secondsText(virtualMs)} of virtual time in ${secondsText(realMs)}, ${events} events`
 
-export const bugText = (bug: { readonly node: string; readonly error: string }): string => `${bug.node} ended by an internal error: ${bug.error}`
+/** What must not happen, and did. */
+export function tellBroken(output: Output, bugs: readonly { readonly node: string; readonly error: string }[], violations: readonly Violation[]): void {
+  for (const bug of bugs) output.note(output.colours.red(`${bug.node} ended by an internal error: ${bug.error}`))
+  for (const violation of violations) output.note(output.colours.red(`BROKEN   ${violation.invariant} at ${secondsText(violation.atMs)}, ${violation.node}: ${violation.words}`))
+}

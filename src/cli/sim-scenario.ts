@@ -5,7 +5,7 @@ import { loadScenario } from '../testnet/scenario/load-scenario.ts'
 import { runScenario, type ScenarioVerdict } from '../testnet/scenario/run-scenario.ts'
 import { exitCode } from './exit-codes.ts'
 import { secondsText, type Output } from './output.ts'
-import { bugText, loggingTo, noteTo, violationText, type SimEnd, type SimOptions, type SimSinks } from './sim-run.ts'
+import { loggingTo, noteTo, tellBroken, timesText, type SimEnd, type SimOptions, type SimSinks } from './sim-run.ts'
 
 const codes: Readonly<Record<ScenarioVerdict, number>> = Object.freeze({
   passed: exitCode.ok,
@@ -27,14 +27,13 @@ export async function simulateScenario(path: string, options: SimOptions, output
   } else {
     const { colours } = output
     if (result.notStarted !== undefined) output.note(colours.red(result.notStarted))
-    for (const bug of bugs) output.note(colours.red(bugText(bug)))
-    for (const violation of violations) output.note(colours.red(violationText(violation)))
+    tellBroken(output, bugs, violations)
     for (const one of expectations) {
       const when = `${secondsText(one.atMs)} + ${secondsText(one.afterMs)}`
       output.note(one.met ? `ok       ${one.expectation} (${when})` : colours.red(`FAILED   ${one.expectation} (${when}): ${one.missing}`))
     }
     const met = expectations.filter((one) => one.met).length
-    const words = `${met} of ${expectations.length} expectations met; ${traffic.streams - traffic.failed} of ${traffic.streams} streams served; ${secondsText(virtualMs)} of virtual time in ${secondsText(realMs)}, ${events} events`
+    const words = `${met} of ${expectations.length} expectations met; ${traffic.streams - traffic.failed} of ${traffic.streams} streams served; ${timesText(result, realMs)}`
     output.note(verdict === 'passed' ? colours.green(words) : colours.red(words))
     output.fact(`trace digest ${digest}`)
   }

@@ -2,8 +2,8 @@
 
 import { tmpdir, homedir } from 'node:os'
 import { resolve } from 'node:path'
-import type { BootstrapError } from '../testnet/bootstrap.ts'
-import { formatBootstrapError } from '../testnet/bootstrap.ts'
+import { formatBootstrapError, type BootstrapError } from '../testnet/bootstrap.ts'
+import { progressTo } from '../testnet/checks/run-checks.ts'
 import type { Genesis } from '../testnet/network-types.ts'
 import type { LoadedNetwork } from '../testnet/load-network.ts'
 import { packageRoot } from '../testnet/package-root.ts'
@@ -74,9 +74,7 @@ export async function runOnce(loaded: LoadedNetwork, suite: Suite, options: OneR
                 watch?.stop()
                 readyMs = performance.now()
               },
-              onStart: (check) => show({ kind: 'check-started', name: check.name, summary: check.summary }),
-              onLog: (check, line) => show({ kind: 'check-log', name: check.name, line }),
-              onResult: (result) => show({ kind: 'check-result', result }),
+              ...progressTo(show),
               onFailed: keep,
             }),
           )

@@ -9,7 +9,7 @@ import type { NodeEventRecord, NodeStatus, RunningNetwork } from './backend/back
 import { isReady, startUntilReady, voteNow, waitUntilReady, type BootstrapResult } from './bootstrap.ts'
 import type { CheckResult } from './checks/check.ts'
 import { loadChecks } from './checks/load-checks.ts'
-import { runChecks } from './checks/run-checks.ts'
+import { progressTo, runChecks } from './checks/run-checks.ts'
 import { addNodes, removeNodes, type NewNodes } from './membership.ts'
 import { isRelay } from './network-types.ts'
 import { noSuchNode } from './node-names.ts'
@@ -152,11 +152,7 @@ export class LocalSession implements Session {
 
   async verify(checks: readonly string[], onProgress: (progress: SessionProgress) => void): Promise<CheckResult[]> {
     const chosen = await loadChecks(checks.length > 0 ? checks : this.network.network.checks)
-    return runChecks(this.network, chosen, {
-      onStart: (check) => onProgress({ kind: 'check-started', name: check.name, summary: check.summary }),
-      onLog: (check, line) => onProgress({ kind: 'check-log', name: check.name, line }),
-      onResult: (result) => onProgress({ kind: 'check-result', result }),
-    })
+    return runChecks(this.network, chosen, progressTo(onProgress))
   }
 
   join(): Promise<JoinInformation> {

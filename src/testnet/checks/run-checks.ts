@@ -8,6 +8,7 @@ import type { RunningNetwork } from '../backend/backend.ts'
 import { waitUntilReady } from '../bootstrap.ts'
 import { checkPatienceMs } from '../limits.ts'
 import { runningNodes } from '../running-nodes.ts'
+import type { SessionProgress } from '../session.ts'
 import type { AttemptOutcome, Check, CheckContext, CheckOutcome, CheckResult } from './check.ts'
 import { makeCheckClient } from './client.ts'
 import { CheckFailure, makeExpect } from './expect.ts'
@@ -19,6 +20,13 @@ export interface CheckProgress {
   onLog(check: Check, line: string): void
   onResult(result: CheckResult): void
 }
+
+/** The same as events, for whoever follows a session. */
+export const progressTo = (onProgress: (progress: SessionProgress) => void): CheckProgress => ({
+  onStart: (check) => onProgress({ kind: 'check-started', name: check.name, summary: check.summary }),
+  onLog: (check, line) => onProgress({ kind: 'check-log', name: check.name, line }),
+  onResult: (result) => onProgress({ kind: 'check-result', result }),
+})
 
 export interface RunChecksOptions {
   /** How often a check that failed is tried again. Not at all unless given. */
