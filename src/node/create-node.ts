@@ -451,32 +451,36 @@ class TorNode implements Node {
 
   // What the owner asks
 
+  #client(): Client {
+    if (this.#parts === undefined) throw new RelishError('unavailable', 'the node has not started yet')
+    return this.#parts.client
+  }
+
+  #authority(): Authority {
+    if (this.#parts?.authority === undefined) throw new RelishError('refused', 'this node is not an authority')
+    return this.#parts.authority
+  }
+
   #obey(command: NodeCommand, reply: (reply: NodeReply) => void): void {
-    const parts = this.#parts
     switch (command.command) {
       case 'inspect':
         reply({ ok: true, result: inspectNode(this.#inspected()) })
         return
       case 'vote':
-        if (parts?.authority === undefined) throw new RelishError('refused', 'this node is not an authority')
-        parts.authority.voteNow()
+        this.#authority().voteNow()
         reply({ ok: true, result: null })
         return
       case 'build-circuit':
-        if (parts === undefined) throw new RelishError('unavailable', 'the node has not started yet')
-        parts.client.buildCircuit(command.path, (result) => reply(result instanceof RelishError ? { ok: false, error: result.message } : { ok: true, result }))
+        this.#client().buildCircuit(command.path, (result) => reply(result instanceof RelishError ? { ok: false, error: result.message } : { ok: true, result }))
         return
       case 'choose-paths':
-        if (parts === undefined) throw new RelishError('unavailable', 'the node has not started yet')
-        reply({ ok: true, result: parts.client.choosePaths(command.port, command.count) })
+        reply({ ok: true, result: this.#client().choosePaths(command.port, command.count) })
         return
       case 'explain-circuit':
-        if (parts === undefined) throw new RelishError('unavailable', 'the node has not started yet')
-        reply({ ok: true, result: parts.client.explainCircuit(command.circuit) })
+        reply({ ok: true, result: this.#client().explainCircuit(command.circuit) })
         return
       case 'explain-relay':
-        if (parts?.authority === undefined) throw new RelishError('refused', 'this node is not an authority')
-        reply({ ok: true, result: parts.authority.explainRelay(command.fingerprint) })
+        reply({ ok: true, result: this.#authority().explainRelay(command.fingerprint) })
         return
       case 'document':
         reply({ ok: true, result: this.#document(command.name) })

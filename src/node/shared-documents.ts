@@ -26,15 +26,18 @@ function remember<T>({ memory }: Memory, kind: string, input: string, work: (inp
   return memory === undefined ? work(input) : memory.remember(kind, input, work)
 }
 
+function derive<From extends object, T>({ memory }: Memory, kind: string, from: From, work: (from: From) => T): T {
+  return memory === undefined ? work(from) : memory.derive(kind, from, work)
+}
+
 /** A consensus, not yet verified. */
 export const readConsensus = (runtime: Memory, text: string): ConsensusUnverified => remember(runtime, 'consensus', text, parseConsensus)
 
 /** For `verifyConsensus`: each signature is looked at once. */
-export function sharedSignatureTest({ memory }: Memory): SignatureTest {
-  if (memory === undefined) return isGoodSignature
-  return (consensus, signature, certificate) =>
-    memory.derive(`signature with ${certificate.signingKeyFingerprint}`, signature, () => isGoodSignature(consensus, signature, certificate))
-}
+export const sharedSignatureTest =
+  (runtime: Memory): SignatureTest =>
+  (consensus, signature, certificate) =>
+    derive(runtime, `signature with ${certificate.signingKeyFingerprint}`, signature, () => isGoodSignature(consensus, signature, certificate))
 
 /** Certificates one behind the other. Throws when one is malformed or badly signed; expiry is for the user to look at. */
 export function readCertificates(runtime: Memory, text: string): AuthorityCertificate[] {
@@ -64,9 +67,8 @@ export function readExtraInfo(runtime: Memory, text: string, annotations: 'skip'
   return remember(runtime, `extra-info, ${annotations} annotations`, text, (one) => parseExtraInfo(one, annotations))
 }
 
-export function verifySharedExtraInfo({ memory }: Memory, document: ExtraInfoUnverified, owner: ServerDescriptor): ExtraInfo {
-  if (memory === undefined) return verifyExtraInfo(document, owner)
-  return memory.derive(`extra-info of ${hexEncodeUpper(owner.digest)}`, document, () => verifyExtraInfo(document, owner))
+export function verifySharedExtraInfo(runtime: Memory, document: ExtraInfoUnverified, owner: ServerDescriptor): ExtraInfo {
+  return derive(runtime, `extra-info of ${hexEncodeUpper(owner.digest)}`, document, () => verifyExtraInfo(document, owner))
 }
 
 /** The well-formed ones of a text. */
@@ -98,10 +100,8 @@ export function compressText(runtime: Memory, coding: ContentCoding, text: strin
 }
 
 /** What votes say of a relay's microdescriptors. */
-export function sharedMicrodescriptorsOf({ memory }: Memory, descriptor: ServerDescriptor): readonly MethodMicrodescriptor[] {
-  return memory === undefined ? microdescriptorsOf(descriptor) : memory.derive('microdescriptors', descriptor, microdescriptorsOf)
+export function sharedMicrodescriptorsOf(runtime: Memory, descriptor: ServerDescriptor): readonly MethodMicrodescriptor[] {
+  return derive(runtime, 'microdescriptors', descriptor, microdescriptorsOf)
 }
 
-export function sharedNetDirSource({ memory }: Memory, consensus: Consensus): NetDirSource {
-  return memory === undefined ? netDirSource(consensus) : memory.derive('network view', consensus, netDirSource)
-}
+export const sharedNetDirSource = (runtime: Memory, consensus: Consensus): NetDirSource => derive(runtime, 'network view', consensus, netDirSource)

@@ -6,7 +6,7 @@
 
 import { programVersion } from '../core/base/version.ts'
 import { buildConfig } from '../core/torrc/config.ts'
-import { readConfigText } from '../core/torrc/include.ts'
+import { noIncludes, readConfigText } from '../core/torrc/include.ts'
 import type { TorOptions } from '../core/torrc/option-table.ts'
 import { createNode as createOwnNode } from '../node/create-node.ts'
 import type { Node, NodeOwner } from '../node/node.ts'
@@ -18,7 +18,7 @@ export const version = programVersion
 
 /** A torrc without includes, as this build reads it. Throws `config`. */
 export function readTorrc(text: string, name: string): TorOptions {
-  return buildConfig([readConfigText(text, name, { read: () => undefined, list: () => undefined })]).options
+  return buildConfig([readConfigText(text, name, noIncludes)]).options
 }
 
 /** `runtime` is the other build's; `options` came from `readTorrc`. */

@@ -5,7 +5,7 @@
 
 import { RelishError } from '../core/base/errors.ts'
 import { buildConfig, type TorConfig } from '../core/torrc/config.ts'
-import { readConfigText } from '../core/torrc/include.ts'
+import { noIncludes, readConfigText } from '../core/torrc/include.ts'
 import { lookUpKeyword } from '../core/torrc/option-table.ts'
 import { checkReload } from '../core/torrc/reload.ts'
 import { ownedOptions } from './lint-network.ts'
@@ -64,7 +64,7 @@ export function changeTorrcOf(node: ResolvedNode, torrc: string, changes: Option
 }
 
 /** A torrc as relish writes it: without includes. Throws `config`. */
-export const readTorrc = (text: string, name: string): TorConfig => buildConfig([readConfigText(text, `torrc of ${name}`, { read: () => undefined, list: () => undefined })])
+export const readTorrc = (text: string, name: string): TorConfig => buildConfig([readConfigText(text, `torrc of ${name}`, noIncludes)])
 
 /** One spelling for each option, that of C tor where relish knows it. */
 function canonical(option: string): string {

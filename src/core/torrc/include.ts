@@ -17,6 +17,9 @@ export interface ConfigFileReader {
   list(path: string): readonly string[] | undefined
 }
 
+/** For a configuration that stands for itself: there is nothing to include. */
+export const noIncludes: ConfigFileReader = Object.freeze({ read: () => undefined, list: () => undefined })
+
 /** All lines of `path` and of what it includes, in order. Throws `config`. */
 export function readConfigFile(path: string, files: ConfigFileReader): ConfigLine[] {
   const lines: ConfigLine[] = []

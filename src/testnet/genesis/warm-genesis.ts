@@ -10,8 +10,6 @@ import { torVersion } from '../../core/base/version.ts'
 import { loadOrCreateRelayKeys, type RelayKeys } from '../../core/cert/relay-keys.ts'
 import { emitRelayHistories } from '../../core/dirvote/relay-history-file.ts'
 import { emitSharedRandomState } from '../../core/dirvote/shared-random-state.ts'
-import { buildConfig } from '../../core/torrc/config.ts'
-import { readConfigText } from '../../core/torrc/include.ts'
 import type { TorOptions } from '../../core/torrc/option-table.ts'
 import { readCertificate, sharedRandomFile } from '../../node/authority.ts'
 import { stabilityFile } from '../../node/authority-relays.ts'
@@ -19,6 +17,7 @@ import { DirCacheFiles } from '../../node/dir-cache-files.ts'
 import { dirRoles } from '../../node/dir-sources.ts'
 import type { FileStore, Log } from '../../runtime/index.ts'
 import { isRelay, type ResolvedNetwork } from '../network-types.ts'
+import { readTorrc } from '../option-changes.ts'
 import type { NodePlacement } from '../placement.ts'
 import type { KeyWorkshop } from '../prepare-keys.ts'
 import { makeFirstDocuments, type FirstDocuments, type FirstRelay } from './first-documents.ts'
@@ -51,7 +50,7 @@ export async function prepareWarmGenesis(input: WarmGenesisInput): Promise<void>
 
 function optionsOf(torrc: string, placed: NodePlacement): TorOptions {
   try {
-    return buildConfig([readConfigText(torrc, `torrc of ${placed.node.name}`, { read: () => undefined, list: () => undefined })]).options
+    return readTorrc(torrc, placed.node.name).options
   } catch (thrown) {
     const error = asRelishError(thrown)
     if (error.kind === 'bug' || placed.node.implementation === 'relish') throw error
