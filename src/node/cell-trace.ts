@@ -4,7 +4,7 @@ import type { Cell, RelayCellBatch } from '../core/cell/cell.ts'
 import { ChannelCommand, RelayCommand } from '../core/cell/commands.ts'
 import { describeCell, describeRelayMessage } from '../core/cell/describe.ts'
 import { CELL_BODY_BYTES, RELAY_DATA_BYTES_MAX, RELAY_HEADER_BYTES } from '../core/cell/limits.ts'
-import { relayDataLength } from '../core/cell/relay-cell.ts'
+import { relayDataLength, relayStreamId } from '../core/cell/relay-cell.ts'
 import type { CellDirection, RelayCellObserver } from '../core/proto/circuit/relay-cell-observer.ts'
 import type { CellEvent, TraceSink } from '../runtime/trace.ts'
 
@@ -51,12 +51,12 @@ export class CircuitCellTrace implements RelayCellObserver {
     const where = hop === undefined ? { event, circuit, direction } : { event, circuit, direction, hop }
     for (let at = 0; at < bodies.length; ) {
       const code = bodies[at] as number
-      const stream = streamIdAt(bodies, at)
+      const stream = relayStreamId(bodies, at)
       const command = RelayCommand.nameOf(code)
       let length = relayDataLength(bodies, at)
       if (code === RelayCommand.DATA) {
         let count = 1
-        for (at += CELL_BODY_BYTES; at < bodies.length && bodies[at] === RelayCommand.DATA && streamIdAt(bodies, at) === stream; at += CELL_BODY_BYTES) {
+        for (at += CELL_BODY_BYTES; at < bodies.length && bodies[at] === RelayCommand.DATA && relayStreamId(bodies, at) === stream; at += CELL_BODY_BYTES) {
           length += relayDataLength(bodies, at)
           count++
         }
@@ -70,5 +70,3 @@ export class CircuitCellTrace implements RelayCellObserver {
     }
   }
 }
-
-const streamIdAt = (bodies: Uint8Array, at: number): number => ((bodies[at + 3] as number) << 8) | (bodies[at + 4] as number)

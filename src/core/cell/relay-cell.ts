@@ -74,3 +74,6 @@ export function readRelayMessage(payloads: Uint8Array, offset = 0): RelayMessage
 /** The length field of the body at `offset`, whatever it says. */
 export const relayDataLength = (payloads: Uint8Array, offset: number): number =>
   ((payloads[offset + 9] as number) << 8) | (payloads[offset + 10] as number)
+
+/** The stream id of the body at `offset`. */
+export const relayStreamId = (payloads: Uint8Array, offset: number): number => ((payloads[offset + 3] as number) << 8) | (payloads[offset + 4] as number)

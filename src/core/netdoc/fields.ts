@@ -1,6 +1,6 @@
 /** Arguments that many documents share, read with errors that name line and keyword: numbers, times, digests, addresses. */
 
-import { hexDecode } from '../base/encoding.ts'
+import { hexDecode, latin1Encode } from '../base/encoding.ts'
 import { parseIsoTime, type WallMs } from '../base/time.ts'
 import { RsaPublicKey } from '../crypto/rsa.ts'
 import { RelishError } from '../base/errors.ts'
@@ -104,5 +104,24 @@ export function parseRsaKey(item: Item): RsaPublicKey {
   } catch (error) {
     if (error instanceof RelishError) throw item.error(error.message)
     throw error
+  }
+}
+
+/** Of 0 to F, in ASCII. */
+const hexDigits: Uint8Array = /* @__PURE__ */ latin1Encode('0123456789ABCDEF')
+
+/** Writes fingerprints out, of which a consensus has one for each relay: put together from pairs, each would leave a chain of twenty strings behind. */
+export class FingerprintWriter {
+  readonly #hex = Buffer.alloc(40)
+
+  /** Upper-case hex of 20 bytes. */
+  of(identity: Uint8Array): string {
+    const hex = this.#hex
+    for (let i = 0; i < 20; i++) {
+      const byte = identity[i] as number
+      hex[2 * i] = hexDigits[byte >> 4] as number
+      hex[2 * i + 1] = hexDigits[byte & 15] as number
+    }
+    return hex.toString('latin1')
   }
 }

@@ -14,6 +14,7 @@
 
 import { parseIsoTime, type WallMs } from '../base/time.ts'
 import { decodeBase64At, isBase64At } from './base64.ts'
+import { FingerprintWriter } from './fields.ts'
 import type { Cursor } from './metaformat.ts'
 import type { PortPolicy } from './port-policy.ts'
 import type { ProtocolList } from './protocol-list.ts'
@@ -55,7 +56,7 @@ export class QuickRouterStatusReader {
   #newPolicy = ''
   #publishedText = ''
   #published: WallMs | undefined
-  readonly #hex = Buffer.alloc(40)
+  readonly #fingerprints = new FingerprintWriter()
   /** Behind what `#numberAt` or `#orAddressAt` read. */
   #at = 0
 
@@ -180,7 +181,7 @@ export class QuickRouterStatusReader {
     cursor.at = at
     cursor.line += lines
     const { version, protocols } = software
-    const fingerprint = this.#fingerprintOf(rsaIdentity)
+    const fingerprint = this.#fingerprints.of(rsaIdentity)
     // Two literals, so that all relays of a document have one shape.
     return descriptorDigest === undefined || exitPolicy === undefined
       ? { nickname, rsaIdentity, fingerprint, microdescriptorDigest, published, address, orPort, dirPort, orAddresses, flags, version, protocols, bandwidth, unmeasured }
@@ -227,18 +228,6 @@ export class QuickRouterStatusReader {
     if (port < 1 || this.#at - end > 7 || bytes[this.#at] !== LINE_END) return undefined
     this.#at++
     return { host: this.#text.slice(start + 3, end), port }
-  }
-
-  #fingerprintOf(identity: Uint8Array): string {
-    const hex = this.#hex
-    for (let i = 0; i < 20; i++) {
-      const byte = identity[i] as number
-      const high = byte >> 4
-      const low = byte & 15
-      hex[2 * i] = high + (high < 10 ? 48 : 55)
-      hex[2 * i + 1] = low + (low < 10 ? 48 : 55)
-    }
-    return hex.toString('latin1')
   }
 }
 

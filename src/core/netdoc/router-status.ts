@@ -1,10 +1,10 @@
 /** One relay's entry in a consensus or vote (dir-spec §3.4.1, §3.5): types, reading, writing. */
 
-import { base64EncodeUnpadded, latin1Encode } from '../base/encoding.ts'
+import { base64EncodeUnpadded } from '../base/encoding.ts'
 import { formatIsoTime, parseIsoTime, type WallMs } from '../base/time.ts'
 import { formatAddressPort } from '../ident/address.ts'
 import { decodeBase64Fixed, isBase64Fixed } from './base64.ts'
-import { decimal, isIpv4, isNickname, parseBase64Bytes, parseInteger } from './fields.ts'
+import { decimal, FingerprintWriter, isIpv4, isNickname, parseBase64Bytes, parseInteger } from './fields.ts'
 import { anyNumber, documentTable, DocumentWriter, type Cursor, type DocumentTable, type Item, type Section } from './metaformat.ts'
 import { PortPolicy } from './port-policy.ts'
 import { ProtocolList } from './protocol-list.ts'
@@ -88,8 +88,7 @@ export class RouterStatusReader {
   readonly #flags = new Map<string, ReadonlySet<string>>()
   readonly #protocols = new Map<string, ProtocolList>()
   readonly #policies = new Map<string, PortPolicy>()
-  /** Where fingerprints are written out: put together from pairs, each would leave a chain of twenty strings behind. */
-  readonly #hex = Buffer.alloc(40)
+  readonly #fingerprints = new FingerprintWriter()
   #publishedText = ''
   #published: WallMs | undefined
 
@@ -123,7 +122,7 @@ export class RouterStatusReader {
     const status: { -readonly [Key in keyof RouterStatus]: RouterStatus[Key] } = {
       nickname,
       rsaIdentity,
-      fingerprint: this.#fingerprintOf(rsaIdentity),
+      fingerprint: this.#fingerprints.of(rsaIdentity),
       published: this.#time(r, args[3 + shift] as string, args[4 + shift] as string),
       address,
       orPort: port(r, args[6 + shift] as string),
@@ -179,15 +178,6 @@ export class RouterStatusReader {
       if (this.#published === undefined) throw item.error(`"${text.slice(0, 40)}" is no time`)
     }
     return this.#published
-  }
-
-  #fingerprintOf(identity: Uint8Array): string {
-    for (let i = 0; i < identity.length; i++) {
-      const byte = identity[i] as number
-      this.#hex[2 * i] = hexDigits[byte >> 4] as number
-      this.#hex[2 * i + 1] = hexDigits[byte & 15] as number
-    }
-    return this.#hex.toString('latin1')
   }
 
   #flagsOf(item: Item): ReadonlySet<string> {
@@ -247,9 +237,6 @@ function port(item: Item, text: string): number {
   if (value === undefined || value < 0 || value > 65535) throw item.error(`"${text.slice(0, 40)}" is no port`)
   return value
 }
-
-/** Of 0 to F, in ASCII. */
-const hexDigits: Uint8Array = /* @__PURE__ */ latin1Encode('0123456789ABCDEF')
 
 /** An entry of a consensus, in the order of lines that C tor's `networkstatus_compute_consensus` has. */
 export function emitRouterStatus(status: RouterStatus, flavour: 'ns' | 'microdesc'): string {

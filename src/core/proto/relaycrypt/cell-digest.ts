@@ -9,14 +9,11 @@ import { runModule } from '../../bytes/wasm-writer.ts'
 import { CELL_BODY_BYTES, RELAY_BATCH_CELLS_MAX } from '../../cell/limits.ts'
 import { SHA1_BLOCK_BYTES, SHA1_START, SHA1_STATE_AT } from '../../crypto/sha1-compression.ts'
 import { RunningDigest } from '../../crypto/hashes.ts'
-import { CELLS_AT, sha1CellsModule, TAGS_AT, type Sha1CellsExports } from './sha1-cells.ts'
+import { CELLS_AT, DIGEST_AT, RECOGNIZED_AT, sha1CellsModule, TAG_BYTES, TAGS_AT, type Sha1CellsExports } from './sha1-cells.ts'
 
-/** tor-spec §7.3.1: SENDMEs carry 20 bytes, longer digests are cut. */
-export const TAG_BYTES = 20
+export { TAG_BYTES }
 
-const DIGEST_AT = 5
 const DIGEST_BYTES = 4
-const RECOGNIZED_AT = 1
 
 export interface CellDigest {
   /** Takes the unciphered bodies, whose digest fields are zero, and fills those in. Answers the tags of all, side by side. */

@@ -9,16 +9,17 @@ import { CELL_BODY_BYTES, RELAY_BATCH_CELLS_MAX } from '../../cell/limits.ts'
 import { SHA1_BLOCK_BYTES, SHA1_STATE_AT, sha1Compression } from '../../crypto/sha1-compression.ts'
 
 /** The fields of a relay cell (tor-spec §6.1). */
-const RECOGNIZED_AT = 1
-const DIGEST_AT = 5
+export const RECOGNIZED_AT = 1
+export const DIGEST_AT = 5
 
-export const SHA1_TAG_BYTES = 20
+/** tor-spec §7.3.1: SENDMEs carry 20 bytes, longer digests are cut. SHA-1 has no more. */
+export const TAG_BYTES = 20
 /** Where the end of a cell is padded: two blocks, and room to clear a block more than that. */
 const PADDED_AT = 64
 /** Tags of the cells, side by side. */
 export const TAGS_AT = 256
 /** The cells; in front of them the end of the message so far that fills no block. */
-export const CELLS_AT = 64 * Math.ceil((TAGS_AT + RELAY_BATCH_CELLS_MAX * SHA1_TAG_BYTES) / 64 + 1)
+export const CELLS_AT = 64 * Math.ceil((TAGS_AT + RELAY_BATCH_CELLS_MAX * TAG_BYTES) / 64 + 1)
 const MEMORY_PAGES = Math.ceil((CELLS_AT + RELAY_BATCH_CELLS_MAX * CELL_BODY_BYTES + SHA1_BLOCK_BYTES) / 0x1_0000)
 
 const COMPRESS = 0
@@ -82,7 +83,7 @@ function digestCells(): Code {
         restoreState(RUNNING),
         set(FROM, get(REST_AT)),
         set(CELL, add(get(CELL), i32(CELL_BODY_BYTES))),
-        set(TAG, add(get(TAG), i32(SHA1_TAG_BYTES))),
+        set(TAG, add(get(TAG), i32(TAG_BYTES))),
       ],
       lessUnsigned(tee(DONE, add(get(DONE), i32(1))), get(COUNT)),
     ),

@@ -12,7 +12,7 @@ import { randomBelow, type Rng } from '../../base/rng.ts'
 import { durationMs, later, type MonotonicMs } from '../../base/time.ts'
 import { EndReason, RelayCommand } from '../../cell/commands.ts'
 import { CELL_BODY_BYTES, RELAY_BATCH_CELLS_MAX } from '../../cell/limits.ts'
-import { encodeRelayMessage, readRelayMessage, type RelayMessage } from '../../cell/relay-cell.ts'
+import { encodeRelayMessage, readRelayMessage, relayStreamId, type RelayMessage } from '../../cell/relay-cell.ts'
 import {
   decodeBegin,
   decodeConnected,
@@ -283,7 +283,7 @@ export class Edge {
   #handleData(now: MonotonicMs, cells: RecognizedCells, from: number, count: number): void {
     const { bodies, tags } = cells
     const at = from * CELL_BODY_BYTES
-    const streamId = ((bodies[at + 3] as number) << 8) | (bodies[at + 4] as number)
+    const streamId = relayStreamId(bodies, at)
     if (streamId === 0) throw protocolError('DATA without a stream')
     const sendme = this.flow.handleReceived(count, tags, from + count - 1, cellCount(cells))
     const stream = this.#streams.get(streamId)
