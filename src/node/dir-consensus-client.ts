@@ -33,6 +33,8 @@ interface Flavour {
   readonly notBefore: MonotonicMs
   /** When the held consensus is to be replaced. */
   refreshAt: WallMs | undefined
+  /** An upper layer knows that there is news: due now, until some directory says what it has. */
+  asked: boolean
   /** A diff was of no use: the next request is for the whole consensus. */
   wholeOnly: boolean
 }
@@ -65,6 +67,7 @@ export class ConsensusClient {
       request: undefined,
       timer: undefined,
       refreshAt: undefined,
+      asked: false,
       wholeOnly: false,
     }))
     this.#certificates = new CertificateClient(runtime, cache, sources, testing, () => this.#missingCertificates())
@@ -102,9 +105,15 @@ export class ConsensusClient {
     return held === undefined ? 'a consensus signed by a majority of the authorities' : 'a consensus that is still valid'
   }
 
-  /** Asks now, whatever the schedule says: an upper layer knows that there is news. */
+  /**
+   * Asks now, whatever the schedule says: an upper layer knows that there is news. Goes on asking, as the schedule has it,
+   * until a directory has answered.
+   */
   fetchNow(): void {
-    for (const flavour of this.#flavours) if (flavour.request === undefined && flavour.pending === undefined) this.#fetch(flavour)
+    for (const flavour of this.#flavours) {
+      flavour.asked = true
+      if (flavour.request === undefined && flavour.pending === undefined) this.#fetch(flavour)
+    }
   }
 
   #update(flavour: Flavour): void {
@@ -119,8 +128,11 @@ export class ConsensusClient {
 
   #delayUntilFetch(flavour: Flavour): DurationMs {
     const now = this.#runtime.monotonicNow()
-    const dueIn = flavour.refreshAt === undefined ? Math.ceil(flavour.notBefore - now) : Math.ceil(flavour.refreshAt - this.#runtime.wallNow())
-    return durationMs(Math.max(flavour.schedule.waitFrom(now), dueIn))
+    return durationMs(Math.max(flavour.schedule.waitFrom(now), flavour.asked ? 0 : this.#dueIn(flavour, now)))
+  }
+
+  #dueIn(flavour: Flavour, now: MonotonicMs): number {
+    return flavour.refreshAt === undefined ? Math.ceil(flavour.notBefore - now) : Math.ceil(flavour.refreshAt - this.#runtime.wallNow())
   }
 
   #fetch(flavour: Flavour): void {
@@ -131,6 +143,9 @@ export class ConsensusClient {
       this.#update(flavour)
       return
     }
+    // Who asks again from here on may know of news that the answer to this request has not.
+    const { asked } = flavour
+    flavour.asked = false
     const held = this.#cache.consensus(flavour.name)
     const path = flavour.name === 'ns' ? 'consensus' : 'consensus-microdesc'
     const target = `/tor/status-vote/current/${path}/${this.#signerList()}`
@@ -138,14 +153,14 @@ export class ConsensusClient {
       onResponse: (response) => {
         flavour.request = undefined
         source.succeeded()
-        this.#received(flavour, source, response, held)
+        this.#received(flavour, source, response, held, asked)
       },
       onFailed: (error) => {
         flavour.request = undefined
         source.failed()
         this.#log(`No ${flavour.name} consensus from ${source.target.name}: ${error.message}`)
         this.#onFailure(`${source.target.name} cannot be asked: ${error.message}`)
-        this.#failed(flavour, source)
+        this.#failed(flavour, source, asked)
       },
     })
   }
@@ -165,12 +180,12 @@ export class ConsensusClient {
     return [ifNewer, { name: 'X-Or-Diff-From-Consensus', value: digestForDiffs(this.#runtime, held.text) }]
   }
 
-  /** `base`: the consensus that was held when the request went out. */
-  #received(flavour: Flavour, source: DirSource, response: DirResponse, base: Consensus | undefined): void {
+  /** `base`: the consensus that was held when the request went out. `asked`: it went out since `fetchNow` was called. */
+  #received(flavour: Flavour, source: DirSource, response: DirResponse, base: Consensus | undefined, asked: boolean): void {
     if (response.status !== 200) {
       this.#log(`No ${flavour.name} consensus from ${source.target.name}: ${response.status} ${response.reason}`)
       this.#onFailure(`${source.target.name} answers ${response.status} ${response.reason}`)
-      this.#failed(flavour, source)
+      this.#failed(flavour, source, asked && response.status !== 304)
       return
     }
     try {
@@ -184,7 +199,7 @@ export class ConsensusClient {
       if (error.kind === 'bug') throw error
       this.#log(`The ${flavour.name} consensus from ${source.target.name} is not used: ${error.message}`)
       this.#onFailure(`that of ${source.target.name} is of no use: ${error.message}`)
-      this.#failed(flavour, source)
+      this.#failed(flavour, source, asked && error.kind !== 'unavailable')
       return
     }
     flavour.avoid.clear()
@@ -204,7 +219,9 @@ export class ConsensusClient {
     return whole
   }
 
-  #failed(flavour: Flavour, source: DirSource): void {
+  /** `asked`: whether there is news is still to be found out. */
+  #failed(flavour: Flavour, source: DirSource, asked: boolean): void {
+    flavour.asked ||= asked
     rememberFailed(flavour.avoid, source.target.fingerprint)
     if (flavour.avoid.size >= this.#sources.authorities.length) flavour.avoid.clear()
     flavour.schedule.failed(this.#runtime.monotonicNow())

@@ -217,4 +217,54 @@ describe('a relay', () => {
     expect(headers.map((some) => some.map((one) => one.name))).toContainEqual(['If-Modified-Since'])
     simulation.runFor(seconds(1))
   })
+
+  describe('that is told to ask now', () => {
+    const withGone = buildConfig([parseConfigText(`TestingTorNetwork 1\nDataDirectory d\nORPort 10.0.0.9:9001\nNickname relay\nContactInfo x\nDirAuthority a orport=5000 v3ident=${certificate.identityFingerprint} 10.0.0.1:7000 ${'1'.repeat(40)}\nDirAuthority gone orport=5000 v3ident=${'F'.repeat(40)} 10.0.0.2:7000 ${'2'.repeat(40)}`, 'torrc')]).options
+
+    /** A relay with the consensus of hour 0, an authority that answers, and one that does not run. */
+    function between() {
+      const simulation = world(later(start, minutes(1)))
+      const directory = simulation.addMachine({ name: 'directory', addresses: ['10.0.0.1'] }).boot()
+      simulation.addMachine({ name: 'gone', addresses: ['10.0.0.2'] })
+      const { cache, server } = holding(directory, consensusOf(0))
+      const answers: number[] = []
+      const noting = {
+        handle: (request: HttpRequest): HttpResponse => {
+          const response = server.handle(request, undefined)
+          if (request.target.includes('/consensus/')) answers.push(response.status)
+          return response
+        },
+      }
+      const connections = new DirServerConnections(directory, noting)
+      directory.network.listen({ host: '10.0.0.1', port: 7000 }, { onListening: () => {}, onConnection: (stream) => connections.serve(stream, undefined), onError: (error) => { throw error } })
+      const relay = simulation.addMachine({ name: 'relay', addresses: ['10.0.0.9'] }).boot()
+      const followed = new DirCache(relay, trusted)
+      followed.addCertificates([certificate])
+      followed.setConsensus(consensusOf(0))
+      const noTunnel = { send: () => { throw new Error('relays use directory ports') } }
+      const client = new ConsensusClient(relay, followed, new DirSources({ runtime: relay, options: withGone, dirPort: new DirPortTransport(relay, undefined), beginDir: noTunnel }), true)
+      client.start()
+      simulation.runFor(seconds(10))
+      return { simulation, cache, followed, client, answers }
+    }
+
+    test('asks another authority when one does not answer', () => {
+      const { simulation, cache, followed, client } = between()
+      for (let hour = 1; hour <= 8; hour++) {
+        cache.setConsensus(consensusOf(hour))
+        client.fetchNow()
+        simulation.runFor(seconds(2))
+        expect(followed.consensus('ns')?.validAfter).toBe(consensusOf(hour).validAfter)
+      }
+    })
+
+    test('is content with the answer that there is no news', () => {
+      const { simulation, client, answers } = between()
+      for (let time = 1; time <= 8; time++) {
+        client.fetchNow()
+        simulation.runFor(minutes(1))
+        expect(answers).toEqual(Array<number>(time).fill(304))
+      }
+    })
+  })
 })
