@@ -5,6 +5,7 @@
  */
 
 import { hexEncode } from '../core/base/encoding.ts'
+import { formatIsoTime } from '../core/base/time.ts'
 import { parseConsensus } from '../core/netdoc/consensus.ts'
 import { controlWords } from '../core/control/reply-decoder.ts'
 import type { NodeEvent, NodeInspection, NodeStage } from '../runtime/events.ts'
@@ -128,7 +129,7 @@ export class TorWatch {
   async #judge(facts: Facts): Promise<void> {
     if (facts.consensusValidAfter !== undefined && facts.consensusValidAfter !== this.#knownConsensus) {
       this.#knownConsensus = facts.consensusValidAfter
-      await this.#tellOfConsensus()
+      await this.#tellOfConsensus(facts.consensusValidAfter)
     }
     // An authority does not send its descriptor to itself.
     const takers = this.#options.authorities - (this.#options.role === 'authority' ? 1 : 0)
@@ -165,11 +166,13 @@ export class TorWatch {
     this.#options.emit({ kind: 'waiting', waitingFor: words })
   }
 
-  async #tellOfConsensus(): Promise<void> {
-    for (const flavour of ['ns', 'microdesc'] as const) {
+  /** Of the flavour that it uses, whose time it has said: it says nothing when what it keeps for others alone changes. */
+  async #tellOfConsensus(validAfter: string): Promise<void> {
+    for (const flavour of ['microdesc', 'ns'] as const) {
       const text = await this.#control.ask(consensusKeys[flavour])
       if (text === undefined) continue
       const consensus = parseConsensus(documentText(text))
+      if (formatIsoTime(consensus.validAfter) !== validAfter) continue
       this.#options.emit({
         kind: 'consensus',
         flavour,
@@ -178,6 +181,7 @@ export class TorWatch {
         relays: consensus.relays.length,
         signatures: consensus.signatures.length,
       })
+      return
     }
   }
 }

@@ -1,11 +1,14 @@
 import { PassThrough, Duplex } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { latin1Decode } from '../../src/core/base/encoding.ts'
+import { formatIsoTime, type WallMs } from '../../src/core/base/time.ts'
 import { emitEvent } from '../../src/core/control/reply.ts'
+import { parseConsensus } from '../../src/core/netdoc/consensus.ts'
 import type { NodeEvent } from '../../src/runtime/events.ts'
 import { TorControl } from '../../src/testnet/tor-control.ts'
 import { inspectTor, parseListeners } from '../../src/testnet/tor-inspection.ts'
 import { TorWatch } from '../../src/testnet/tor-watch.ts'
+import { captured } from '../core/netdoc/vectors.ts'
 
 const own = 'A'.repeat(40)
 const guard = 'B'.repeat(40)
@@ -89,6 +92,19 @@ describe('what C tor says of itself', () => {
     tor.say('STATUS_CLIENT NOTICE CIRCUIT_ESTABLISHED')
     await expect.poll(() => lastStage(events)).toBe('ready')
     expect(stagesOf(events)).toEqual(['keys', 'listening', 'published', 'consensus', 'listed', 'directory', 'circuit', 'ready'])
+  })
+
+  test('tells of the consensus that it uses, and not of an older one that it keeps', async () => {
+    const { tor, events, watch } = watched('client')
+    await watch.begin()
+    const [ns, microdesc] = [captured('consensus-ns').trimEnd(), captured('consensus-microdesc').trimEnd()]
+    const validAfter = formatIsoTime(parseConsensus(microdesc).validAfter)
+    tor.answers.set('dir/status-vote/current/consensus', ns.replace(/^valid-after .*$/m, 'valid-after 2020-01-01 00:00:00'))
+    tor.answers.set('dir/status-vote/current/consensus-microdesc', microdesc)
+    tor.answers.set('consensus/valid-after', validAfter)
+    tor.say('NEWCONSENSUS')
+    await expect.poll(() => lastStage(events)).toBe('consensus')
+    expect(events.flatMap((event) => (event.kind === 'consensus' ? [[event.flavour, formatIsoTime(event.validAfter as WallMs)]] : []))).toEqual([['microdesc', validAfter]])
   })
 
   test('gives bootstrap phases and warnings', async () => {

@@ -37,6 +37,7 @@ export interface NodeStatus {
   readonly setback: string | undefined
   readonly bootstrap: { readonly progress: number; readonly tag: string; readonly summary: string }
   readonly listeners: readonly { readonly listener: string; readonly address: SocketAddress }[]
+  /** The oldest where it keeps several flavours: no older one is given to anybody by it. */
   readonly consensus: { readonly flavour: string; readonly validAfter: number; readonly digest: string; readonly relays: number; readonly signatures: number } | undefined
   /** The latest warnings, oldest first, at most `lastWarningsKept`. */
   readonly warnings: readonly string[]

@@ -16,7 +16,8 @@ export class NodeWatch {
   #setback: string | undefined
   #bootstrap = { progress: 0, tag: 'starting', summary: 'Starting' }
   #listeners: NodeStatus['listeners'] = []
-  #consensus: NodeStatus['consensus']
+  /** By flavour. */
+  #consensuses = new Map<string, NonNullable<NodeStatus['consensus']>>()
   #warnings: string[] = []
   #progressAtMs = 0
   #stageAtMs: { [stage in NodeStage]?: number } = {}
@@ -38,7 +39,7 @@ export class NodeWatch {
     this.#warnings = []
     this.#bootstrap = { progress: 0, tag: 'starting', summary: 'Starting' }
     this.#listeners = []
-    this.#consensus = undefined
+    this.#consensuses = new Map()
     this.#progressAtMs = now
     this.#stageAtMs = { starting: now }
     this.#waitingChanges = 0
@@ -77,7 +78,7 @@ export class NodeWatch {
         this.#bootstrap = { progress: event.progress, tag: event.tag, summary: event.summary }
         return
       case 'consensus':
-        this.#consensus = { flavour: event.flavour, validAfter: event.validAfter, digest: event.digest, relays: event.relays, signatures: event.signatures }
+        this.#consensuses.set(event.flavour, { flavour: event.flavour, validAfter: event.validAfter, digest: event.digest, relays: event.relays, signatures: event.signatures })
         this.#progress()
         return
       case 'warning':
@@ -98,7 +99,7 @@ export class NodeWatch {
       setback: this.#setback,
       bootstrap: this.#bootstrap,
       listeners: this.#listeners,
-      consensus: this.#consensus,
+      consensus: [...this.#consensuses.values()].sort((a, b) => a.validAfter - b.validAfter)[0],
       warnings: [...this.#warnings],
       progressAtMs: this.#progressAtMs,
       stageAtMs: this.#stageAtMs,
