@@ -19,9 +19,14 @@ export async function voteAgain(network: RunningNetwork, words: string): Promise
   await voteForNewer(network, `${authorities.join(', ')} to have a newer consensus, ${words}`, consensusWaitMs)
 }
 
-/** Has nodes ask for news of the directory, and waits until each holds a consensus at least as new as the authorities'. */
+/** Has nodes ask for news of the directory, relays before clients, who ask them; waits until each holds a consensus at least as new as the authorities'. */
 export async function fetchConsensus(network: RunningNetwork, names: readonly string[]): Promise<void> {
   const newest = newestHeldBy(network, runningAuthorities(network).map((node) => node.name))
+  await fetchSince(network, newest, names.filter((name) => roleOf(network, name) !== 'client'))
+  await fetchSince(network, newest, names)
+}
+
+async function fetchSince(network: RunningNetwork, newest: number, names: readonly string[]): Promise<void> {
   const behind = await askForNews(network, () => names.filter((name) => validAfterOf(network, name) < newest), fetchRetryMs, consensusWaitMs)
   if (behind.length > 0) {
     throw new CheckFailure(`${consensusWaitMs / 1000} s were not enough to fetch a consensus: ${behind.map((name) => `${name} has that of ${timeText(validAfterOf(network, name))}`).join(', ')}; the authorities have one of ${timeText(newest)}`)
