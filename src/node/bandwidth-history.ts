@@ -58,8 +58,14 @@ export class BandwidthHistory {
   /** Most bytes in ten seconds on end. The present period counts once it is older than `minPeriodSec`; its last second does not. */
   best(nowSec: number, minPeriodSec: number): number {
     this.#advance(nowSec)
-    const present = this.#nowSec > this.#periodEndSec - PERIOD_SECONDS + minPeriodSec ? this.#best : 0
+    const present = this.secondsUntilTold(nowSec, minPeriodSec) === 0 ? this.#best : 0
     return Math.max(present, ...this.#past.map((period) => period.best))
+  }
+
+  /** For how long `best` leaves the present period out. */
+  secondsUntilTold(nowSec: number, minPeriodSec: number): number {
+    this.#advance(nowSec)
+    return Math.max(0, this.#periodEndSec - PERIOD_SECONDS + minPeriodSec + 1 - this.#nowSec)
   }
 
   /** `YYYY-MM-DD HH:MM:SS (86400 s) N,N,…` of the periods that are over, each `totalMax` bytes at most; undefined if none is. */

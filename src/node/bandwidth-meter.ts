@@ -4,7 +4,7 @@
  * `metered-network.ts` watches.
  */
 
-import { seconds, wallToSec } from '../core/base/time.ts'
+import { durationMs, seconds, wallToSec, type DurationMs } from '../core/base/time.ts'
 import { isIpv6, isPrivateIp } from '../core/ident/address.ts'
 import type { TorOptions } from '../core/torrc/option-table.ts'
 import type { Runtime } from '../runtime/index.ts'
@@ -60,10 +60,17 @@ export class BandwidthMeter {
   /** Bytes a second in the best ten seconds of the last days, of reading or of writing, whichever was less. */
   observed(): number {
     const nowSec = this.#nowSec()
-    const options = this.#options()
-    const minPeriodSec = options.TestingMinTimeToReportBandwidth / seconds(1)
-    const best = [this.#histories.read, this.#histories.written].map((history) => history.best(nowSec, minPeriodSec))
+    const best = [this.#histories.read, this.#histories.written].map((history) => history.best(nowSec, this.#minPeriodSec))
     return Math.floor(Math.min(...best) / ROLLING_SECONDS)
+  }
+
+  /** From when on `observed` counts what was seen since the first start. */
+  untilTold(): DurationMs {
+    return durationMs(this.#histories.read.secondsUntilTold(this.#nowSec(), this.#minPeriodSec) * 1000)
+  }
+
+  get #minPeriodSec(): number {
+    return this.#options().TestingMinTimeToReportBandwidth / seconds(1)
   }
 
   /** Lines of the extra-info document. None before the first day is over. */

@@ -3,14 +3,17 @@
  * then. The rules are those of C tor's `check_descriptor_bandwidth_changed`.
  */
 
-import { between, hours, minutes, seconds, type DurationMs, type MonotonicMs } from '../core/base/time.ts'
+import { between, durationMs, hours, minutes, type DurationMs, type MonotonicMs } from '../core/base/time.ts'
 import type { Runtime, Timer } from '../runtime/index.ts'
-import { ROLLING_SECONDS } from './bandwidth-history.ts'
 import type { BandwidthMeter } from './bandwidth-meter.ts'
+import { BANDWIDTH_TEST_DELAY, BANDWIDTH_TEST_SEEN_AFTER } from './limits.ts'
 
 const checkInterval = minutes(1)
-/** The first look comes when there may be something to see, so that a new network is not told for a minute that nothing passes. */
-const firstCheck = seconds(ROLLING_SECONDS + 1)
+/**
+ * The first look comes when there may be something to see, so that a new network is not told for a minute that nothing passes:
+ * after the relay's own test, or before, if from then on it may tell what it saw before a restart.
+ */
+const firstCheck = durationMs(BANDWIDTH_TEST_DELAY + BANDWIDTH_TEST_SEEN_AFTER)
 const saveInterval = hours(2)
 /** A relay that has been up for longer says it with its next regular descriptor. */
 const checkedUptime = hours(24)
@@ -41,7 +44,8 @@ export class BandwidthWatch {
   }
 
   start(): void {
-    this.#armCheck(firstCheck)
+    const untilTold = this.#parts.meter.untilTold()
+    this.#armCheck(untilTold > 0 && untilTold < firstCheck ? untilTold : firstCheck)
     this.#armSave()
   }
 

@@ -1,6 +1,6 @@
 /** Limits of the drivers. Each line says what happens at the limit. */
 
-import { durationMs, minutes, seconds } from '../core/base/time.ts'
+import { durationMs, hours, minutes, seconds } from '../core/base/time.ts'
 
 // Channels
 
@@ -72,6 +72,21 @@ export const DNS_NAME_LENGTH_MAX = 255
 export const REACHABILITY_RETRY = seconds(60)
 /** After one that failed; doubled with each further failure, up to the other. */
 export const REACHABILITY_RETRY_FIRST = seconds(1)
+
+// Bandwidth self-test
+
+/** So long after its start a relay finds out what it can carry: those who start beside it need the machine for other things before. */
+export const BANDWIDTH_TEST_DELAY = seconds(10)
+/** The first look at what was observed comes when the test can have been seen: so long after it has begun. */
+export const BANDWIDTH_TEST_SEEN_AFTER = seconds(6)
+/** Circuits it takes, and cells on all of them together: a circuit's window, however fast the relay is (C tor's `NUM_PARALLEL_TESTING_CIRCS`, `CIRCWINDOW_START`). */
+export const BANDWIDTH_TEST_CIRCUITS = 4
+export const BANDWIDTH_TEST_CELLS_MAX = 1000
+/** Between two attempts to build them. */
+export const BANDWIDTH_TEST_RETRY = seconds(60)
+/** A relay that has seen less than so many bytes a second by then tests itself again, as in C tor. */
+export const BANDWIDTH_TEST_REPEAT = hours(12)
+export const BANDWIDTH_TEST_ENOUGH = 51_200
 
 // Clocks
 

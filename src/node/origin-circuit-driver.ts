@@ -163,6 +163,10 @@ export class OriginCircuitDriver implements OriginCircuit, CircuitEndpoint, Stre
     }
   }
 
+  sendDummies(count: number): void {
+    this.run(() => this.#machine.sendDummies(count))
+  }
+
   extend(hop: HopTarget, callbacks: { onExtended(): void; onFailed(error: RelishError): void }): void {
     if (this.state !== 'open') {
       this.later(() => callbacks.onFailed(new RelishError('unavailable', `the circuit is ${this.state}`)))

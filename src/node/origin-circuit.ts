@@ -88,6 +88,8 @@ export interface OriginCircuit {
   openStream(target: StreamTarget, handlers: StreamHandlers): CircuitStream
   /** Asks the last hop for addresses of a name, or for the names of an address (tor-spec §6.4). Answers are empty on a failed circuit. */
   resolve(name: string, onAnswers: (answers: readonly ResolvedAnswer[]) => void): void
+  /** Sends so many cells to the last hop that it throws away. They wait for the link with what else the circuit has. */
+  sendDummies(count: number): void
   extend(hop: HopTarget, callbacks: { onExtended(): void; onFailed(error: RelishError): void }): void
   close(reason?: string): void
   /** Called once when the circuit is over, whoever closed it. Not called when building failed: `onFailed` says so. */

@@ -149,13 +149,18 @@ export function makeOwnDocuments(input: OwnDocumentsInput): OwnDocuments {
 }
 
 function ownBandwidth(options: TorOptions, observed: number): { rate: number; burst: number; observed: number } {
-  const most = (...values: number[]): number => Math.min(...values.filter((value) => value > 0))
   return {
-    rate: most(options.BandwidthRate, options.RelayBandwidthRate, options.MaxAdvertisedBandwidth),
-    burst: most(options.BandwidthBurst, options.RelayBandwidthBurst),
+    rate: leastSet(relayRate(options), options.MaxAdvertisedBandwidth),
+    burst: leastSet(options.BandwidthBurst, options.RelayBandwidthBurst),
     observed: Math.min(observed, options.MaxAdvertisedBandwidth),
   }
 }
+
+/** Bytes a second that a relay with these options uses for others at most. */
+export const relayRate = (options: TorOptions): number => leastSet(options.BandwidthRate, options.RelayBandwidthRate)
+
+/** Zero stands for no limit of its own. */
+const leastSet = (...values: number[]): number => Math.min(...values.filter((value) => value > 0))
 
 /** The members that the torrc names, without this relay, as C tor normalises them. */
 function ownFamily(options: TorOptions, keys: RelayKeys): string[] {

@@ -34,8 +34,9 @@ import { MeteredStream } from './metered-network.ts'
 import type { NetworkView } from './network-view.ts'
 import { OnionKeyRotation } from './onion-key-rotation.ts'
 import type { HopTarget, OriginCircuits } from './origin-circuit.ts'
-import { makeOwnDocuments, ownAddresses, ownExitPolicy, publicationTime, type OwnAddresses, type OwnDocuments } from './own-descriptor.ts'
+import { makeOwnDocuments, ownAddresses, ownExitPolicy, publicationTime, relayRate, type OwnAddresses, type OwnDocuments } from './own-descriptor.ts'
 import { RelayCircuits } from './relay-circuits.ts'
+import { RelayBandwidthTest } from './relay-bandwidth-test.ts'
 import { RelaySelfTest } from './relay-self-test.ts'
 
 export interface RelayParts {
@@ -72,6 +73,7 @@ export class Relay {
   readonly #listeners: Listener[] = []
   readonly #rotation: OnionKeyRotation
   readonly #selfTest: RelaySelfTest
+  readonly #bandwidthTest: RelayBandwidthTest
   readonly #bandwidth: BandwidthWatch
   #keys: RelayKeys
   #options: TorOptions
@@ -120,6 +122,13 @@ export class Relay {
       assumeReachable: () => this.#options.AssumeReachable || isAuthority(this.#options) || this.#parameters().get('assume-reachable') === 1,
       pathToSelf: () => this.#pathToSelf(),
       onReachable: () => parts.onReachable(),
+    })
+    this.#bandwidthTest = new RelayBandwidthTest({
+      runtime: parts.runtime,
+      circuits: parts.originCircuits,
+      pathToSelf: () => this.#pathToSelf(),
+      rate: () => relayRate(this.#options),
+      observed: () => parts.meter.observed(),
     })
     this.#bandwidth = new BandwidthWatch({
       runtime: parts.runtime,
@@ -203,11 +212,12 @@ export class Relay {
     }
   }
 
-  /** Finds out whether others can reach this relay, keeps its onion key fresh, and its descriptor true. */
+  /** Finds out whether others can reach this relay and what it can carry, keeps its onion key fresh, and its descriptor true. */
   begin(): void {
     this.#selfTest.start()
     this.#parts.view.onChange(() => this.#selfTest.networkChanged())
     this.#rotation.start()
+    this.#bandwidthTest.start()
     this.#bandwidth.start()
   }
 
@@ -260,6 +270,7 @@ export class Relay {
   stop(): void {
     this.#selfTest.stop()
     this.#rotation.stop()
+    this.#bandwidthTest.stop()
     this.#bandwidth.stop()
     for (const listener of this.#listeners.splice(0)) listener.close()
     this.#directory?.closeAll()

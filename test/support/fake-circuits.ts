@@ -98,6 +98,8 @@ export class FakeCircuit implements OriginCircuit {
     this.hopCount = this.path.length
   }
 
+  sendDummies(): void {}
+
   openStream(target: StreamTarget, handlers: StreamHandlers): CircuitStream {
     const stream = new FakeStream(this, target, handlers)
     this.streams.push(stream)

@@ -125,6 +125,15 @@ export class OriginCircuit {
     if (!this.#closed) this.#send(hop, this.#encode(command, data))
   }
 
+  /** Sends so many cells to the last hop that it throws away (tor-spec §7.2). No window counts them. */
+  sendDummies(count: number): void {
+    if (this.#closed || this.hopCount === 0) return
+    const dummy = this.#encode(RelayCommand.DROP, new Uint8Array(0))
+    const payloads = new Uint8Array(count * CELL_BODY_BYTES)
+    for (let at = 0; at < payloads.length; at += CELL_BODY_BYTES) payloads.set(dummy, at)
+    this.#send(this.hopCount - 1, payloads)
+  }
+
   /** Whether the link takes cells. */
   setBlocked(now: MonotonicMs, blocked: boolean): void {
     this.#blocked = blocked
