@@ -1,6 +1,6 @@
 /**
  * Ed25519 signatures (RFC 8032). Keys made from a seed are used through `node:crypto`; keys that exist only in expanded
- * form (C tor's key files, blinded keys) need point arithmetic and go through `@noble/curves`.
+ * form (C tor's key files, blinded keys) need the base point's multiples (`ed25519-base.ts`).
  */
 
 import { sign, verify, type KeyObject } from 'node:crypto'
@@ -8,7 +8,9 @@ import { ed25519 } from '@noble/curves/ed25519.js'
 import { assert } from '../base/assert.ts'
 import { concatBytes } from '../base/encoding.ts'
 import type { Rng } from '../base/rng.ts'
+import { multiplyEd25519Base } from './ed25519-base.ts'
 import { sha512 } from './hashes.ts'
+import { bigIntToLittleEndian, littleEndianToBigInt } from './little-endian.ts'
 import { exportRawPublicKey, importRawPrivateKey, importRawPublicKey } from './raw-keys.ts'
 
 export interface Ed25519KeyPair {
@@ -23,27 +25,9 @@ export interface Ed25519KeyPair {
 }
 
 const groupOrder = ed25519.Point.Fn.ORDER
-/**
- * The base point as a point like any other: for its own one the library first builds a table of multiples, which takes as
- * long as a dozen products, and a process makes two or three.
- */
-const basePoint = ed25519.Point.fromAffine(ed25519.Point.BASE.toAffine())
 
-function littleEndianToBigInt(bytes: Uint8Array): bigint {
-  let value = 0n
-  for (let i = bytes.length - 1; i >= 0; i--) value = (value << 8n) | BigInt(bytes[i] as number)
-  return value
-}
-
-function bigIntToLittleEndian(value: bigint): Uint8Array {
-  const out = new Uint8Array(32)
-  let left = value
-  for (let i = 0; i < 32; i++) {
-    out[i] = Number(left & 255n)
-    left >>= 8n
-  }
-  return out
-}
+/** `scalar` times the base point, encoded: 32 bytes. */
+const multiplyBase = (scalar: bigint): Uint8Array => multiplyEd25519Base(scalar) ?? ed25519.Point.BASE.multiply(scalar).toBytes()
 
 export function ed25519FromSeed(seed: Uint8Array): Ed25519KeyPair {
   assert(seed.length === 32, 'an Ed25519 seed has 32 bytes')
@@ -62,11 +46,11 @@ export function ed25519FromExpanded(expandedSecret: Uint8Array): Ed25519KeyPair 
   assert(expandedSecret.length === 64, 'an expanded Ed25519 secret has 64 bytes')
   const scalar = littleEndianToBigInt(expandedSecret.subarray(0, 32)) % groupOrder
   const prefix = expandedSecret.slice(32)
-  const publicKey = basePoint.multiply(scalar).toBytes()
+  const publicKey = multiplyBase(scalar)
   const signMessage = (message: Uint8Array): Uint8Array => {
     // RFC 8032 §5.1.6, from step 2 on: the seed is not needed once the scalar and prefix are known.
     const nonce = littleEndianToBigInt(sha512(prefix, message)) % groupOrder
-    const commitment = basePoint.multiply(nonce).toBytes()
+    const commitment = multiplyBase(nonce)
     const challenge = littleEndianToBigInt(sha512(commitment, publicKey, message)) % groupOrder
     return concatBytes([commitment, bigIntToLittleEndian((nonce + challenge * scalar) % groupOrder)])
   }

@@ -12,6 +12,8 @@ import { concatBytes, hexDecode, hexEncode, utf8Encode } from '../../../src/core
 import { RelishError } from '../../../src/core/base/errors.ts'
 import { SeededRng } from '../../../src/core/base/rng.ts'
 import { AesCtrStream } from '../../../src/core/crypto/aes.ts'
+import { multiplyEd25519Base } from '../../../src/core/crypto/ed25519-base.ts'
+import { bigIntToLittleEndian, littleEndianToBigInt } from '../../../src/core/crypto/little-endian.ts'
 import { ed25519FromExpanded, ed25519FromSeed, ed25519FromX25519, ed25519PublicFromX25519, ed25519Verify } from '../../../src/core/crypto/ed25519.ts'
 import { constantTimeEqual, hmacSha256, RunningDigest, sha1, sha256, sha3_256, sha512, shake256 } from '../../../src/core/crypto/hashes.ts'
 import { hkdfExpand, hkdfExtract, kdfTor } from '../../../src/core/crypto/kdf.ts'
@@ -147,6 +149,20 @@ describe('Ed25519', () => {
     expect(ed25519Verify(new Uint8Array(32).fill(255), new Uint8Array(1), signature)).toBe(false)
     expect(ed25519Verify(key.publicKey, new Uint8Array(1), signature.slice(1))).toBe(false)
     expect(ed25519Verify(key.publicKey, new Uint8Array(1), new Uint8Array(64).fill(255))).toBe(false)
+  })
+
+  test('multiples of the base point are those of point arithmetic, next to the ends as well', () => {
+    const order = ed25519.Point.Fn.ORDER
+    const random = Array.from({ length: 20 }, (_, i) => littleEndianToBigInt(rng.bytes(32)) % order >> BigInt(i % 3))
+    for (const scalar of [1n, 2n, 7n, 8n, 9n, order - 9n, order - 8n, order - 1n, order / 2n, ...random]) {
+      const product = hexEncode(ed25519.Point.BASE.multiply(scalar).toBytes())
+      const found = multiplyEd25519Base(scalar)
+      if (found !== undefined) expect(hexEncode(found)).toBe(product)
+      if (random.includes(scalar)) expect(found).toBeDefined()
+      const secret = concatBytes([bigIntToLittleEndian(scalar), new Uint8Array(32)])
+      expect(hexEncode(ed25519FromExpanded(secret).publicKey)).toBe(product)
+    }
+    expect(multiplyEd25519Base(0n)).toBeUndefined()
   })
 
   test('the Ed25519 form of a Curve25519 key is found from either half', () => {
