@@ -14,7 +14,7 @@ import { exitCode } from './exit-codes.ts'
 import { examples, parseLevel, withDirectory, withJson, withSettings, withTrace } from './options.ts'
 import { secondsText, terminalOutput, type Output } from './output.ts'
 import { load, type RunOptions } from './run.ts'
-import { parseReport, reportTargets, writeReports, type ReportTarget } from './test-reports.ts'
+import { parseReport, refuseUnwritable, reportTargets, writeReports, type ReportTarget } from './test-reports.ts'
 import { foldersOf, runOnce, type OneRun } from './test-run.ts'
 import { platformText, type WorldName } from './test-world.ts'
 import { checkNames } from './verify-command.ts'
@@ -95,6 +95,7 @@ export async function runTest(nameOrPath: string, options: TestOptions): Promise
   // A misspelt check is found before anything is started, and modules are loaded before time passes in a simulation.
   const suite = await chooseSuite(loaded, options)
   const targets = reportTargets(options.report, process.env)
+  refuseUnwritable(targets, process.env)
   const bundle = bundleFolder(options)
   const isMany = options.repeat > 1
   if (bundle !== undefined && !isMany) refuseForeignFolder(bundle)

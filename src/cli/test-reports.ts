@@ -1,6 +1,6 @@
 /** Where the reports of `relish test` go: `--report KIND` or `--report KIND=FILE`, as many as one likes. */
 
-import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { accessSync, appendFileSync, closeSync, constants, existsSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { InvalidArgumentError } from 'commander'
 import { RelishError } from '../core/base/errors.ts'
@@ -49,18 +49,37 @@ export async function writeReports(report: TestReport, targets: readonly ReportT
       case 'github': {
         for (const line of githubAnnotations(report, environment['GITHUB_WORKSPACE'] ?? resolve('.'))) output.note(line)
         const summary = environment['GITHUB_STEP_SUMMARY']
-        if (summary !== undefined && summary !== '') appendFileSync(summary, githubSummary(report))
+        if (summary !== undefined && summary !== '') toFile(summary, () => appendFileSync(summary, githubSummary(report)))
         break
       }
     }
   }
 }
 
+/** Throws `local-io` for a report that has no place to go, and makes its folder: better now than after a long run. Files that are there stay as they are. */
+export function refuseUnwritable(targets: readonly ReportTarget[], environment: NodeJS.ProcessEnv): void {
+  for (const { kind, file } of targets) {
+    const place = kind === 'github' ? environment['GITHUB_STEP_SUMMARY'] : file
+    if (place === undefined || place === '') continue
+    toFile(place, () => {
+      mkdirSync(dirname(place), { recursive: true })
+      if (existsSync(place)) closeSync(openSync(place, 'a'))
+      else accessSync(dirname(place), constants.W_OK)
+    })
+  }
+}
+
 function write(file: string | undefined, text: string): void {
   if (file === undefined) return
-  try {
+  toFile(file, () => {
     mkdirSync(dirname(file), { recursive: true })
     writeFileSync(file, text)
+  })
+}
+
+function toFile(file: string, act: () => void): void {
+  try {
+    act()
   } catch (error) {
     throw new RelishError('local-io', `the report ${file} cannot be written: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
   }

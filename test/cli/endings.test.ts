@@ -74,6 +74,14 @@ test('SIGINT while nodes start ends them at once', async () => {
   await isFree('b')
 })
 
+test.each([['a folder', 'json=.'], ['a file for a folder', 'junit=small.yaml/report.xml']])('a report that has only %s to go to is refused before the run', async (_what, report) => {
+  const ended = await cli.run(['test', 'small.yaml', '--dir', 'h', '--only', './leaves-open.mjs', '--report', report], { cwd: folder, env })
+  expect(ended.code).toBe(2)
+  expect(ended.stderr).toMatch(/^relish: the report \S+ cannot be written: E/)
+  expect(ended.stdout).toBe('')
+  expect(existsSync(join(folder, 'h'))).toBe(false)
+})
+
 test('when nobody reads the output any more, the run ends, without a stack trace', async () => {
   const ended = await actOn('auth', ['test', 'small.yaml', '--dir', 'c', '--only', './hangs.mjs'], (child) => child.stdout?.destroy())
   expect(ended.code).toBe(130)
