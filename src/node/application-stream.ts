@@ -240,8 +240,10 @@ export class ApplicationStream {
     }
     this.#attemptTimer?.cancel()
     const { circuits } = this.#parts
-    if (!closed.remote) {
-      // The circuit died under it, and may not have said so itself yet; another may live.
+    // tor-spec §6.3: DESTROY says that the circuit died under the stream, whoever closed it.
+    // SPEC-DIFF: C tor gives the stream up. Here nothing was sent that cannot be sent again, and another circuit may live.
+    if (!closed.remote || closed.reason === EndReason.DESTROY) {
+      // The circuit may not have said so itself yet.
       circuit.retired = true
       this.#retry(closed.reason)
       return

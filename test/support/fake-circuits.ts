@@ -131,7 +131,8 @@ export class FakeCircuit implements OriginCircuit {
     if (this.state === 'closed') return
     this.state = 'closed'
     const error = new RelishError('unavailable', 'the circuit died')
-    for (const stream of this.streams) stream.over({ reason: 5, remote: false, error })
+    // As a circuit's machine tells it.
+    for (const stream of this.streams) stream.over({ reason: 5, remote: true, error })
     this.onClosed?.(error)
   }
 }
