@@ -7,6 +7,10 @@ import { Ajv } from 'ajv'
 import standalone from 'ajv/dist/standalone/index.js'
 
 const folder = fileURLToPath(new URL('./networks/', import.meta.url))
+const files = [
+  ...readdirSync(folder).filter((name) => name.endsWith('.schema.json')).map((name) => join(folder, name)),
+  fileURLToPath(new URL('./src/testnet/report/bundle.schema.json', import.meta.url)),
+]
 
 /** For esbuild. */
 export const compiledValidators = {
@@ -17,9 +21,7 @@ export const compiledValidators = {
 }
 
 function moduleText() {
-  const schemas = readdirSync(folder)
-    .filter((name) => name.endsWith('.schema.json'))
-    .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')))
+  const schemas = files.map((file) => JSON.parse(readFileSync(file, 'utf8')))
   // The options of the module it stands for.
   const ajv = new Ajv({ allErrors: true, verbose: true, strict: false, code: { source: true, esm: true } })
   schemas.forEach((schema, index) => ajv.addSchema(schema, `schema${index}`))

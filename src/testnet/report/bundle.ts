@@ -13,6 +13,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { dirname, join } from 'node:path'
 import { RelishError } from '../../core/base/errors.ts'
 import { bundleFileBytesMax } from '../limits.ts'
+import { validatorOf } from '../schema-validator.ts'
+import schema from './bundle.schema.json' with { type: 'json' }
 import type { ResolvedNetwork } from '../network-types.ts'
 import type { Observation } from '../observe/observation.ts'
 import type { Captured, CapturedNode } from './capture.ts'
@@ -113,14 +115,27 @@ function cutInTheMiddle(text: string): string {
   return `${text.slice(0, half)}\n… ${text.length - 2 * half} characters left out …\n${text.slice(-half)}`
 }
 
-/** Throws `config` for a folder that has none. */
+/** Throws `config` for a folder that has none, and for one that is damaged. */
 export function readBundle(folder: string): Bundle {
-  let bundle: Partial<Bundle>
+  const path = join(folder, 'bundle.json')
+  let text: string
   try {
-    bundle = JSON.parse(readFileSync(join(folder, 'bundle.json'), 'utf8')) as Partial<Bundle>
+    text = readFileSync(path, 'utf8')
   } catch (error) {
     throw new RelishError('config', `${folder} is no bundle: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
   }
-  if (bundle.format !== 'relish-bundle' || bundle.version !== 1) throw new RelishError('config', `${folder} is no bundle that this version of relish reads`)
+  let bundle: unknown
+  try {
+    bundle = JSON.parse(text)
+  } catch (error) {
+    throw new RelishError('config', `${path} is damaged: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+  }
+  const { format, version } = (bundle ?? {}) as Partial<Bundle>
+  if (format !== 'relish-bundle' || version !== 1) throw new RelishError('config', `${folder} is no bundle that this version of relish reads`)
+  const validate = validatorOf(schema)
+  if (validate(bundle) !== true) {
+    const [first] = validate.errors ?? []
+    throw new RelishError('config', `${path} is damaged: ${first?.instancePath ?? ''} ${first?.message ?? ''}`)
+  }
   return bundle as Bundle
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -93,6 +93,40 @@ describe('a bundle', () => {
     )
   })
 
+  test('that is damaged is told as that, wherever the damage is', () => {
+    const { path, bundle } = write('damaged')
+    const file = join(path, 'bundle.json')
+    const only = (names: readonly string[]): Bundle['captured'] => bundle.captured.map((one) => ({ ...one, nodes: Object.fromEntries(Object.entries(one.nodes).filter(([name]) => names.includes(name))) }))
+    const small: Bundle = { ...bundle, captured: only(['client1', 'auth2']) }
+    const damages: string[] = []
+    const damage = (value: unknown, make: (other: unknown) => unknown): void => {
+      damages.push(JSON.stringify(make(null)))
+      if (Array.isArray(value)) value.slice(0, 2).forEach((one, index) => { damage(one, (other) => make(value.map((was: unknown, at) => (at === index ? other : was)))) })
+      else if (typeof value === 'object' && value !== null) for (const [key, one] of Object.entries(value)) damage(one, (other) => make({ ...value, [key]: other }))
+    }
+    damage(small, (other) => other)
+    let refused = 0
+    // One of seven: each is given to a validator that is made anew.
+    const some = damages.filter((_, index) => index % 7 === 0)
+    for (const text of some) {
+      writeFileSync(file, text)
+      let read: Bundle
+      try {
+        read = readBundle(path)
+      } catch (error) {
+        expect((error as Error).message).toMatch(/bundle\.json is damaged: |is no bundle/)
+        refused++
+        continue
+      }
+      expect(() => storyOf(read)).not.toThrow()
+    }
+    expect(refused).toBeGreaterThan(some.length / 4)
+    writeFileSync(file, JSON.stringify(small).slice(0, 5000))
+    expect(() => readBundle(path)).toThrow(/bundle\.json is damaged: .*JSON/)
+    writeFileSync(file, JSON.stringify({ ...small, failures: [{ check: 'path' }] }))
+    expect(() => readBundle(path)).toThrow("bundle.json is damaged: /failures/0 must have required property 'reason'")
+  })
+
   test('is written over an old one, and over nothing else', () => {
     write('again')
     expect(() => write('again')).not.toThrow()
@@ -106,6 +140,8 @@ describe('a bundle', () => {
 
 test('the longest value is replaced first, also where it stands in JSON', () => {
   const redact = makeRedactor({ environment: { A: '/home/me', B: '/home/me/secret "x"', EMPTY: '' }, folders: {} })
+  const folders = makeRedactor({ environment: {}, folders: { '/home/me': 'HOME' } })
+  expect(folders('/home/me/net.yaml, file:///home/me/a.js, /home/me: /home/merlin /home/me-too /mnt/home/me')).toBe('HOME/net.yaml, file://HOME/a.js, HOME: /home/merlin /home/me-too /mnt/home/me')
   expect(redact('/home/me/secret "x" and /home/me')).toBe('${B} and ${A}')
   expect(redact(JSON.stringify({ at: '/home/me/secret "x"' }))).toBe('{"at":"${B}"}')
 })
