@@ -18,12 +18,13 @@ import type { Runtime, SocketAddress, Timer } from '../runtime/index.ts'
 import { KeyPins } from './authority-key-pins.ts'
 import {
   AUTHORITY_DESCRIPTOR_LENGTH_MAX, AUTHORITY_DOCUMENTS_PER_UPLOAD_MAX, AUTHORITY_EXTRA_INFO_LENGTH_MAX, AUTHORITY_RELAYS_MAX,
-  DESCRIPTOR_AGE_MAX, DESCRIPTOR_COSMETIC_TIME, DESCRIPTOR_FUTURE_SKEW, REACHABILITY_RESUMED_AFTER, STABILITY_SAVE_INTERVAL,
+  DESCRIPTOR_AGE_MAX, DESCRIPTOR_COSMETIC_TIME, REACHABILITY_RESUMED_AFTER, STABILITY_SAVE_INTERVAL,
 } from './authority-limits.ts'
 import { ReachabilityTester, type LinkTest } from './authority-reachability.ts'
 import { ApprovedRouters, isCosmeticChange, isRejected, judge } from './authority-rules.ts'
 import type { UploadResult } from './dir-authority-documents.ts'
 import type { DirCache } from './dir-cache.ts'
+import { isTooFarAhead } from './own-descriptor.ts'
 import { readExtraInfo, readServerDescriptor, verifySharedExtraInfo } from './shared-documents.ts'
 
 export interface AuthorityRelaysOptions {
@@ -197,7 +198,7 @@ export class AuthorityRelays {
     const held = cache.serverDescriptorOf(descriptor.fingerprint)
     if (held !== undefined) {
       if (bytesEqual(held.digest, descriptor.digest)) return { status: 200, reason: 'Router descriptor was not new.' }
-      if (held.published > descriptor.published) return { status: 200, reason: 'Router descriptor was not new: a newer one is held.' }
+      if (held.published > descriptor.published && !isTooFarAhead(held.published, now)) return { status: 200, reason: 'Router descriptor was not new: a newer one is held.' }
       const isRecent = held.published + DESCRIPTOR_COSMETIC_TIME >= descriptor.published
       if (isRecent && held.published < descriptor.published && isCosmeticChange(held, descriptor) && descriptor.fingerprint !== this.#parts.ownFingerprint) {
         return { status: 200, reason: 'Not replacing router descriptor; no information has changed since the last one with this identity.' }
@@ -221,7 +222,7 @@ export class AuthorityRelays {
     // SPEC-DIFF: no TAP key is required here; C tor 0.4.9 refuses descriptors without one ("for now").
     if (isOutdated(descriptor, options.MinimalAcceptedServerVersion)) throw refuse('Tor version is insecure or unsupported. Please upgrade!')
     if (isRejected(descriptor, this.#approved, options)) throw refuse('Fingerprint, ed25519 identity or address is marked rejected')
-    if (descriptor.published > now + DESCRIPTOR_FUTURE_SKEW) {
+    if (isTooFarAhead(descriptor.published, now)) {
       throw refuse('Rejected: Your clock is set too far in the future, or your timezone is not correct.')
     }
     if (descriptor.published < now - DESCRIPTOR_AGE_MAX) {

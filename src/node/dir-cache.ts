@@ -14,6 +14,7 @@ import type { ServerDescriptor } from '../core/netdoc/server-descriptor.ts'
 import type { Runtime } from '../runtime/index.ts'
 import { DirCacheFiles, type HeldMicrodescriptor } from './dir-cache-files.ts'
 import { CERTIFICATE_KEPT, DESCRIPTOR_KEPT, DIR_CACHE_DOCUMENTS_MAX, MICRODESCRIPTOR_KEPT } from './dir-limits.ts'
+import { isTooFarAhead } from './own-descriptor.ts'
 
 export interface DirCacheListener {
   /** A newer consensus of this flavour is held. */
@@ -186,7 +187,14 @@ export class DirCache {
   #keepDescriptor(digest: string, descriptor: ServerDescriptor): void {
     this.#descriptors.set(digest, descriptor)
     const newest = this.serverDescriptorOf(descriptor.fingerprint)
-    if (newest === undefined || newest.published <= descriptor.published) this.#newest.set(descriptor.fingerprint, digest)
+    if (newest === undefined || this.#isNewer(descriptor, newest)) this.#newest.set(descriptor.fingerprint, digest)
+  }
+
+  /** One from before a clock was set back is not newer than any that nobody takes for a mistake. */
+  #isNewer(one: ServerDescriptor, other: ServerDescriptor): boolean {
+    const now = this.#runtime.wallNow()
+    const isAhead = isTooFarAhead(one.published, now)
+    return isAhead === isTooFarAhead(other.published, now) ? one.published >= other.published : !isAhead
   }
 
   #load(): void {

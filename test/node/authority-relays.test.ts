@@ -129,6 +129,21 @@ describe('uploads', () => {
     expect([...one.cache.serverDescriptors()].length).toBe(0)
   })
 
+  test('a descriptor from before clocks were set back is not newer than those of today, own or uploaded', () => {
+    const ahead: ServerDescriptor = { ...first, published: later(first.published, hours(24)), digest: new Uint8Array(20) }
+    const one = world()
+    one.cache.addServerDescriptors([ahead])
+    expect(one.relays.receive(firstText)).toEqual({ status: 200, reason: 'Descriptor accepted' })
+    expect(one.cache.serverDescriptorOf(first.fingerprint)?.published).toBe(first.published)
+    const own = world()
+    own.relays.setOwnDescriptor(ahead)
+    own.relays.setOwnDescriptor(first)
+    expect(own.relays.votedRelays(new Map()).map((relay) => relay.descriptor.published)).toEqual([first.published])
+    // In whatever order they come from files.
+    own.cache.addServerDescriptors([{ ...ahead, digest: new Uint8Array(20).fill(1) }])
+    expect(own.cache.serverDescriptorOf(first.fingerprint)?.published).toBe(first.published)
+  })
+
   test('too old, too new, too long ago', () => {
     expect(world('', later(first.published, hours(25))).relays.receive(firstText).reason).toContain('expired')
     expect(world('', later(first.published, hours(-13))).relays.receive(firstText).reason).toContain('too far in the future')
