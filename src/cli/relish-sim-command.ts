@@ -1,9 +1,9 @@
 /** `relish sim`: networks, scenarios and faults in virtual time. Same seed, same run, same digest. */
 
-import { createWriteStream, openSync, type WriteStream } from 'node:fs'
 import { resolve } from 'node:path'
 import { InvalidArgumentError, type Command } from 'commander'
 import { RelishError } from '../core/base/errors.ts'
+import { LineFile } from '../trace/line-file.ts'
 import { exitCode } from './exit-codes.ts'
 import { another, examples, parseFor, parseLevel, withJson, withSettings } from './options.ts'
 import { silentOutput, terminalOutput, type Output } from './output.ts'
@@ -72,11 +72,11 @@ export async function runSim(nameOrPath: string, options: SimOptions): Promise<n
     const { replay } = await import('./sim-replay.ts')
     return replay(options.replay, options, output, runOnce)
   }
-  const file = options.trace === undefined ? undefined : createTrace(options.trace)
+  const file = options.trace === undefined ? undefined : new LineFile(options.trace)
   const debug = options.step === true || options.break !== undefined ? await debuggerOf(options, output) : undefined
   const { withRecipe } = await import('./sim-replay.ts')
   const sinks: ((line: string) => void)[] = []
-  if (file !== undefined) sinks.push(withRecipe(nameOrPath, options.trace as string, options, (line) => void file.write(`${line}\n`)))
+  if (file !== undefined) sinks.push(withRecipe(nameOrPath, options.trace as string, options, (line) => file.write(line)))
   if (debug !== undefined) sinks.push(debug.traceSink)
   try {
     const end = await runOnce(nameOrPath, options, output, {
@@ -87,7 +87,7 @@ export async function runSim(nameOrPath: string, options: SimOptions): Promise<n
   } finally {
     debug?.close()
     // Of a run that broke, too: that is the one to look at.
-    if (file !== undefined) await finished(file)
+    file?.close()
   }
 }
 
@@ -149,18 +149,3 @@ async function runTwice(nameOrPath: string, options: SimOptions, output: Output)
   output.note(`  second: ${difference.second ?? 'it had ended'}`)
   return exitCode.internal
 }
-
-/** Opened at once: what cannot be written is refused before anything runs. */
-function createTrace(path: string): WriteStream {
-  try {
-    return createWriteStream(path, { fd: openSync(path, 'w') })
-  } catch (cause) {
-    throw new RelishError('local-io', `the trace ${path} cannot be written: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
-  }
-}
-
-const finished = (stream: WriteStream): Promise<void> =>
-  new Promise((resolve, reject) => {
-    stream.once('error', reject)
-    stream.end(resolve)
-  })

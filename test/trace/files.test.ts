@@ -1,6 +1,6 @@
 /** Files of traces: what nodes record, how it is merged, and what is said of files that are none. */
 
-import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -8,6 +8,7 @@ import { RelishError } from '../../src/core/base/errors.ts'
 import { firstDifferentLine } from '../../src/trace/exact.ts'
 import { traceHeader } from '../../src/trace/header.ts'
 import { TRACE_LINE_CHARS_MAX } from '../../src/trace/limits.ts'
+import { LineFile } from '../../src/trace/line-file.ts'
 import { mergeParts } from '../../src/trace/merge-parts.ts'
 import { readTrace } from '../../src/trace/read-trace.ts'
 import { PartRecorder } from '../../src/trace/recorder.ts'
@@ -75,6 +76,25 @@ describe('exact comparison', () => {
     expect(firstDifferentLine(a, file('b', `${header}\n${event}\n${event.replace('5', '6')}\n`))).toEqual({ line: 3, a: event, b: event.replace('5', '6') })
     expect(firstDifferentLine(a, file('b', `${header}\n${event}\n`))).toEqual({ line: 3, a: event, b: undefined })
     expect(firstDifferentLine(file('b', header), a)).toEqual({ line: 2, a: undefined, b: event })
+  })
+})
+
+describe('a file of lines', () => {
+  it('has all of them, in order', () => {
+    const path = join(folder, 'lines')
+    const lines = new LineFile(path)
+    const long = 'ä'.repeat(1000)
+    for (let i = 0; i < 1000; i++) lines.write(`${i} ${long}`)
+    // What is held is bounded: most is written by now.
+    expect(statSync(path).size).toBeGreaterThan(1_000_000)
+    lines.close()
+    expect(readFileSync(path, 'utf8')).toBe(Array.from({ length: 1000 }, (_, i) => `${i} ${long}\n`).join(''))
+  })
+
+  it.runIf(existsSync('/dev/full'))('of a full disk says so in the end, and disturbs nobody before', () => {
+    const lines = new LineFile('/dev/full')
+    for (let i = 0; i < 1000; i++) lines.write('x'.repeat(1000))
+    expect(() => lines.close()).toThrow(/the trace \/dev\/full cannot be written: ENOSPC/)
   })
 })
 
