@@ -12,6 +12,7 @@ import type { Log, LogLevel } from '../../runtime/index.ts'
 import { mergeParts } from '../../trace/merge-parts.ts'
 import { PartRecorder } from '../../trace/recorder.ts'
 import { claimAddressBlock, hasIpv6Loopback, type ReservedPort } from '../addresses.ts'
+import { allOrNone } from '../all-or-none.ts'
 import { scriptNames, startNameServer } from '../name-server.ts'
 import { prepareWarmGenesis } from '../genesis/warm-genesis.ts'
 import type { Genesis, ResolvedNetwork } from '../network-types.ts'
@@ -66,7 +67,8 @@ export async function prepareInlineNetwork(options: InlineNetworkOptions): Promi
     }
     const placement: NetworkPlacement = {
       network,
-      nodes: await Promise.all(network.nodes.map(place)),
+      // All are waited for: the ports of each are released with those of the rest.
+      nodes: await allOrNone(network.nodes.map(place), () => undefined),
       observerHost: block.observerHost,
       observerHost6: (await hasIpv6Loopback()) ? '::1' : undefined,
       nameServer: nameServer.address,

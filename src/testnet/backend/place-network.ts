@@ -2,6 +2,7 @@
 
 import { RelishError } from '../../core/base/errors.ts'
 import { hasIpv6Loopback, reservePort, type AddressBlock, type ReservedPort } from '../addresses.ts'
+import { allOrNone } from '../all-or-none.ts'
 import { nodesPerMachineMax } from '../limits.ts'
 import { isRelay, type ResolvedNetwork, type ResolvedNode } from '../network-types.ts'
 import type { NodePlacement } from '../placement.ts'
@@ -24,12 +25,13 @@ export async function placeNode(node: ResolvedNode, network: ResolvedNetwork, bl
   if (node.role === 'authority') wanted.push(['dirPort', host])
   if (node.role === 'client') wanted.push(['socksPort', host])
   if (network.options.controlPorts || node.implementation === 'tor') wanted.push(['controlPort', host])
-  const reserved = await Promise.all(
+  const reserved = await allOrNone(
     wanted.map(async ([name, address]) => {
       const known = before[name]
       const port = (known === undefined ? undefined : await reservePort(address, known).catch(() => undefined)) ?? (await reservePort(address))
       return [name, port] as const
     }),
+    ([, port]) => port.release(),
   )
   const portOf = (name: PortName): number | undefined => reserved.find(([one]) => one === name)?.[1].port
   return {

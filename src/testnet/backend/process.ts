@@ -14,6 +14,7 @@ import type { NodeCommand, NodeInspection } from '../../runtime/events.ts'
 import type { FileStore, Network as RuntimeNetwork, SocketAddress } from '../../runtime/index.ts'
 import { mergeParts } from '../../trace/merge-parts.ts'
 import { claimAddressBlock, hasIpv6Loopback, type AddressBlock, type ReservedPort } from '../addresses.ts'
+import { allOrNone } from '../all-or-none.ts'
 import { nodesPerMachineMax } from '../limits.ts'
 import { scriptNames, startNameServer, type RunningNameServer } from '../name-server.ts'
 import type { Genesis, ResolvedNetwork, ResolvedNode } from '../network-types.ts'
@@ -79,11 +80,11 @@ export async function prepareProcessNetwork(options: ProcessNetworkOptions): Pro
     const block = await claimAddressBlock(record?.addressBytes)
     held.push(() => block.release())
     const same = block.bytes === record?.addressBytes
-    const attempts = await Promise.allSettled(network.nodes.map((node) => placeNode(node, network, block, directory, (same ? record?.ports[node.name] : undefined) ?? {})))
-    const placed = attempts.flatMap((attempt) => (attempt.status === 'fulfilled' ? [attempt.value] : []))
-    // Those of the others, too, when there is no port for one of them.
+    const placed = await allOrNone(
+      network.nodes.map((node) => placeNode(node, network, block, directory, (same ? record?.ports[node.name] : undefined) ?? {})),
+      ({ reserved }) => reserved.forEach((port) => port.release()),
+    )
     for (const { reserved } of placed) for (const port of reserved) held.push(() => port.release())
-    for (const attempt of attempts) if (attempt.status === 'rejected') throw attempt.reason
     const moved = placed.some((one) => !samePorts(portsOf(one.placement), same ? record?.ports[one.placement.node.name] : undefined))
     if (record !== undefined && (moved || Object.keys(record.ports).length !== placed.length)) directory.forgetDocuments()
     const nameServer = await startNameServer(block.observerHost)
