@@ -30,7 +30,7 @@ export function addMembershipCommands(program: Command): void {
           .option('--role <role>', `what they are: ${roles.join(', ')}`, parseRole, 'relay')
           .option('--as <name>', 'what they are called; with --count numbers follow')
           .option('--count <n>', 'how many', parseCount)
-          .option('--implementation <program>', 'who runs them: relish, or tor for clients that C tor runs', parseImplementation)
+          .option('--implementation <program>', 'who runs them: relish, or tor for C tor', parseImplementation)
           .option('--tor <path>', 'the program to run for --implementation tor')
           .option('--torrc <OPTION=VALUE>', 'a torrc option of theirs; may be given several times', collectOption, {}),
       ),
@@ -40,7 +40,7 @@ export function addMembershipCommands(program: Command): void {
       if (options.json === true) output.json({ added: names })
       else for (const one of names) output.fact(one)
     }),
-    ['relish add --role relay --count 2', 'relish add --role client --as bob', "relish add --role exit --torrc 'BandwidthRate=1 MB'"],
+    ['relish add --role relay --count 2', 'relish add --role client --as bob', 'relish add --role exit --as mine --implementation tor --tor ./build/src/app/tor', "relish add --role exit --torrc 'BandwidthRate=1 MB'"],
   )
   examples(
     withRun(program.command('remove').description('take nodes out of a network that runs: the authorities vote without them, then they are stopped').argument('<nodes...>', 'names of nodes')).action(

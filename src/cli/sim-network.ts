@@ -9,7 +9,7 @@ import { exitCode } from './exit-codes.ts'
 import type { Output } from './output.ts'
 import { load, watchStart } from './run.ts'
 import { loggingTo, seedOf, tellBroken, timesText, type SimEnd, type SimOptions, type SimSinks } from './sim-run.ts'
-import { checkNames } from './verify-command.ts'
+import { checkNames } from './suite-options.ts'
 
 export async function simulateNetwork(nameOrPath: string, options: SimOptions, output: Output, sinks: SimSinks): Promise<SimEnd> {
   const beganMs = performance.now()

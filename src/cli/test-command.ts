@@ -6,31 +6,22 @@ import { programVersion } from '../core/base/version.ts'
 import { skippedByWarmGenesis } from '../testnet/genesis/genesis-words.ts'
 import type { LoadedNetwork } from '../testnet/load-network.ts'
 import { refuseForeignFolder, writeBundle } from '../testnet/report/bundle.ts'
-import { makeReport, type RunReport, type TestReport, type Verdict } from '../testnet/report/test-report.ts'
-import type { Shard } from '../testnet/suite/select-checks.ts'
+import { countsWords, makeReport, type RunReport, type TestReport } from '../testnet/report/test-report.ts'
 import type { Suite } from '../testnet/suite/suite.ts'
 import { checkProgress, checkTable, stageSummary, verdict } from './check-report.ts'
-import { exitCode } from './exit-codes.ts'
 import { examples, parseLevel, withDirectory, withJson, withSettings, withTrace } from './options.ts'
 import { secondsText, terminalOutput, type Output } from './output.ts'
 import { load, type RunOptions } from './run.ts'
-import { parseReport, refuseUnwritable, reportTargets, writeReports, type ReportTarget } from './test-reports.ts'
+import { commandLine, exitCodeFor, suiteRequest, suiteWords, withSuite, type SuiteOptions } from './suite-options.ts'
+import { refuseUnwritable, reportTargets, writeReports } from './test-reports.ts'
 import { foldersOf, runOnce, type OneRun } from './test-run.ts'
 import { platformText, type WorldName } from './test-world.ts'
-import { checkNames } from './verify-command.ts'
 
-interface TestOptions extends RunOptions {
+interface TestOptions extends RunOptions, SuiteOptions {
   readonly json?: boolean
-  readonly suite?: string
-  readonly only?: readonly string[]
-  readonly skip?: readonly string[]
-  readonly shard?: string
   readonly repeat: number
-  readonly retries?: number
-  readonly allowFlaky?: boolean
   readonly world: WorldName
   readonly seed?: string
-  readonly report?: readonly ReportTarget[]
   /** `true`: asked for, in the usual place. `false`: not wanted. */
   readonly bundle?: string | boolean
 }
@@ -41,20 +32,14 @@ const usualBundle = 'relish-bundle'
 type FinishedRun = Omit<OneRun, 'evidence'>
 
 export function addTestCommand(program: Command): void {
-  const command = program
+  const begun = program
     .command('test')
     .description('start a network, run its checks, stop it; the exit code says how it went')
     .argument('[network]', 'path of a network file, or a built-in name', 'basic')
-    .option('--suite <suite>', 'default (the checks of the network file), smoke, full, or the path of a suite file')
-    .option('--only <checks...>', 'run these checks only: names, tags, or paths of modules')
-    .option('--skip <checks...>', 'leave these out: names or tags')
-    .option('--shard <i/n>', 'run the i-th of n parts of the checks, as for n machines')
+  const command = withSuite(begun)
     .option('--repeat <n>', 'do all of it n times, each time with new keys', parseCount, 1)
-    .option('--retries <n>', 'try a check that failed up to n times again; what passes then is flaky, not passed', parseRetries)
-    .option('--allow-flaky', 'exit with 0 when the worst that happened was a flaky check')
     .addOption(new Option('--world <world>', 'where nodes run').choices(['processes', 'inline', 'simulated']).default('processes'))
     .option('--seed <text>', 'what all randomness of a simulated world follows from')
-    .option('--report <kind[=file]>', 'json, junit, html or github, again for more; github by itself on GitHub Actions', parseReport)
     .option('--bundle [dir]', `leave all that is known of a failure in this folder (${usualBundle}); on by itself where CI is set, and with --repeat`)
     .option('--no-bundle', 'leave no bundle')
     .option('--clean', 'forget keys and state of earlier runs in this directory first')
@@ -82,13 +67,6 @@ function parseCount(text: string): number {
 }
 const repeatMax = 100_000
 
-function parseRetries(text: string): number {
-  const count = Number(text)
-  if (!Number.isInteger(count) || count < 0 || count > retriesMax) throw new InvalidArgumentError(`A number from 0 to ${retriesMax}.`)
-  return count
-}
-const retriesMax = 10
-
 export async function runTest(nameOrPath: string, options: TestOptions): Promise<number> {
   const output = terminalOutput(options.json === true)
   const loaded = load(nameOrPath, output, options.set)
@@ -108,52 +86,32 @@ export async function runTest(nameOrPath: string, options: TestOptions): Promise
       if (!isMany || (progress.kind === 'check-result' && progress.result.outcome.kind !== 'passed' && progress.result.outcome.kind !== 'not-run')) show(progress)
     })
     runs.push(one)
-    if (bundle !== undefined && one.report.verdict !== 'passed') {
+    if (bundle !== undefined && one.report.verdict !== 'passed' && one.interrupted === undefined) {
       const folder = isMany ? join(bundle, `run-${index}`) : bundle
       bundles.set(index, folder)
       writeBundleOf(folder, loaded, reportOf(), one.report.index, evidence)
     }
     if (isMany) tellRun(output, one.report, options.repeat)
+    if (one.interrupted !== undefined) break
   }
   const report = reportOf()
   await writeReports(report, targets, process.env, output)
+  const interrupted = runs.find((one) => one.interrupted !== undefined)?.interrupted
   // A network that did not come up tells its own story, as it does for `up`.
   const notReady = runs.find((one) => one.notReady !== undefined)?.notReady
   if (options.json === true && notReady !== undefined && !isMany) throw notReady
   if (options.json === true) output.json(isMany ? manyFacts(report, runs) : factsOf(loaded, runs))
   else if (isMany) tellMany(output, report)
-  else for (const one of runs) tellOne(output, one)
+  else if (interrupted === undefined) for (const one of runs) tellOne(output, one)
   for (const folder of bundles.values()) output.note(`bundle: ${folder} (relish bundle show ${folder})`)
+  if (interrupted !== undefined) throw interrupted
   if (notReady !== undefined && !isMany) throw notReady
   return exitCodeFor(report.verdict, options.allowFlaky === true)
 }
 
-function exitCodeFor(verdictOfAll: Verdict, allowFlaky: boolean): number {
-  switch (verdictOfAll) {
-    case 'passed':
-      return exitCode.ok
-    case 'flaky':
-      return allowFlaky ? exitCode.ok : exitCode.flaky
-    case 'failed':
-      return exitCode.checkFailed
-    case 'not-ready':
-      return exitCode.notBootstrapped
-  }
-}
-
 async function chooseSuite(loaded: LoadedNetwork, options: TestOptions): Promise<Suite> {
-  const [{ loadSuite }, { loadSuiteChecks, parseShard }] = await Promise.all([import('../testnet/suite/load-suite.ts'), import('../testnet/suite/select-checks.ts')])
-  const shard: Shard | undefined = options.shard === undefined ? undefined : parseShard(options.shard)
-  const settings = loadSuite(options.suite ?? 'default', process.env)
-  const only = options.only === undefined ? undefined : checkNames(options.only)
-  // Without a suite, all checks there are can be named.
-  const wide = options.suite === undefined && only !== undefined ? { ...settings, checks: ['all', 'network'] } : settings
-  const suite = await loadSuiteChecks(wide, loaded.network.checks, {
-    ...(only === undefined ? {} : { only }),
-    ...(options.skip === undefined ? {} : { skip: options.skip }),
-    ...(shard === undefined ? {} : { shard }),
-  })
-  return options.retries === undefined ? suite : { ...suite, retries: options.retries }
+  const [{ settings, selection }, { loadSuiteChecks }] = await Promise.all([suiteRequest(options), import('../testnet/suite/select-checks.ts')])
+  return loadSuiteChecks(settings, loaded.network.checks, selection)
 }
 
 function bundleFolder(options: TestOptions): string | undefined {
@@ -196,17 +154,9 @@ function testReport(nameOrPath: string, loaded: LoadedNetwork, suite: Suite, opt
 
 /** What repeats one run. */
 function commandOf(nameOrPath: string, options: TestOptions): string {
-  const words = ['relish', 'test', nameOrPath]
-  const add = (option: string, values: readonly string[] | undefined): void => void (values !== undefined && values.length > 0 && words.push(option, ...values))
-  if (options.suite !== undefined) add('--suite', [options.suite])
-  add('--only', options.only)
-  add('--skip', options.skip)
-  if (options.shard !== undefined) add('--shard', [options.shard])
-  if (options.retries !== undefined) add('--retries', [String(options.retries)])
-  if (options.world !== 'processes') add('--world', [options.world])
-  if (options.world === 'simulated') add('--seed', [options.seed ?? '1'])
-  for (const setting of options.set ?? []) add('--set', [setting])
-  return words.map((word) => (/^[\w./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)).join(' ')
+  const { world, seed = '1', set = [] } = options
+  const worldWords = world === 'processes' ? [] : ['--world', world, ...(world === 'simulated' ? ['--seed', seed] : [])]
+  return commandLine(['relish', 'test', nameOrPath, ...suiteWords(options), ...worldWords, ...set.flatMap((setting) => ['--set', setting])])
 }
 
 // What is printed
@@ -237,7 +187,7 @@ function tellRun(output: Output, report: RunReport, count: number): void {
 }
 
 function tellMany(output: Output, { counts, verdict: verdictOfAll }: TestReport): void {
-  const words = `${counts.passed} of ${counts.runs} runs passed, ${counts.flaky} flaky, ${counts.failed} failed; longest ${secondsText(counts.longestMs)}, shortest ${secondsText(counts.shortestMs)}`
+  const words = `${countsWords(counts)}; longest ${secondsText(counts.longestMs)}, shortest ${secondsText(counts.shortestMs)}`
   output.note(verdictOfAll === 'passed' ? output.colours.green(words) : output.colours.red(words))
 }
 

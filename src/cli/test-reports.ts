@@ -6,8 +6,10 @@ import { InvalidArgumentError } from 'commander'
 import { RelishError } from '../core/base/errors.ts'
 import { nearest } from '../core/base/nearest.ts'
 import { githubAnnotations, githubSummary } from '../testnet/report/github.ts'
+import { packageRoot } from '../testnet/package-root.ts'
 import { htmlReport } from '../testnet/report/html.ts'
 import { junitXml } from '../testnet/report/junit.ts'
+import { withoutFolders } from '../testnet/report/redact.ts'
 import type { TestReport } from '../testnet/report/test-report.ts'
 import type { Output } from './output.ts'
 
@@ -35,16 +37,18 @@ export const reportTargets = (asked: readonly ReportTarget[] | undefined, enviro
   asked ?? (environment['GITHUB_ACTIONS'] === 'true' ? [{ kind: 'github', file: undefined }] : [])
 
 export async function writeReports(report: TestReport, targets: readonly ReportTarget[], environment: NodeJS.ProcessEnv, output: Output): Promise<void> {
+  // Files are read elsewhere, where the folders of this machine mean nothing.
+  const portable = withoutFolders(report, { [packageRoot()]: 'RELISH', [resolve('.')]: '.' })
   for (const { kind, file } of targets) {
     switch (kind) {
       case 'json':
-        write(file, `${JSON.stringify(report, undefined, 2)}\n`)
+        write(file, `${JSON.stringify(portable, undefined, 2)}\n`)
         break
       case 'junit':
-        write(file, await junitXml(report))
+        write(file, await junitXml(portable))
         break
       case 'html':
-        write(file, htmlReport(report))
+        write(file, htmlReport(portable))
         break
       case 'github': {
         for (const line of githubAnnotations(report, environment['GITHUB_WORKSPACE'] ?? resolve('.'))) output.note(line)

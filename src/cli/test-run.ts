@@ -3,6 +3,8 @@
 import { tmpdir, homedir } from 'node:os'
 import { resolve } from 'node:path'
 import { formatBootstrapError, type BootstrapError } from '../testnet/bootstrap.ts'
+import type { RunningNetwork } from '../testnet/backend/backend.ts'
+import type { CheckResult } from '../testnet/checks/check.ts'
 import { progressTo } from '../testnet/checks/run-checks.ts'
 import type { Genesis } from '../testnet/network-types.ts'
 import type { LoadedNetwork } from '../testnet/load-network.ts'
@@ -13,7 +15,7 @@ import { SuiteRun } from '../testnet/suite/run-suite.ts'
 import type { Suite } from '../testnet/suite/suite.ts'
 import type { SessionProgress } from '../testnet/session.ts'
 import type { Output } from './output.ts'
-import { isNotReady, untilSignal, watchStart } from './run.ts'
+import { Interrupted, isNotReady, untilSignal, watchStart } from './run.ts'
 import { openTestWorld, type WorldOptions } from './test-world.ts'
 
 /** Failures of one run whose state is kept. */
@@ -24,6 +26,8 @@ export interface OneRun {
   readonly nodes: readonly ReportedNode[]
   readonly genesis: Genesis
   readonly notReady: BootstrapError | undefined
+  /** Somebody ended it before it was done. */
+  readonly interrupted: Interrupted | undefined
   /** Writes the bundle; `report` is of the whole. */
   readonly evidence: { readonly captured: readonly Captured[]; readonly torrcs: ReadonlyMap<string, string>; readonly logs: string; readonly directory: string | undefined }
 }
@@ -36,16 +40,17 @@ export interface OneRunOptions extends WorldOptions {
   readonly showsStart: boolean
 }
 
-/** Throws what keeps the run from beginning, and `Interrupted`. A network that does not come up is a result. */
+/** Throws what keeps the run from beginning. A network that does not come up is a result, and so is what there was when somebody ended it. */
 export async function runOnce(loaded: LoadedNetwork, suite: Suite, options: OneRunOptions, output: Output, progress: (progress: SessionProgress) => void): Promise<OneRun> {
   const startedAt = new Date().toISOString()
   const beganMs = performance.now()
-  const world = await openTestWorld(loaded, options)
-  const { network } = world
-  const preparedMs = performance.now()
-  const run = new SuiteRun(network, suite, world.directory)
+  let preparedMs = beganMs
+  const opening = openTestWorld(loaded, options).then((world) => {
+    preparedMs = performance.now()
+    return { world, run: new SuiteRun(world.network, suite, world.directory) }
+  })
   const captured: Captured[] = []
-  const keep = async (at: string): Promise<void> => {
+  const keep = async (network: RunningNetwork, at: string): Promise<void> => {
     if (!options.keepsState || captured.length >= capturedMax) return
     const { capture } = await import('../testnet/report/capture.ts')
     captured.push(await capture(network, at, captured.length === 0))
@@ -55,9 +60,11 @@ export async function runOnce(loaded: LoadedNetwork, suite: Suite, options: OneR
   let nodes: readonly ReportedNode[] = []
   const torrcs = new Map<string, string>()
   let notReady: BootstrapError | undefined
+  let interrupted: Interrupted | undefined
   let ended = false
-  let readyMs = preparedMs
-  let checkedMs = preparedMs
+  let readyMs: number | undefined
+  let checkedMs: number | undefined
+  let results: readonly CheckResult[] = []
   const show = (one: SessionProgress): void => {
     // What checks say of a network that is being taken from under them means nothing.
     if (!ended) progress(one)
@@ -65,17 +72,19 @@ export async function runOnce(loaded: LoadedNetwork, suite: Suite, options: OneR
   try {
     await untilSignal(
       async () => {
+        const { world, run } = await opening
+        const { network } = world
         const watch = options.showsStart ? watchStart(network, output) : undefined
         try {
           await world.drive(() =>
             run.run({
-              onNotReady: () => keep('start'),
+              onNotReady: () => keep(network, 'start'),
               onReady: () => {
                 watch?.stop()
                 readyMs = performance.now()
               },
               ...progressTo(show),
-              onFailed: keep,
+              onFailed: (check) => keep(network, check),
             }),
           )
         } finally {
@@ -85,6 +94,12 @@ export async function runOnce(loaded: LoadedNetwork, suite: Suite, options: OneR
       },
       async () => {
         ended = true
+        // What could not be opened has nothing to close, and its error is thrown already.
+        const opened = await opening.catch(() => undefined)
+        if (opened === undefined) return
+        const { world, run } = opened
+        const { network } = world
+        results = [...run.results]
         try {
           nodes = network.nodes().map((node) => ({ name: node.name, role: node.role, implementation: node.implementation, version: network.versionOf(node.name) }))
           for (const { name } of nodes) torrcs.set(name, network.torrcOf(name))
@@ -94,25 +109,32 @@ export async function runOnce(loaded: LoadedNetwork, suite: Suite, options: OneR
       },
     )
   } catch (error) {
-    if (!isNotReady(error)) throw error
-    notReady = error
+    if (isNotReady(error)) notReady = error
+    else if (error instanceof Interrupted) interrupted = error
+    else throw error
   }
-  const observations = [...world.broken(), ...run.end()]
+  const { world, run } = await opening
+  const seen = [...world.broken(), ...run.end()]
+  // What was cut off in the middle leaves traces that mean nothing.
+  const observations = interrupted === undefined ? seen : []
+  const error = interrupted?.message ?? (notReady === undefined ? undefined : formatBootstrapError(notReady))
+  const startedMs = readyMs ?? checkedMs ?? preparedMs
   return {
     report: {
       index: options.index,
       startedAt,
-      verdict: verdictOfRun(run.results, observations, notReady === undefined),
-      times: { prepareMs: preparedMs - beganMs, startMs: readyMs - preparedMs, checksMs: checkedMs - readyMs, totalMs: performance.now() - beganMs },
+      verdict: interrupted === undefined ? verdictOfRun(results, observations, notReady === undefined) : 'interrupted',
+      times: { prepareMs: preparedMs - beganMs, startMs: startedMs - preparedMs, checksMs: (checkedMs ?? startedMs) - startedMs, totalMs: performance.now() - beganMs },
       stages: run.bootstrap?.stages ?? [],
-      checks: run.results,
+      checks: results,
       observations,
-      ...(notReady === undefined ? {} : { error: formatBootstrapError(notReady) }),
+      ...(error === undefined ? {} : { error }),
       timeline: run.timeline,
     },
     nodes,
     genesis: world.genesis,
     notReady,
+    interrupted,
     evidence: { captured, torrcs, logs: options.keepsState ? world.logs() : '', directory: world.directory },
   }
 }

@@ -15,6 +15,7 @@ import type { NewNodes } from './membership.ts'
 import type { OptionValues } from './option-changes.ts'
 import type { RunDirectory } from './run-directory.ts'
 import type { JoinInformation, NetworkStatus, Session, SessionProgress } from './session.ts'
+import type { SuiteRequest } from './suite/suite.ts'
 
 /** A socket's path may be about a hundred bytes long; a longer one is reached through its folder's descriptor. */
 const socketPathBytesMax = 100
@@ -124,7 +125,7 @@ function dispatch(session: Session, { method, params }: ControlRequest, progress
     case 'command':
       return session.command(node, params[1] as NodeCommand)
     case 'verify':
-      return session.verify(names, progress)
+      return session.verify(params[0] as SuiteRequest, progress)
     case 'join':
       return session.join()
     default:
@@ -214,8 +215,8 @@ export class RemoteSession implements Session {
   async inspect(node: string): Promise<NodeInspection> {
     return (await this.command(node, { command: 'inspect' })) as NodeInspection
   }
-  async verify(checks: readonly string[], onProgress: (progress: SessionProgress) => void): Promise<CheckResult[]> {
-    return (await this.#call('verify', [checks], (value) => onProgress(value as SessionProgress))) as CheckResult[]
+  async verify(suite: SuiteRequest, onProgress: (progress: SessionProgress) => void): Promise<CheckResult[]> {
+    return (await this.#call('verify', [suite], (value) => onProgress(value as SessionProgress))) as CheckResult[]
   }
   async join(): Promise<JoinInformation> {
     return (await this.#call('join')) as JoinInformation

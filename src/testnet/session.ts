@@ -5,24 +5,25 @@
 
 import { formatAddressPort } from '../core/ident/address.ts'
 import type { NodeCommand, NodeInspection } from '../runtime/events.ts'
-import type { NodeEventRecord, NodeStatus, RunningNetwork } from './backend/backend.ts'
+import type { NodeEventRecord, NodeStatus, RunningNetwork, World } from './backend/backend.ts'
 import { isReady, startUntilReady, voteNow, waitUntilReady, type BootstrapResult } from './bootstrap.ts'
 import type { CheckResult } from './checks/check.ts'
-import { loadChecks } from './checks/load-checks.ts'
 import { progressTo, runChecks } from './checks/run-checks.ts'
 import { addNodes, removeNodes, type NewNodes } from './membership.ts'
-import { isRelay } from './network-types.ts'
+import { isRelay, type Implementation, type NodeRole } from './network-types.ts'
 import { noSuchNode } from './node-names.ts'
 import { optionChanges, type OptionValues } from './option-changes.ts'
+import { loadSuiteChecks } from './suite/select-checks.ts'
+import type { SuiteRequest } from './suite/suite.ts'
 
 export interface NetworkStatus {
   readonly network: string
   readonly source: string
-  readonly world: string
+  readonly world: World
   readonly pid: number
   readonly upMs: number
   readonly ready: boolean
-  readonly nodes: readonly (NodeStatus & { readonly role: string; readonly implementation: string; readonly version: string; readonly host: string; readonly dataDirectory: string })[]
+  readonly nodes: readonly (NodeStatus & { readonly role: NodeRole; readonly implementation: Implementation; readonly version: string; readonly host: string; readonly dataDirectory: string })[]
 }
 
 /** What a foreign node or an application needs to take part. */
@@ -58,8 +59,8 @@ export interface Session {
   set(nodes: readonly string[], options: OptionValues): Promise<void>
   command(node: string, command: NodeCommand): Promise<unknown>
   inspect(node: string): Promise<NodeInspection>
-  /** Runs checks: those of the network file if none is named. */
-  verify(checks: readonly string[], onProgress: (progress: SessionProgress) => void): Promise<CheckResult[]>
+  /** Runs checks. The network goes on as it is: nobody watches it beside them. */
+  verify(suite: SuiteRequest, onProgress: (progress: SessionProgress) => void): Promise<CheckResult[]>
   join(): Promise<JoinInformation>
   follow(onEvent: (record: NodeEventRecord) => void): () => void
 }
@@ -150,9 +151,9 @@ export class LocalSession implements Session {
     return this.network.inspect(node)
   }
 
-  async verify(checks: readonly string[], onProgress: (progress: SessionProgress) => void): Promise<CheckResult[]> {
-    const chosen = await loadChecks(checks.length > 0 ? checks : this.network.network.checks)
-    return runChecks(this.network, chosen, progressTo(onProgress))
+  async verify({ settings, selection }: SuiteRequest, onProgress: (progress: SessionProgress) => void): Promise<CheckResult[]> {
+    const { checks, retries, patienceMs } = await loadSuiteChecks(settings, this.network.network.checks, selection)
+    return runChecks(this.network, checks, progressTo(onProgress), { retries, patienceMs })
   }
 
   join(): Promise<JoinInformation> {

@@ -1,10 +1,11 @@
 /** How runs end when something ends them: signals while checks run, readers that go away, checks that misbehave. */
 
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { TestReport } from '../../src/testnet/report/test-report.ts'
 import { buildCli, processesWith, type BuiltCli } from '../support/built-cli.ts'
 
 const env = { RELISH_TOR: fileURLToPath(new URL('../support/fake-node.mjs', import.meta.url)) }
@@ -65,6 +66,25 @@ test.each(['SIGINT', 'SIGTERM'] as const)('%s while a check runs ends check and 
   expect(ended.stdout).not.toContain('FAILED')
   expect(ended.elapsedMs).toBeLessThan(2000)
   await isFree('a')
+})
+
+test('SIGINT while a suite is repeated leaves reports of what was done by then, and which run was broken off', async () => {
+  const args = ['test', 'small.yaml', '--dir', 'i', '--repeat', '9', '--only', './second.mjs', './slow.mjs', '--report', 'json=out/r.json', '--report', 'junit=out/r.xml', '--report', 'html=out/r.html', '--no-bundle']
+  writeFileSync(join(folder, 'second.mjs'), 'export const tags = []\nexport default () => ["done"]\n')
+  // The second run hangs.
+  writeFileSync(join(folder, 'slow.mjs'), 'import { existsSync, writeFileSync } from "node:fs"\nexport default async ({ network }) => { const mark = new URL("./mark", import.meta.url); if (existsSync(mark)) { process.stdout.write("hangs\\n"); await new Promise(() => setInterval(() => undefined, 1000)) } writeFileSync(mark, ""); return ["done"] }\n')
+  const ended = await actOn('hangs', args, (child) => child.kill('SIGINT'))
+  expect([ended.code, ended.stderr]).toEqual([130, 'relish: ended by SIGINT\n'])
+  expect(ended.stdout).toMatch(/run 2 of 9: interrupted in .*\n1 of 2 runs passed, 0 flaky, 0 failed, 1 interrupted;/)
+  const report = JSON.parse(readFileSync(join(folder, 'out/r.json'), 'utf8')) as TestReport
+  expect(report).toMatchObject({ verdict: 'interrupted', counts: { runs: 2, passed: 1, interrupted: 1 }, network: { source: './small.yaml' } })
+  expect(report.runs[1]).toMatchObject({ verdict: 'interrupted', error: 'ended by SIGINT', checks: [{ name: 'second', source: './second.mjs', outcome: { kind: 'passed' } }], observations: [] })
+  for (const name of ['json', 'xml', 'html']) {
+    const text = readFileSync(join(folder, `out/r.${name}`), 'utf8')
+    expect(text).toContain('ended by SIGINT')
+    expect(text).not.toContain(folder)
+  }
+  await isFree('i')
 })
 
 test('SIGINT while nodes start ends them at once', async () => {

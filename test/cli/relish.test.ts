@@ -140,6 +140,26 @@ describe('test', () => {
   })
 })
 
+/** What `test` has of suites and reports. */
+async function verifiesBySuite(dir: string): Promise<void> {
+  writeFileSync(join(folder, 'own.yaml'), 'checks: [./ok.mjs, ./bad.mjs, ./second-time.mjs]\n')
+  writeFileSync(join(folder, 'second-time.mjs'), 'let tries = 0\nexport default () => { if (++tries === 1) throw new Error("not at once"); return ["x"] }\n')
+  const verify = (...args: string[]) => relish('verify', '--dir', dir, ...args)
+  expect(await verify('--only', 'ecko')).toMatchObject({ code: 2, stderr: expect.stringMatching(/there is no check and no tag "ecko"[^]*did you mean "?echo/) as string })
+  expect(await verify('--suite', 'fulll')).toMatchObject({ code: 2, stderr: expect.stringMatching(/did you mean "?full/) as string })
+  expect(await verify('--report', 'json=.')).toMatchObject({ code: 2, stderr: expect.stringContaining('cannot be written') as string })
+  expect(await verify('--suite', './own.yaml', '--shard', '2/3')).toMatchObject({ code: 1, stdout: expect.stringContaining('0 passed, 1 failed') as string })
+  const flaky = await verify('--suite', './own.yaml', '--skip', 'bad', '--retries', '1', '--report', 'json=verified.json', '--report', 'junit=verified.xml')
+  expect(flaky).toMatchObject({ code: 7, stdout: expect.stringContaining('1 passed, 0 failed, 1 flaky') as string })
+  expect(JSON.parse(readFileSync(join(folder, 'verified.json'), 'utf8'))).toMatchObject({
+    verdict: 'flaky',
+    command: `relish verify --dir ${dir} --suite ./own.yaml --skip bad --retries 1`.replace(folder, '.'),
+    network: { name: 'small', source: './small.yaml', world: 'processes' },
+    suite: { name: 'own', checks: ['ok', 'second-time'] },
+  })
+  expect(readFileSync(join(folder, 'verified.xml'), 'utf8')).toContain('flaky: passed after 1 failed')
+}
+
 describe('a detached run', () => {
   test('up, status, join, node commands, verify, logs, down', async () => {
     const dir = join(folder, 'up')
@@ -178,6 +198,7 @@ describe('a detached run', () => {
 
     expect(await relish('verify', '--dir', dir)).toMatchObject({ code: 0, stdout: expect.stringContaining('1 passed, 0 failed') as string })
     expect((await relish('verify', '--dir', dir, '--only', './bad.mjs')).code).toBe(1)
+    await verifiesBySuite(dir)
 
     writeFileSync(join(dir, 'nodes/auth/node.log'), 'Nov 22 10:00:00.002 [warn] second\nNov 22 10:00:00.004 [notice] fourth\n')
     writeFileSync(join(dir, 'nodes/exit/node.log'), 'Nov 22 10:00:00.001 [notice] first\nof two lines\nNov 22 10:00:00.003 [info] third\n')

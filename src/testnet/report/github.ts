@@ -3,13 +3,13 @@
 import { relative } from 'node:path'
 import { summaryRowsMax } from '../limits.ts'
 import type { CheckResult } from '../checks/check.ts'
-import type { RunReport, TestReport, Verdict } from './test-report.ts'
+import { countsWords, errorTitle, type RunReport, type TestReport, type Verdict } from './test-report.ts'
 
 /** One line for each failure. `folder`: that of the repository, which paths of annotations are relative to. */
 export function githubAnnotations(report: TestReport, folder: string): string[] {
   const file = inFolder(report.network.source, folder)
   return report.runs.flatMap((run) => [
-    ...(run.error === undefined ? [] : [annotation('error', file, `${report.network.name} did not come up`, run.error)]),
+    ...(run.error === undefined ? [] : [annotation('error', file, `${report.network.name}: ${errorTitle(run)}`, run.error)]),
     ...run.checks.flatMap((check) => {
       const { outcome } = check
       const at = check.source === undefined ? file : inFolder(check.source, folder)
@@ -36,12 +36,12 @@ function annotation(level: 'error' | 'warning', file: string | undefined, title:
 const data = (text: string): string => text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A')
 const property = (text: string): string => data(text).replaceAll(':', '%3A').replaceAll(',', '%2C')
 
-const marks: Readonly<Record<Verdict | CheckResult['outcome']['kind'], string>> = { passed: '✅', failed: '❌', flaky: '⚠️', 'not-ready': '❌', 'not-run': '⏭️' }
+const marks: Readonly<Record<Verdict | CheckResult['outcome']['kind'], string>> = { passed: '✅', failed: '❌', flaky: '⚠️', 'not-ready': '❌', interrupted: '🛑', 'not-run': '⏭️' }
 
 export function githubSummary(report: TestReport): string {
   const { counts } = report
   const title = `## ${marks[report.verdict]} relish: ${cell(report.network.name)}, suite ${cell(report.suite.name)}`
-  const runs = counts.runs > 1 ? [`${counts.passed} of ${counts.runs} runs passed, ${counts.flaky} flaky, ${counts.failed} failed; the longest took ${secondsOf(counts.longestMs)}, the shortest ${secondsOf(counts.shortestMs)}.`, ''] : []
+  const runs = counts.runs > 1 ? [`${countsWords(counts)}; the longest took ${secondsOf(counts.longestMs)}, the shortest ${secondsOf(counts.shortestMs)}.`, ''] : []
   const shown = counts.runs === 1 ? report.runs : report.runs.filter((run) => run.verdict !== 'passed')
   return [title, '', ...runs, ...shown.flatMap((run) => runLines(report, run)), `Again: \`${report.command.replaceAll('`', "'")}\``, ''].join('\n')
 }
@@ -50,7 +50,7 @@ function runLines(report: TestReport, run: RunReport): string[] {
   const rows = run.checks.slice(0, summaryRowsMax).map((check) => `| ${marks[check.outcome.kind]} | ${cell(check.name)} | ${secondsOf(check.elapsedMs)} | ${cell(whatOf(check))} |`)
   return [
     ...(report.runs.length > 1 ? [`### Run ${run.index}`, ''] : []),
-    ...(run.error === undefined ? [] : ['The network did not come up:', '', ...fenced(run.error)]),
+    ...(run.error === undefined ? [] : [`${errorTitle(run)}:`, '', ...fenced(run.error)]),
     ...(rows.length === 0 ? [] : ['| | check | time | |', '| --- | --- | --- | --- |', ...rows, '']),
     ...(run.observations.length === 0 ? [] : ['Observers saw:', '', ...run.observations.slice(0, summaryRowsMax).map((seen) => `- **${seen.kind}** ${cell(seen.words)}`), '']),
     ...(run.bundle === undefined ? [] : [`The bundle of it: \`${run.bundle.replaceAll('`', "'")}\` (\`relish bundle show\` tells its story).`, '']),

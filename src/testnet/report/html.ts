@@ -3,7 +3,7 @@
 import type { CheckResult } from '../checks/check.ts'
 import { failureWords } from './github.ts'
 import { css } from './html-style.ts'
-import type { RunReport, TestReport } from './test-report.ts'
+import { countsWords, errorTitle, type RunReport, type TestReport } from './test-report.ts'
 
 export function htmlReport(report: TestReport): string {
   const title = `${report.network.name}: ${report.verdict}`
@@ -30,7 +30,7 @@ const secondsOf = (ms: number): string => `${(ms / 1000).toFixed(2)} s`
 
 function header(report: TestReport): string {
   const { network, suite, counts } = report
-  const many = counts.runs > 1 ? `<p>${counts.passed} of ${counts.runs} runs passed, ${counts.flaky} flaky, ${counts.failed} failed. Longest ${secondsOf(counts.longestMs)}, shortest ${secondsOf(counts.shortestMs)}.</p>` : ''
+  const many = counts.runs > 1 ? `<p>${countsWords(counts)}. Longest ${secondsOf(counts.longestMs)}, shortest ${secondsOf(counts.shortestMs)}.</p>` : ''
   const shard = suite.shard === undefined ? '' : `, part ${escape(suite.shard)}`
   const seed = network.seed === undefined ? '' : ` Seed <code>${escape(network.seed)}</code>.`
   return `<header><h1>${escape(network.name)} ${badge(report.verdict)}</h1><p>${escape(network.description)}</p><p>Suite <b>${escape(suite.name)}</b>${shard}, ${suite.checks.length} checks, in the world <b>${escape(network.world)}</b>.${seed}</p>${many}<p>Again: <code>${escape(report.command)}</code></p></header>`
@@ -50,7 +50,7 @@ function runSection(report: TestReport, run: RunReport): string {
   const open = report.runs.length === 1 || run.verdict !== 'passed' ? ' open' : ''
   return [
     `<details class="run" id="run-${run.index}"${open}><summary><h2>${name}</h2> <span class="dim">${escape(run.startedAt)}, ${secondsOf(run.times.totalMs)}</span></summary>`,
-    ...(run.error === undefined ? [] : [`<h3>It did not come up</h3><pre class="failed">${escape(run.error)}</pre>`]),
+    ...(run.error === undefined ? [] : [`<h3>${errorTitle(run)}</h3><pre class="failed">${escape(run.error)}</pre>`]),
     ...(run.observations.length === 0 ? [] : [observations(run)]),
     ...(run.bundle === undefined ? [] : [`<p>Bundle of the failure: <code>${escape(run.bundle)}</code> (<code>relish bundle show ${escape(run.bundle)}</code>)</p>`]),
     checks(run),

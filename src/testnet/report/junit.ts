@@ -27,7 +27,7 @@ const seconds = (ms: number): number => Math.round(ms) / 1000
 
 function start(suite: TestSuite, report: TestReport, run: RunReport): void {
   const one = suite.testCase().className(className(report)).name('start').time(seconds(run.times.startMs))
-  if (run.error !== undefined) one.error(firstLine(run.error), 'not-ready', clean(run.error))
+  if (run.error !== undefined) one.error(firstLine(run.error), run.verdict, clean(run.error))
 }
 
 function addCheck(suite: TestSuite, report: TestReport, { name, source, elapsedMs, outcome }: CheckResult): void {

@@ -23,7 +23,18 @@ export function makeRedactor(redaction: Redaction): (text: string) => string {
   // The longest first, so that no part of a value is replaced before the whole.
   const values = [...replaced.keys()].sort((a, b) => b.length - a.length)
   if (values.length === 0) return (text) => text
-  const pattern = new RegExp(values.flatMap((value) => [...new Set([value, JSON.stringify(value).slice(1, -1)])]).map((value) => value.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|'), 'g')
+  const patternOf = (value: string): string => {
+    const literal = value.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+    // A folder is one only where its name begins and ends there: /home/me is not in /home/merlin.
+    return Object.hasOwn(redaction.folders, value) ? `(?<![\\w.-])${literal}(?![\\w-])` : literal
+  }
+  const pattern = new RegExp(values.flatMap((value) => [...new Set([value, JSON.stringify(value).slice(1, -1)])]).map(patternOf).join('|'), 'g')
   const byEscaped = new Map([...replaced].map(([value, words]) => [JSON.stringify(value).slice(1, -1), words]))
   return (text) => text.replace(pattern, (found) => replaced.get(found) ?? byEscaped.get(found) ?? '')
+}
+
+/** The same facts with other names for folders in all that is said: `{ '/home/me/project': '.' }`. */
+export function withoutFolders<Facts>(facts: Facts, folders: Redaction['folders']): Facts {
+  const redact = makeRedactor({ environment: {}, folders })
+  return JSON.parse(JSON.stringify(facts, (_key, value: unknown) => (typeof value === 'string' ? redact(value) : value))) as Facts
 }

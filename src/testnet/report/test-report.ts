@@ -13,8 +13,8 @@ import type { TimelineEntry } from '../suite/run-suite.ts'
 export const reportFormat = 'relish-test-report'
 export const reportVersion = 1
 
-/** `flaky`: every failure passed when tried again. `not-ready`: the network did not come up. */
-export type Verdict = 'passed' | 'failed' | 'flaky' | 'not-ready'
+/** `flaky`: every failure passed when tried again. `not-ready`: the network did not come up. `interrupted`: somebody ended it before it was done. */
+export type Verdict = 'passed' | 'failed' | 'flaky' | 'not-ready' | 'interrupted'
 
 export interface ReportedNode {
   readonly name: string
@@ -39,7 +39,7 @@ export interface RunReport {
   readonly stages: readonly StageTime[]
   readonly checks: readonly CheckResult[]
   readonly observations: readonly Observation[]
-  /** Why the network did not come up. */
+  /** Why the network did not come up, or who ended the run. */
   readonly error?: string
   /** Directory of the bundle that the failure left. */
   readonly bundle?: string
@@ -64,7 +64,7 @@ export interface TestReport {
   }
   readonly suite: { readonly name: string; readonly description: string; readonly shard?: string; readonly retries: number; readonly checks: readonly string[] }
   readonly verdict: Verdict
-  readonly counts: { readonly runs: number; readonly passed: number; readonly failed: number; readonly flaky: number; readonly longestMs: number; readonly shortestMs: number }
+  readonly counts: { readonly runs: number; readonly passed: number; readonly failed: number; readonly flaky: number; readonly interrupted: number; readonly longestMs: number; readonly shortestMs: number }
   readonly runs: readonly RunReport[]
 }
 
@@ -78,12 +78,20 @@ export function makeReport(facts: Omit<TestReport, 'format' | 'version' | 'verdi
   const { runs } = facts
   const count = (...verdicts: readonly Verdict[]): number => runs.filter((run) => verdicts.includes(run.verdict)).length
   const totals = runs.map((run) => run.times.totalMs)
-  const worst = (['not-ready', 'failed', 'flaky'] as const).find((verdict) => count(verdict) > 0)
+  const worst = (['not-ready', 'failed', 'interrupted', 'flaky'] as const).find((verdict) => count(verdict) > 0)
   return {
     format: reportFormat,
     version: reportVersion,
     ...facts,
     verdict: worst ?? 'passed',
-    counts: { runs: runs.length, passed: count('passed'), failed: count('failed', 'not-ready'), flaky: count('flaky'), longestMs: Math.max(0, ...totals), shortestMs: Math.min(...totals, Math.max(0, ...totals)) },
+    counts: { runs: runs.length, passed: count('passed'), failed: count('failed', 'not-ready'), flaky: count('flaky'), interrupted: count('interrupted'), longestMs: Math.max(0, ...totals), shortestMs: Math.min(...totals, Math.max(0, ...totals)) },
   }
 }
+
+/** `49 of 50 runs passed, …` */
+export function countsWords({ runs, passed, flaky, failed, interrupted }: TestReport['counts']): string {
+  return `${passed} of ${runs} runs passed, ${flaky} flaky, ${failed} failed${interrupted === 0 ? '' : `, ${interrupted} interrupted`}`
+}
+
+/** What `error` of a run is about. */
+export const errorTitle = (run: RunReport): string => (run.verdict === 'interrupted' ? 'It was interrupted' : 'It did not come up')

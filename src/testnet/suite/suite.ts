@@ -2,6 +2,7 @@
 
 import type { Check } from '../checks/check.ts'
 import { checkPatienceMs, nodeMemoryMbMax } from '../limits.ts'
+import type { Selection } from './select-checks.ts'
 
 /** What a suite file says, once everything left open is filled in. */
 export interface SuiteSettings {
@@ -19,6 +20,12 @@ export interface SuiteSettings {
 /** A suite for one network, with its checks loaded. */
 export interface Suite extends Omit<SuiteSettings, 'checks' | 'skip'> {
   readonly checks: readonly Check[]
+}
+
+/** A suite that is yet to be loaded, where the network runs, with what is chosen of it. */
+export interface SuiteRequest {
+  readonly settings: SuiteSettings
+  readonly selection: Selection
 }
 
 export const usualSettings = Object.freeze({ skip: [], retries: 0, patienceMs: checkPatienceMs, memoryMb: nodeMemoryMbMax, expectedWarnings: [] })

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { Ajv } from 'ajv'
 import { describe, expect, test } from 'vitest'
 import { validateXML } from 'xmllint-wasm'
+import { must } from '../../../src/core/base/assert.ts'
 import { githubAnnotations, githubSummary } from '../../../src/testnet/report/github.ts'
 import { htmlReport } from '../../../src/testnet/report/html.ts'
 import { junitXml } from '../../../src/testnet/report/junit.ts'
@@ -16,13 +17,15 @@ const passed = (): TestReport => {
   return makeReport({ ...report, runs: report.runs.map(({ bundle: _bundle, ...run }) => run) })
 }
 const notReady = (): TestReport => madeUpReport({ checks: [], observations: [], error: `the network did not come up\n  ${nasty}` })
+const interrupted = (): TestReport => makeReport({ ...madeUpReport(), runs: [...passed().runs, { ...must(passed().runs[0], 'a run'), index: 2, verdict: 'interrupted', error: `ended by ${nasty}` }] })
 const many = (): TestReport => makeReport({ ...madeUpReport(), runs: [...passed().runs, ...madeUpReport({ index: 2 }).runs, ...notReady().runs] })
-const all = [['a run with everything', madeUpReport], ['a run that passed', passed], ['a network that did not come up', notReady], ['many runs', many]] as const
+const all = [['a run with everything', madeUpReport], ['a run that passed', passed], ['a network that did not come up', notReady], ['many runs', many], ['runs that somebody broke off', interrupted]] as const
 
 test('the worst counts', () => {
   expect(passed().verdict).toBe('passed')
   expect(madeUpReport().verdict).toBe('failed')
   expect(madeUpReport({ checks: madeUpReport().runs[0]?.checks.filter((check) => check.outcome.kind === 'flaky') ?? [], observations: [] }).verdict).toBe('flaky')
+  expect(interrupted().verdict).toBe('interrupted')
   expect(many()).toMatchObject({ verdict: 'not-ready', counts: { runs: 3, passed: 1, failed: 2, flaky: 0 } })
 })
 
@@ -79,6 +82,7 @@ describe('GitHub', () => {
   })
 
   test('the summary is a table that text cannot break out of', () => {
+    expect(githubSummary(interrupted())).toContain('1 of 2 runs passed, 0 flaky, 0 failed, 1 interrupted')
     const summary = githubSummary(madeUpReport())
     expect(summary).toContain('## ❌ relish: net, suite full')
     expect(summary).not.toContain('<script>')
