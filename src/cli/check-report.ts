@@ -2,12 +2,12 @@
 
 import Table from 'cli-table3'
 import type { CheckOutcome, CheckResult } from '../testnet/checks/check.ts'
-import type { SessionProgress } from '../testnet/session.ts'
+import type { CheckEvent } from '../testnet/checks/run-checks.ts'
 import type { BootstrapResult } from '../testnet/bootstrap.ts'
 import { cutTo, secondsText, type Colours, type Output } from './output.ts'
 
 /** Lines while checks run: in a pipe every result with its evidence, at once; on a terminal the name of the one that runs. */
-export function checkProgress(output: Output): (progress: SessionProgress) => void {
+export function checkProgress(output: Output): (event: CheckEvent) => void {
   return (progress) => {
     switch (progress.kind) {
       case 'check-started':

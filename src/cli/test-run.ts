@@ -5,7 +5,7 @@ import { resolve } from 'node:path'
 import { formatBootstrapError, type BootstrapError } from '../testnet/bootstrap.ts'
 import type { RunningNetwork } from '../testnet/backend/backend.ts'
 import type { CheckResult } from '../testnet/checks/check.ts'
-import { progressTo } from '../testnet/checks/run-checks.ts'
+import { progressTo, type CheckEvent } from '../testnet/checks/run-checks.ts'
 import type { Genesis } from '../testnet/network-types.ts'
 import type { LoadedNetwork } from '../testnet/load-network.ts'
 import { packageRoot } from '../testnet/package-root.ts'
@@ -13,7 +13,6 @@ import type { Captured } from '../testnet/report/capture.ts'
 import { verdictOfRun, type ReportedNode, type RunReport } from '../testnet/report/test-report.ts'
 import { SuiteRun } from '../testnet/suite/run-suite.ts'
 import type { Suite } from '../testnet/suite/suite.ts'
-import type { SessionProgress } from '../testnet/session.ts'
 import type { Output } from './output.ts'
 import { Interrupted, isNotReady, untilSignal, watchStart } from './run.ts'
 import { openTestWorld, type WorldOptions } from './test-world.ts'
@@ -41,7 +40,7 @@ export interface OneRunOptions extends WorldOptions {
 }
 
 /** Throws what keeps the run from beginning. A network that does not come up is a result, and so is what there was when somebody ended it. */
-export async function runOnce(loaded: LoadedNetwork, suite: Suite, options: OneRunOptions, output: Output, progress: (progress: SessionProgress) => void): Promise<OneRun> {
+export async function runOnce(loaded: LoadedNetwork, suite: Suite, options: OneRunOptions, output: Output, progress: (event: CheckEvent) => void): Promise<OneRun> {
   const startedAt = new Date().toISOString()
   const beganMs = performance.now()
   let preparedMs = beganMs
@@ -65,7 +64,7 @@ export async function runOnce(loaded: LoadedNetwork, suite: Suite, options: OneR
   let readyMs: number | undefined
   let checkedMs: number | undefined
   let results: readonly CheckResult[] = []
-  const show = (one: SessionProgress): void => {
+  const show = (one: CheckEvent): void => {
     // What checks say of a network that is being taken from under them means nothing.
     if (!ended) progress(one)
   }

@@ -8,13 +8,14 @@ import type { NodeCommand, NodeInspection } from '../runtime/events.ts'
 import type { NodeEventRecord } from './backend/backend.ts'
 import type { BootstrapResult } from './bootstrap.ts'
 import type { CheckResult } from './checks/check.ts'
+import type { CheckEvent } from './checks/run-checks.ts'
 import { fromWireError, toWireError, type ControlAnswer, type ControlMethod, type ControlRequest } from './control-protocol.ts'
 import { readJsonLines, writeJsonLine } from './json-lines.ts'
 import { controlClientsMax } from './limits.ts'
 import type { NewNodes } from './membership.ts'
 import type { OptionValues } from './option-changes.ts'
 import type { RunDirectory } from './run-directory.ts'
-import type { JoinInformation, NetworkStatus, Session, SessionProgress } from './session.ts'
+import type { JoinInformation, NetworkStatus, Session } from './session.ts'
 import type { SuiteRequest } from './suite/suite.ts'
 
 /** A socket's path may be about a hundred bytes long; a longer one is reached through its folder's descriptor. */
@@ -215,8 +216,8 @@ export class RemoteSession implements Session {
   async inspect(node: string): Promise<NodeInspection> {
     return (await this.command(node, { command: 'inspect' })) as NodeInspection
   }
-  async verify(suite: SuiteRequest, onProgress: (progress: SessionProgress) => void): Promise<CheckResult[]> {
-    return (await this.#call('verify', [suite], (value) => onProgress(value as SessionProgress))) as CheckResult[]
+  async verify(suite: SuiteRequest, onEvent: (event: CheckEvent) => void): Promise<CheckResult[]> {
+    return (await this.#call('verify', [suite], (value) => onEvent(value as CheckEvent))) as CheckResult[]
   }
   async join(): Promise<JoinInformation> {
     return (await this.#call('join')) as JoinInformation

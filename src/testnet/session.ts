@@ -8,7 +8,7 @@ import type { NodeCommand, NodeInspection } from '../runtime/events.ts'
 import type { NodeEventRecord, NodeStatus, RunningNetwork, World } from './backend/backend.ts'
 import { isReady, startUntilReady, voteNow, waitUntilReady, type BootstrapResult } from './bootstrap.ts'
 import type { CheckResult } from './checks/check.ts'
-import { progressTo, runChecks } from './checks/run-checks.ts'
+import { progressTo, runChecks, type CheckEvent } from './checks/run-checks.ts'
 import { addNodes, removeNodes, type NewNodes } from './membership.ts'
 import { isRelay, type Implementation, type NodeRole } from './network-types.ts'
 import { noSuchNode } from './node-names.ts'
@@ -36,11 +36,6 @@ export interface JoinInformation {
   readonly nameServer: string | undefined
 }
 
-export type SessionProgress =
-  | { readonly kind: 'check-started'; readonly name: string; readonly summary: string }
-  | { readonly kind: 'check-log'; readonly name: string; readonly line: string }
-  | { readonly kind: 'check-result'; readonly result: CheckResult }
-
 export interface Session {
   status(): Promise<NetworkStatus>
   /** Starts nodes (all of them if none is named) and waits until they are ready. Throws `BootstrapError`. */
@@ -60,7 +55,7 @@ export interface Session {
   command(node: string, command: NodeCommand): Promise<unknown>
   inspect(node: string): Promise<NodeInspection>
   /** Runs checks. The network goes on as it is: nobody watches it beside them. */
-  verify(suite: SuiteRequest, onProgress: (progress: SessionProgress) => void): Promise<CheckResult[]>
+  verify(suite: SuiteRequest, onEvent: (event: CheckEvent) => void): Promise<CheckResult[]>
   join(): Promise<JoinInformation>
   follow(onEvent: (record: NodeEventRecord) => void): () => void
 }
@@ -151,9 +146,9 @@ export class LocalSession implements Session {
     return this.network.inspect(node)
   }
 
-  async verify({ settings, selection }: SuiteRequest, onProgress: (progress: SessionProgress) => void): Promise<CheckResult[]> {
+  async verify({ settings, selection }: SuiteRequest, onEvent: (event: CheckEvent) => void): Promise<CheckResult[]> {
     const { checks, retries, patienceMs } = await loadSuiteChecks(settings, this.network.network.checks, selection)
-    return runChecks(this.network, checks, progressTo(onProgress), { retries, patienceMs })
+    return runChecks(this.network, checks, progressTo(onEvent), { retries, patienceMs })
   }
 
   join(): Promise<JoinInformation> {

@@ -8,7 +8,6 @@ import type { RunningNetwork } from '../backend/backend.ts'
 import { waitUntilReady } from '../bootstrap.ts'
 import { checkPatienceMs } from '../limits.ts'
 import { runningNodes } from '../running-nodes.ts'
-import type { SessionProgress } from '../session.ts'
 import type { AttemptOutcome, Check, CheckContext, CheckOutcome, CheckResult } from './check.ts'
 import { makeCheckClient } from './client.ts'
 import { CheckFailure, makeExpect } from './expect.ts'
@@ -21,11 +20,16 @@ export interface CheckProgress {
   onResult(result: CheckResult): void
 }
 
-/** The same as events, for whoever follows a session. */
-export const progressTo = (onProgress: (progress: SessionProgress) => void): CheckProgress => ({
-  onStart: (check) => onProgress({ kind: 'check-started', name: check.name, summary: check.summary }),
-  onLog: (check, line) => onProgress({ kind: 'check-log', name: check.name, line }),
-  onResult: (result) => onProgress({ kind: 'check-result', result }),
+/** The same as a message, for whoever follows a session from another process. */
+export type CheckEvent =
+  | { readonly kind: 'check-started'; readonly name: string; readonly summary: string }
+  | { readonly kind: 'check-log'; readonly name: string; readonly line: string }
+  | { readonly kind: 'check-result'; readonly result: CheckResult }
+
+export const progressTo = (onEvent: (event: CheckEvent) => void): CheckProgress => ({
+  onStart: (check) => onEvent({ kind: 'check-started', name: check.name, summary: check.summary }),
+  onLog: (check, line) => onEvent({ kind: 'check-log', name: check.name, line }),
+  onResult: (result) => onEvent({ kind: 'check-result', result }),
 })
 
 export interface RunChecksOptions {
