@@ -23,6 +23,7 @@ import type {
 import { HostSecureStream, HostStream, type HostStreamContext } from './host-stream.ts'
 import { addressText, askProxy } from './http-connect.ts'
 import { hostLimits } from './limits.ts'
+import { WriteBuffers } from './outgoing-bytes.ts'
 import { socketError } from './socket-errors.ts'
 import { TurnQueue } from './turn-queue.ts'
 
@@ -69,7 +70,7 @@ export class HostNetwork implements Network {
   constructor(options: HostNetworkOptions) {
     this.#guard = options.guard
     this.#inherited = options.inheritedListeners
-    this.#context = { turns: new TurnQueue(options.guard), arrival: bytesToFill(hostLimits.readChunkBytesMax), writeBuffers: [], guard: options.guard, onClosed: (stream) => this.#streams.delete(stream) }
+    this.#context = { turns: new TurnQueue(options.guard), arrival: bytesToFill(hostLimits.readChunkBytesMax), writeBuffers: new WriteBuffers(), guard: options.guard, onClosed: (stream) => this.#streams.delete(stream) }
   }
 
   dial(options: DialOptions, handlers: DialHandlers<ByteStream>): { cancel(): void } {

@@ -4,17 +4,17 @@
  * What comes in one turn of the event loop, of TLS a record of 16 KiB at a time, is joined as far as it fits one chunk: the
  * way of a chunk through a node costs much more than its bytes do.
  *
- * Writes are joined, too: chunks wait until the turn of the event loop ends, then leave as one write; while that write is
- * under way further chunks wait and are joined again. So one write is in flight at most, and `bufferedBytes` is exact.
+ * Writes are joined, too (`outgoing-bytes.ts`): what is written waits until the turn of the event loop ends, then leaves as one
+ * write; while that is under way more waits and is joined again. So one write is in flight at most, and `bufferedBytes` is exact.
  */
 
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { assert } from '../core/base/assert.ts'
-import { bytesToFill, concatBytes } from '../core/base/encoding.ts'
 import { RelishError } from '../core/base/errors.ts'
 import type { ByteStream, ByteStreamHandlers, SecureByteStream, SocketAddress } from '../runtime/index.ts'
 import { hostLimits } from './limits.ts'
+import { OutgoingBytes, type WriteBuffers } from './outgoing-bytes.ts'
 import { socketError } from './socket-errors.ts'
 import type { TurnQueue } from './turn-queue.ts'
 
@@ -22,8 +22,7 @@ export interface HostStreamContext {
   readonly turns: TurnQueue
   /** Where chunks are joined that handlers are lent, for streams all alike. */
   readonly arrival: Uint8Array
-  /** Buffers for joined writes, for whoever needs one next. */
-  readonly writeBuffers: Uint8Array[]
+  readonly writeBuffers: WriteBuffers
   /** Calls `work`; what it throws goes to the owner's `onBug`. */
   readonly guard: (work: () => void) => void
   /** Told when the stream is closed for good. */
@@ -47,10 +46,9 @@ export class HostStream implements ByteStream {
   #endTold = false
   /** By its owner, who wants to hear no more but that it is closed. */
   #destroyed = false
-  #waiting: Uint8Array[] = []
-  #waitingBytes = 0
+  readonly #waiting: OutgoingBytes
   #inFlightBytes = 0
-  /** What the write under way is made of, where it was joined. */
+  /** Of the write under way. */
   #writeBuffer: Uint8Array | undefined
   #flushPlanned = false
   #blocked = false
@@ -62,6 +60,7 @@ export class HostStream implements ByteStream {
   constructor(socket: Socket, context: HostStreamContext, unixPath?: string) {
     this.socket = socket
     this.#context = context
+    this.#waiting = new OutgoingBytes(context.writeBuffers)
     this.local = unixPath === undefined ? { host: plainHost(socket.localAddress), port: socket.localPort ?? 0 } : { host: unixPath, port: 0 }
     this.remote = unixPath === undefined ? { host: plainHost(socket.remoteAddress), port: socket.remotePort ?? 0 } : { host: unixPath, port: 0 }
     // Listened to from the first moment: an unheard 'error' would end the process.
@@ -72,7 +71,7 @@ export class HostStream implements ByteStream {
   }
 
   get bufferedBytes(): number {
-    return this.#waitingBytes + this.#inFlightBytes
+    return this.#waiting.length + this.#inFlightBytes
   }
 
   start(handlers: ByteStreamHandlers): void {
@@ -94,7 +93,6 @@ export class HostStream implements ByteStream {
     if (this.#ended || this.#closed) return false
     if (chunk.length > 0) {
       this.#waiting.push(chunk)
-      this.#waitingBytes += chunk.length
       this.#planFlush()
     }
     if (this.bufferedBytes > hostLimits.streamHighMarkBytes) this.#blocked = true
@@ -108,8 +106,7 @@ export class HostStream implements ByteStream {
   }
 
   destroy(): void {
-    this.#waiting = []
-    this.#waitingBytes = 0
+    this.#waiting.clear()
     this.#arrived = []
     this.#arrivedBytes = 0
     this.#ended = true
@@ -194,36 +191,21 @@ export class HostStream implements ByteStream {
 
   #flush(): void {
     if (this.#closed || this.socket.destroyed || this.#inFlightBytes > 0) return
-    if (this.#waitingBytes === 0) {
+    const next = this.#waiting.take()
+    if (next === undefined) {
       if (this.#ended) this.socket.end()
       return
     }
-    let taken = 0
-    let bytes = 0
-    while (taken < this.#waiting.length && (taken === 0 || bytes < hostLimits.joinedWriteBytesMax)) {
-      bytes += this.#waiting[taken]?.length ?? 0
-      taken++
-    }
-    const chunks = taken === this.#waiting.length ? this.#waiting : this.#waiting.slice(0, taken)
-    this.#waiting = taken === this.#waiting.length ? [] : this.#waiting.slice(taken)
-    this.#waitingBytes -= bytes
-    this.#inFlightBytes = bytes
-    this.socket.write(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : this.#joinForWriting(chunks, bytes), this.#onWritten)
-  }
-
-  /** The socket needs the bytes until it has called back. */
-  #joinForWriting(chunks: readonly Uint8Array[], bytes: number): Uint8Array {
-    if (bytes > hostLimits.joinedWriteBytesMax) return concatBytes(chunks)
-    this.#writeBuffer = this.#context.writeBuffers.pop() ?? bytesToFill(hostLimits.joinedWriteBytesMax)
-    return joinInto(this.#writeBuffer, chunks)
+    this.#inFlightBytes = next.length
+    // The socket needs the bytes until it has called back.
+    this.#writeBuffer = next.buffer
+    this.socket.write(next.buffer.subarray(0, next.length), this.#onWritten)
   }
 
   readonly #onWritten = (): void => {
     this.#inFlightBytes = 0
-    if (this.#writeBuffer !== undefined) {
-      if (this.#context.writeBuffers.length < hostLimits.writeBuffersKept) this.#context.writeBuffers.push(this.#writeBuffer)
-      this.#writeBuffer = undefined
-    }
+    if (this.#writeBuffer !== undefined) this.#context.writeBuffers.giveBack(this.#writeBuffer)
+    this.#writeBuffer = undefined
     if (this.#closed || this.socket.destroyed) return
     this.#flush()
     if (this.#blocked && this.bufferedBytes <= hostLimits.streamLowMarkBytes) {
@@ -241,8 +223,7 @@ export class HostStream implements ByteStream {
     this.#closed = true
     this.#arrived = []
     this.#arrivedBytes = 0
-    this.#waiting = []
-    this.#waitingBytes = 0
+    this.#waiting.clear()
     this.#inFlightBytes = 0
     this.#context.onClosed(this)
     const handlers = this.#handlers

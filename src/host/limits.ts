@@ -7,6 +7,8 @@ export const hostLimits = Object.freeze({
   streamLowMarkBytes: 64 * 1024,
   /** Pending writes of a stream are joined up to this size for one call into the operating system: eight TLS records. */
   joinedWriteBytesMax: 128 * 1024,
+  /** What waits for a stream's next write, and is no more than this, has a buffer of this size. */
+  smallWriteBytesMax: 2048,
   /** Buffers for joined writes that are kept for the next. Further ones are left to the collector. */
   writeBuffersKept: 4,
   /** Largest chunk given to `onData`. */

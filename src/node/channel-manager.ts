@@ -9,6 +9,7 @@ import { RelishError } from '../core/base/errors.ts'
 import type { Rng } from '../core/base/rng.ts'
 import { durationMs, type DurationMs } from '../core/base/time.ts'
 import type { Cell } from '../core/cell/cell.ts'
+import { CellSpace } from '../core/cell/cell-space.ts'
 import type { CertsChecks, LinkCredentials } from '../core/cert/link-certs.ts'
 import type { ChannelOpen, ChannelOptions } from '../core/proto/channel/channel-types.ts'
 import type { LinkPaddingRules } from '../core/proto/channel/link-padding.ts'
@@ -80,6 +81,7 @@ export class ChannelManager implements Channels, ChannelOwner {
   readonly #channels = new Map<number, LinkChannel>()
   /** Open channels to relays that have proven who they are, by RSA identity. */
   readonly #byIdentity = new Map<string, Set<LinkChannel>>()
+  readonly #space = new CellSpace()
   readonly #dials = new Map<string, Dial>()
   readonly #listeners: Listener[] = []
   /** What our listeners have shown lately, the newest first: a connection belongs to the one it was shown. */
@@ -289,7 +291,7 @@ export class ChannelManager implements Channels, ChannelOwner {
       ...(this.#certsChecks === undefined ? {} : { certsChecks: this.#certsChecks }),
       role,
     }
-    const channel = new LinkChannel(this.#options.nextId?.() ?? this.#nextId++, this.#runtime, stream, options, this)
+    const channel = new LinkChannel(this.#options.nextId?.() ?? this.#nextId++, this.#runtime, stream, options, this.#space, this)
     this.#channels.set(channel.id, channel)
     this.#publish(role.kind === 'initiator' ? 'LAUNCHED' : 'NEW', channel)
     return channel

@@ -9,6 +9,7 @@ import { RelishError } from '../core/base/errors.ts'
 import { randomBelow, type Rng } from '../core/base/rng.ts'
 import { between, durationMs, type DurationMs, type MonotonicMs } from '../core/base/time.ts'
 import { fixedCell, type Cell, type RelayCellBatch } from '../core/cell/cell.ts'
+import type { CellSpace } from '../core/cell/cell-space.ts'
 import { encodeDestroy } from '../core/cell/circuit-messages.ts'
 import { ChannelCommand, DestroyReason } from '../core/cell/commands.ts'
 import { FrameWriter } from '../core/cell/frame-writer.ts'
@@ -58,7 +59,7 @@ export class LinkChannel implements Channel {
   readonly #initiator: boolean
   /** We prove who we are when we dial: we are a relay. */
   readonly #authenticates: boolean
-  readonly #writer = new FrameWriter()
+  readonly #writer: FrameWriter
   readonly #circuits = new Map<number, CircuitEndpoint>()
   readonly #queues = new CircuitQueues()
   /** Circuits that were told to stop. */
@@ -78,22 +79,23 @@ export class LinkChannel implements Channel {
   #bytesRead = 0
   #bytesWritten = 0
 
-  constructor(id: number, runtime: Runtime, stream: SecureByteStream, options: ChannelOptions, owner: ChannelOwner) {
+  constructor(id: number, runtime: Runtime, stream: SecureByteStream, options: ChannelOptions, space: CellSpace, owner: ChannelOwner) {
     this.id = id
     this.#runtime = runtime
     this.#rng = options.rng
     this.#stream = stream
     this.#owner = owner
+    this.#writer = new FrameWriter(space.frames)
     this.#initiator = options.role.kind === 'initiator'
     this.#authenticates = options.role.credentials !== undefined
     this.#peer = { address: stream.remote, initiator: this.#initiator, authenticated: false }
     const { trace } = runtime
     if (trace === undefined) {
-      this.#machine = new ChannelMachine(options, this.#now())
+      this.#machine = new ChannelMachine({ ...options, space: space.bodies }, this.#now())
     } else {
       trace.emit({ event: 'link.begin', channel: id, initiator: this.#initiator, local: formatAddressPort(stream.local), remote: formatAddressPort(stream.remote) })
       const onOwnCell = (direction: 'sent' | 'received', cell: Cell): void => traceCell(trace, direction === 'sent' ? 'cell.sent' : 'cell.received', id, cell)
-      this.#machine = new ChannelMachine({ ...options, onOwnCell }, this.#now())
+      this.#machine = new ChannelMachine({ ...options, space: space.bodies, onOwnCell }, this.#now())
     }
     this.#lastWritten = runtime.monotonicNow()
   }

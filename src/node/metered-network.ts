@@ -3,6 +3,7 @@
  * so that links, exit streams and directory ports need not know of either.
  */
 
+import { copyBytes } from '../core/base/encoding.ts'
 import type {
   ByteStream,
   ByteStreamHandlers,
@@ -126,7 +127,7 @@ export class MeteredStream<Inner extends ByteStream = ByteStream> implements Byt
   write(chunk: Uint8Array): boolean {
     this.#counter.written(chunk.length)
     if (this.#held !== undefined) {
-      this.#held.push(chunk)
+      this.#held.push(copyBytes(chunk))
       this.#heldBytes += chunk.length
       return false
     }

@@ -39,7 +39,7 @@ export interface ByteStream {
   readonly remote: SocketAddress
   /** Sets the handlers and begins reading. Called once. */
   start(handlers: ByteStreamHandlers): void
-  /** Takes ownership of `chunk`. False when more than the high mark is now buffered: stop until `onDrain`. */
+  /** Copies `chunk`, which the caller may use again at once. False when more than the high mark is now buffered: stop until `onDrain`. */
   write(chunk: Uint8Array): boolean
   /** Bytes accepted by `write` and not yet given to the operating system. */
   readonly bufferedBytes: number

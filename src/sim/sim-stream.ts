@@ -5,7 +5,7 @@
  */
 
 import { assert } from '../core/base/assert.ts'
-import { concatBytes, utf8Encode } from '../core/base/encoding.ts'
+import { concatBytes, copyBytes, utf8Encode } from '../core/base/encoding.ts'
 import { RelishError } from '../core/base/errors.ts'
 import { hkdfExpand } from '../core/crypto/kdf.ts'
 import { sha256 } from '../core/crypto/hashes.ts'
@@ -102,7 +102,7 @@ export class SimStream implements SecureByteStream {
   write(chunk: Uint8Array): boolean {
     if (this.#ended || this.#state !== 'open') return false
     if (chunk.length > 0) {
-      this.#waiting.push(chunk)
+      this.#waiting.push(copyBytes(chunk))
       this.#waitingBytes += chunk.length
       this.#planFlush()
     }

@@ -98,6 +98,13 @@ export function bytesToFill(length: number): Uint8Array {
 /** From this size on zeroing costs more than the detour. */
 const LARGE_BYTES = 4096
 
+/** A copy in memory of its own. `slice` of a Buffer is none, but a view. */
+export function copyBytes(bytes: Uint8Array): Uint8Array {
+  const copy = bytesToFill(bytes.length)
+  copy.set(bytes)
+  return copy
+}
+
 export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   let length = 0
   for (const part of parts) length += part.length

@@ -11,6 +11,7 @@
 import { assert } from '../base/assert.ts'
 import { bytesToFill } from '../base/encoding.ts'
 import type { Frame, RelayCellBatch } from './cell.ts'
+import type { LentSpace } from './cell-space.ts'
 import { isRelayCommand, isVariableLength } from './commands.ts'
 import { CELL_BODY_BYTES, RELAY_BATCH_CELLS_MAX, VARIABLE_BODY_BYTES_MAX } from './limits.ts'
 
@@ -28,6 +29,12 @@ export class FrameDecoder {
   #heldLength = 0
   /** tor-spec §3: 2 until versions are agreed, then by the link protocol. */
   #circuitIdBytes: 2 | 4 = 2
+  readonly #space: LentSpace | undefined
+
+  /** With `space`, which others may share, bodies of batches are only lent, until the next chunk is pushed to any of them. */
+  constructor(space?: LentSpace) {
+    this.#space = space
+  }
 
   /** What follows is framed as this link protocol has it (tor-spec §3: 4-byte circuit ids from version 4 on). */
   useLinkProtocol(version: number): void {
@@ -42,6 +49,7 @@ export class FrameDecoder {
     assert(this.#at === this.#chunk.length, 'the last chunk was used up')
     this.#chunk = chunk
     this.#at = 0
+    this.#space?.takeBack()
   }
 
   /** The next frame; undefined when more bytes are needed. */
@@ -101,7 +109,7 @@ export class FrameDecoder {
       if (chunk[at + this.#circuitIdBytes] !== command || this.#circuitIdAt(chunk, at) !== circuitId) break
       count++
     }
-    const payloads = bytesToFill(count * CELL_BODY_BYTES)
+    const payloads = this.#space?.lend(count * CELL_BODY_BYTES) ?? bytesToFill(count * CELL_BODY_BYTES)
     if (startsHeld) payloads.set(this.#held.subarray(header, frame), 0)
     let at = this.#at + header
     for (let i = first; i < count; i++) {

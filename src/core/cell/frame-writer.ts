@@ -6,6 +6,7 @@
 import { assert } from '../base/assert.ts'
 import { bytesToFill } from '../base/encoding.ts'
 import type { Cell, RelayCellBatch } from './cell.ts'
+import type { LentSpace } from './cell-space.ts'
 import { isVariableLength } from './commands.ts'
 import { CELL_BODY_BYTES, FRAME_WRITER_START_BYTES, VARIABLE_BODY_BYTES_MAX } from './limits.ts'
 
@@ -15,6 +16,12 @@ export class FrameWriter {
   #buffer: Uint8Array = empty
   #length = 0
   #circuitIdBytes: 2 | 4 = 2
+  readonly #space: LentSpace | undefined
+
+  /** With `space`, which others may share, what is taken is only lent, until one of them writes again. */
+  constructor(space?: LentSpace) {
+    this.#space = space
+  }
 
   /** What is written from now on is framed as this link protocol has it. */
   useLinkProtocol(version: number): void {
@@ -53,7 +60,7 @@ export class FrameWriter {
     }
   }
 
-  /** Everything written since the last call; the caller owns it. */
+  /** Everything written since the last call; the caller owns it, unless it is lent. */
   take(): Uint8Array {
     const out = this.#buffer.subarray(0, this.#length)
     this.#buffer = empty
@@ -80,7 +87,9 @@ export class FrameWriter {
   #grow(by: number): void {
     const wanted = this.#length + by
     if (wanted > this.#buffer.length) {
-      const larger = bytesToFill(Math.max(wanted, this.#buffer.length * 2, FRAME_WRITER_START_BYTES))
+      const length = Math.max(wanted, this.#buffer.length * 2, FRAME_WRITER_START_BYTES)
+      if (this.#length === 0) this.#space?.takeBack()
+      const larger = this.#space?.lend(length) ?? bytesToFill(length)
       larger.set(this.#buffer.subarray(0, this.#length))
       this.#buffer = larger
     }

@@ -15,5 +15,8 @@ export const VARIABLE_BODY_BYTES_MAX = 0xffff
 /** Relay cells that the frame decoder puts into one batch: a 64 KiB chunk holds 127. */
 export const RELAY_BATCH_CELLS_MAX = 128
 
+/** Working space that a node keeps for cells on their way in, and on their way out: a chunk of a link and the largest batch fit. What is larger gets space of its own. */
+export const CELL_SPACE_BYTES_KEPT = 72 * 1024
+
 /** First size of a frame writer's buffer, when a single cell starts it; it grows by doubling. */
 export const FRAME_WRITER_START_BYTES = 514

@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { SeededRng } from '../../../src/core/base/rng.ts'
 import { fixedCell, isRelayBatch, relayBatch, variableCell, type Cell, type Frame, type RelayCellBatch } from '../../../src/core/cell/cell.ts'
+import { CellSpace } from '../../../src/core/cell/cell-space.ts'
 import { ChannelCommand, RelayCommand } from '../../../src/core/cell/commands.ts'
 import { FrameDecoder } from '../../../src/core/cell/frame-decoder.ts'
 import { FrameWriter } from '../../../src/core/cell/frame-writer.ts'
@@ -116,6 +117,30 @@ describe('batches', () => {
     writer.writeRelayBatch(batch, 2)
     expect(joined(decoder(4).feed(writer.take()))).toEqual(joined([batch]))
     expect(writer.length).toBe(0)
+  })
+
+  test('bodies in shared space are there until the next chunk, frames until the next are written', () => {
+    const space = new CellSpace()
+    const [one, another] = [new FrameDecoder(space.bodies), new FrameDecoder(space.bodies)]
+    for (const decoder of [one, another]) decoder.useLinkProtocol(4)
+    for (const count of [1, 2, 100, 300]) {
+      const batches = [7, 8, 9].map((circuitId) => relayBatch(circuitId, rng.bytes(count * CELL_BODY_BYTES)))
+      for (const inner of [one, another]) {
+        inner.push(Buffer.concat(batches.map((batch) => encode(4, batch))))
+        const out: Frame[] = []
+        for (let frame = inner.next(); frame !== undefined; frame = inner.next()) out.push(frame)
+        expect(joined(out)).toEqual(joined(batches))
+      }
+      const writers = [new FrameWriter(space.frames), new FrameWriter(space.frames)]
+      for (const batch of batches) {
+        for (const writer of writers) {
+          writer.useLinkProtocol(4)
+          writer.writeRelayBatch(batch)
+          writer.writeCell(fixedCell(7, ChannelCommand.DESTROY, Uint8Array.of(1)))
+          expect(joined(decoder(4).feed(writer.take()))).toEqual(joined([batch, fixedCell(7, ChannelCommand.DESTROY, Uint8Array.of(1))]))
+        }
+      }
+    }
   })
 
   test('circuit ids get wider once versions are agreed', () => {

@@ -24,13 +24,14 @@ type State =
 export class ChannelMachine {
   readonly #initiator: boolean
   readonly #onOwnCell: ChannelOptions['onOwnCell']
-  readonly #decoder = new FrameDecoder()
+  readonly #decoder: FrameDecoder
   #outputs: ChannelOutput[] = []
   #state: State
 
   constructor(options: ChannelOptions, now: ChannelNow) {
     this.#initiator = options.role.kind === 'initiator'
     this.#onOwnCell = options.onOwnCell
+    this.#decoder = new FrameDecoder(options.space)
     const link = new HandshakeLink(options, this.#outputs, now)
     const handshake: Handshake =
       options.role.kind === 'initiator' ? new InitiatorHandshake(link, options.role) : new ResponderHandshake(link, options.role.credentials)

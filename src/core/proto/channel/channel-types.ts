@@ -4,6 +4,7 @@ import type { RelishError } from '../../base/errors.ts'
 import type { Rng } from '../../base/rng.ts'
 import type { MonotonicMs, WallMs } from '../../base/time.ts'
 import type { Cell, RelayCellBatch } from '../../cell/cell.ts'
+import type { LentSpace } from '../../cell/cell-space.ts'
 import type { PaddingNegotiate } from '../../cell/link-messages.ts'
 import type { CertsChecks, LinkCredentials } from '../../cert/link-certs.ts'
 import type { KeyingMaterialExporter } from './link-authentication.ts'
@@ -29,6 +30,8 @@ export interface ChannelOptions {
   readonly sendTimestamp: boolean
   readonly exportKeyingMaterial: KeyingMaterialExporter
   readonly rng: Rng
+  /** For batches of relay cells, which are lent then: until any machine that shares it gets bytes. */
+  readonly space?: LentSpace
   /** How CERTS cells are checked, unless in the ordinary way. */
   readonly certsChecks?: CertsChecks
   /** For traces: cells that the channel itself sends and handles. */
