@@ -19,7 +19,7 @@ export interface NewNodes {
   /** Start of their names, or with `count` absent the whole name if nobody has it yet; the role if absent. Numbers go on from those that are taken. */
   readonly name?: string
   readonly count?: number
-  /** Our own unless given; C tor is possible for clients, in the process world. */
+  /** Our own unless given; C tor is possible in the process world. */
   readonly implementation?: Implementation
   /** The program to run for `implementation: 'tor'`. */
   readonly tor?: string
@@ -36,6 +36,7 @@ export async function addNodes(network: RunningNetwork, wanted: NewNodes): Promi
       await network.addNode({ name, role: wanted.role, implementation: wanted.implementation ?? 'relish', tor: wanted.tor, torrc: torrcLines(wanted.torrc) })
     }
     if (wanted.role !== 'client') await announce(network, names)
+    if (wanted.role !== 'client' && wanted.implementation === 'tor' && canVoteNow(network)) await startAfresh(network, names)
     await waitUntilReady(network, names)
     return names
   } catch (error) {
@@ -47,11 +48,11 @@ export async function addNodes(network: RunningNetwork, wanted: NewNodes): Promi
 }
 
 function newNames(network: RunningNetwork, { role, name = role, count, implementation }: NewNodes): string[] {
+  if (implementation === 'tor' && network.world !== 'processes') {
+    throw new RelishError('refused', `C tor is a process of its own and cannot be added to an ${network.world} network`, { hint: 'use the process world' })
+  }
   if ((role as NodeRole) === 'authority') {
     throw new RelishError('refused', 'authorities cannot be added to a running network', { hint: 'every node has been told who they are when it started: write them into the network file' })
-  }
-  if (role !== 'client' && implementation === 'tor') {
-    throw new RelishError('refused', 'relays of C tor cannot be added to a running network', { hint: 'C tor looks for a new consensus, in which it is listed, after many minutes only: write it into the network file' })
   }
   if (!/^[A-Za-z][A-Za-z0-9]{0,15}$/.test(name)) throw new RelishError('config', `"${name}" is no name for a node`, { hint: 'up to 16 letters and digits, beginning with a letter' })
   if (count !== undefined && !(Number.isInteger(count) && count >= 1)) throw new RelishError('config', `${count} is no number of nodes to add`)
@@ -71,6 +72,16 @@ async function announce(network: RunningNetwork, names: readonly string[]): Prom
     await voteEverywhere(network)
     if (await areListed(network, names)) return
   }
+}
+
+/**
+ * C tor keeps the consensus that it found when it came, in which it is not listed, until that is nearly too old, and nothing
+ * makes it ask for another but to have none. Where it votes itself the next one is never far.
+ */
+async function startAfresh(network: RunningNetwork, names: readonly string[]): Promise<void> {
+  await network.stop(names)
+  for (const name of names) for (const file of ['cached-consensus', 'cached-microdesc-consensus']) network.files(name).remove(file)
+  await network.start(names)
 }
 
 /**

@@ -113,6 +113,13 @@ describe('a network that runs', () => {
       expect((await relish('hup', 'torexit', '--dir', 'runs')).code).toBe(0)
       expect((await relish('verify', '--dir', 'runs', '--only', 'echo', 'exit-seen')).code).toBe(0)
 
+      // Another one comes, has its place in circuits at once, and goes.
+      expect(await relish('add', '--role', 'exit', '--as', 'later', '--implementation', 'tor', '--dir', 'runs')).toMatchObject({ code: 0, stdout: 'later\n', stderr: '' })
+      expect((await relish('status', '--dir', 'runs')).stdout).toMatch(/later\s+exit\s+tor 0\.4\.9\.\d+\s+pid \d+\s+ready\s/)
+      expect(await relish('verify', '--dir', 'runs', '--only', 'consensus', 'path')).toMatchObject({ code: 0, stdout: expect.stringMatching(/5 relays, signed by 3 of 3 authorities[^]*2 passed/) as string })
+      expect(await relish('remove', 'later', '--dir', 'runs')).toMatchObject({ code: 0, stderr: '' })
+      expect(await relish('verify', '--dir', 'runs', '--only', 'consensus')).toMatchObject({ code: 0, stdout: expect.stringContaining('4 relays, signed by') as string })
+
       const before = await processesWith(join(folder, 'runs/nodes'))
       expect(before.length).toBe(5)
     } finally {
