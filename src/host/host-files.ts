@@ -32,10 +32,7 @@ export class HostFiles implements FileStore {
     const full = this.#full(path)
     const temporary = `${full}.tmp`
     this.#attempt('writing', full, () => {
-      mkdirSync(dirname(full), { recursive: true, mode: 0o700 })
-      // A leftover of a crash could have another mode, and its mode would win.
-      rmSync(temporary, { force: true })
-      const file = openSync(temporary, 'wx', mode)
+      const file = openNew(temporary, mode)
       try {
         let written = 0
         while (written < content.length) written += writeSync(file, content, written)
@@ -49,8 +46,14 @@ export class HostFiles implements FileStore {
   append(path: string, content: Uint8Array): void {
     const full = this.#full(path)
     this.#attempt('appending to', full, () => {
-      mkdirSync(dirname(full), { recursive: true, mode: 0o700 })
-      appendFileSync(full, content, { mode: 0o600 })
+      const append = (): void => appendFileSync(full, content, { mode: 0o600 })
+      try {
+        append()
+      } catch (thrown) {
+        if (systemErrorCode(thrown) !== 'ENOENT') throw thrown
+        makeFolderOf(full)
+        append()
+      }
     })
   }
 
@@ -95,5 +98,22 @@ export class HostFiles implements FileStore {
         throw thrown
       }
     })
+  }
+}
+
+const makeFolderOf = (full: string): void => void mkdirSync(dirname(full), { recursive: true, mode: 0o700 })
+
+/** A descriptor of a new file. What could stand in the way is looked for only where something does: a start writes hundreds. */
+function openNew(full: string, mode: number): number {
+  for (let isAgain = false; ; isAgain = true) {
+    try {
+      return openSync(full, 'wx', mode)
+    } catch (thrown) {
+      const code = systemErrorCode(thrown)
+      if (isAgain || (code !== 'ENOENT' && code !== 'EEXIST')) throw thrown
+      // A leftover of a crash could have another mode, and its mode would win.
+      if (code === 'EEXIST') rmSync(full, { force: true })
+      else makeFolderOf(full)
+    }
   }
 }
