@@ -1,42 +1,54 @@
 /**
- * Makes the library in `FOLDER/library`: what `import 'tor-relish'` loads, as ES modules with what is needed only sometimes
- * in files of its own, and in `FOLDER/types` the declarations of what it exports.
+ * Makes the library in `FOLDER/library`: ES modules that hand out what `FOLDER/library.js` has, which is bundled, and loaded with V8's
+ * compiled code, as the programs are (`build.js`); and in `FOLDER/types` the declarations of what they export.
  */
 
 import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
-import { compiledValidators } from './build-validators.js'
 
 const root = fileURLToPath(new URL('.', import.meta.url))
-const entries = ['index', 'vitest', 'node-test']
+/** Modules beside the package's own. */
+const fixtures = ['vitest', 'node-test']
+const entries = ['index', ...fixtures]
 
 export async function buildLibrary(folder) {
-  await Promise.all([bundleModules(join(folder, 'library')), writeTypes(join(folder, 'types'))])
+  await Promise.all([makeModules(join(folder, 'library')), writeTypes(join(folder, 'types'))])
 }
 
-async function bundleModules(folder) {
+async function makeModules(folder) {
+  mkdirSync(folder, { recursive: true })
+  writeModulePackage(folder)
+  const names = Object.keys(createRequire(import.meta.url)(join(folder, '../library.js')))
+  writeFileSync(
+    join(folder, 'index.js'),
+    `import { createRequire } from 'node:module'\n\nexport const { ${names.join(', ')} } = createRequire(import.meta.url)('../library.js')\n`,
+  )
   await build({
-    entryPoints: entries.map((name) => ({ in: join(root, `src/library/${name}.ts`), out: name })),
+    entryPoints: fixtures.map((name) => ({ in: join(root, `src/library/${name}.ts`), out: name })),
     outdir: folder,
     bundle: true,
-    splitting: true,
     format: 'esm',
     platform: 'node',
     target: 'node20',
     sourcemap: 'linked',
     legalComments: 'none',
-    // Dependencies that not every program needs stay packages, as does the test runner of whoever uses the library.
-    external: ['undici', 'vitest', 'zx'],
-    plugins: [compiledValidators],
-    // Bundled CommonJS packages ask for modules of Node.js in this way.
-    banner: { js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);' },
+    external: ['vitest'],
+    plugins: [fromIndex],
   })
-  writeModulePackage(folder)
+}
+
+/** The fixtures have nothing of their own beside what the package exports: so there is one of each class. */
+const fromIndex = {
+  name: 'from index',
+  setup(building) {
+    building.onResolve({ filter: /^\./ }, () => ({ path: './index.js', external: true }))
+  },
 }
 
 /** Declarations as the compiler makes them, of those files that the library's own refer to. Whether the types are right is for `npm test`. */

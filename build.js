@@ -20,11 +20,13 @@ import { compiledValidators } from './build-validators.js'
 const root = fileURLToPath(new URL('.', import.meta.url))
 const programs = ['relish', 'relish-tor', 'relish-gencert']
 
-/** Bundles the programs into `folder`, without compiled code. */
-async function bundlePrograms(folder) {
+/** Bundles the programs into `folder`, without compiled code, and what the library consists of in the same way. */
+async function bundlePrograms(folder, withLibrary) {
   rmSync(folder, { recursive: true, force: true })
+  const sources = new Map(programs.map((name) => [name, `src/cli/${name}.ts`]))
+  if (withLibrary) sources.set('library', 'src/library/index.ts')
   await build({
-    entryPoints: programs.map((name) => ({ in: join(root, `src/cli/${name}.ts`), out: name })),
+    entryPoints: [...sources].map(([name, source]) => ({ in: join(root, source), out: name })),
     outdir: join(folder, 'programs'),
     bundle: true,
     format: 'cjs',
@@ -38,7 +40,7 @@ async function bundlePrograms(folder) {
     define: { 'import.meta.url': '__moduleUrl' },
     plugins: [compiledValidators],
   })
-  for (const name of programs) {
+  for (const name of sources.keys()) {
     const path = join(folder, 'programs', `${name}.js`)
     // A script cannot import; its loader can, for those who name modules of their own.
     writeFileSync(path, readFileSync(path, 'latin1').replaceAll(/\bimport\(/g, '__import('), 'latin1')
@@ -47,19 +49,23 @@ async function bundlePrograms(folder) {
   await build({ entryPoints: { core: join(root, 'src/seam/core-seam.ts') }, outdir: folder, bundle: true, format: 'cjs', platform: 'node', target: 'node20', sourcemap: 'linked', legalComments: 'none' })
   writeFileSync(join(folder, 'package.json'), '{ "type": "commonjs" }\n')
   for (const name of programs) copyFileSync(join(root, 'src/cli/program-loader.cjs'), join(folder, `${name}.js`))
+  if (withLibrary) copyFileSync(join(root, 'src/library/library-loader.cjs'), join(folder, 'library.js'))
 }
 
 /**
  * Runs the smallest network, each program keeping what it compiled: voted for, which is most of what nodes do, and with its first
- * consensus made for it, which is most of what the program that starts them does. Without it, starts are slower and nothing else.
+ * consensus made for it, which is most of what the program that starts them does; and once by the library, in one process. Without
+ * it, starts are slower and nothing else.
  */
-async function keepCompiledCode(folder) {
+async function keepCompiledCode(folder, withLibrary) {
   const runDirectory = mkdtempSync(join(tmpdir(), 'relish-build-'))
   try {
     const start = ['test', 'basic-min', '--dir', runDirectory, '--genesis']
     // The last adds what only simulations need of `relish`.
-    for (const args of [[...start, 'cold'], [...start, 'warm'], ['sim', 'basic-min']]) {
-      await promisify(execFile)(process.execPath, [join(folder, 'relish.js'), ...args], { env: { ...process.env, RELISH_CODE_CACHE: 'write' } })
+    const runs = [[...start, 'cold'], [...start, 'warm'], ['sim', 'basic-min']].map((args) => [join(folder, 'relish.js'), ...args])
+    if (withLibrary) runs.push(['--input-type=module', '--eval', libraryWarmUp, join(folder, 'library/index.js')])
+    for (const args of runs) {
+      await promisify(execFile)(process.execPath, args, { env: { ...process.env, RELISH_CODE_CACHE: 'write' } })
     }
   } catch (error) {
     process.stderr.write(`build: the programs work, but start slowly, since no network could be run for the warm-up: ${error instanceof Error ? error.message : error}\n`)
@@ -68,12 +74,23 @@ async function keepCompiledCode(folder) {
   }
 }
 
+/** What most users of the library do. */
+const libraryWarmUp = `
+  import { pathToFileURL } from 'node:url'
+  const { launch } = await import(pathToFileURL(process.argv[1]).href)
+  const net = await launch('basic-min', { world: 'inline' })
+  const sink = await net.sink()
+  await (await net.client().fetch(sink.url('/'))).text()
+  await net.close()
+`
+
 const args = process.argv.slice(2)
 const folder = resolve(args.find((one) => !one.startsWith('--')) ?? 'dist')
 if (args.includes('--types-only')) {
   await writeTypes(folder)
 } else {
-  await bundlePrograms(folder)
-  if (!args.includes('--programs-only')) await buildLibrary(folder)
-  if (!args.includes('--no-warm-up')) await keepCompiledCode(folder)
+  const withLibrary = !args.includes('--programs-only')
+  await bundlePrograms(folder, withLibrary)
+  if (withLibrary) await buildLibrary(folder)
+  if (!args.includes('--no-warm-up')) await keepCompiledCode(folder, withLibrary)
 }

@@ -36,7 +36,7 @@ before(async () => {
   project = mkdtempSync(join(tmpdir(), 'relish-package-'))
   const packed = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', project], root)
   const [{ filename, files }] = JSON.parse(packed.stdout)
-  for (const part of ['dist/relish.js', 'dist/library/index.js', 'dist/types/library/index.d.ts', 'networks/basic.yaml', 'templates/common.torrc', 'docs/API.md']) {
+  for (const part of ['dist/relish.js', 'dist/library/index.js', 'dist/library.js', 'dist/programs/library.js.cache', 'dist/types/library/index.d.ts', 'networks/basic.yaml', 'templates/common.torrc', 'docs/API.md']) {
     assert.ok(files.some((file) => file.path === part), `the package has ${part}`)
   }
   assert.ok(!files.some((file) => /^(src|test)\//.test(file.path)), 'sources and tests stay here')
