@@ -100,8 +100,7 @@ export class ApplicationConnection implements ApplicationSide {
         this.#shakeHands(chunk)
         return
       case 'stream':
-        // The runtime lends the chunk for this call only; the stream keeps it.
-        if (!state.stream.write(chunk.slice())) this.#parts.stream.pauseReading()
+        if (!state.stream.write(chunk)) this.#parts.stream.pauseReading()
         return
       case 'closing':
       case 'closed':

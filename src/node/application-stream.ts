@@ -5,6 +5,7 @@
  * How the application speaks (SOCKS, HTTP CONNECT) is its listener's business, behind `ApplicationSide`.
  */
 
+import { copyBytes } from '../core/base/encoding.ts'
 import { durationMs } from '../core/base/time.ts'
 import { EndReason } from '../core/cell/commands.ts'
 import { BeginFlags, type ResolvedAnswer } from '../core/cell/stream-messages.ts'
@@ -99,7 +100,7 @@ export class ApplicationStream {
     this.#wait()
   }
 
-  /** Bytes of the application. False: stop until `onDrain`. Before the stream is connected they are sent ahead, up to a limit. */
+  /** Bytes of the application, which are copied. False: stop until `onDrain`. Before the stream is connected they are sent ahead, up to a limit. */
   write(chunk: Uint8Array): boolean {
     switch (this.#state.kind) {
       case 'open':
@@ -108,9 +109,9 @@ export class ApplicationStream {
       case 'waiting':
       case 'connecting': {
         const room = optimisticBytesMax - this.#optimisticBytes
-        this.#optimistic.push(chunk)
+        this.#optimistic.push(copyBytes(chunk))
         this.#optimisticBytes += chunk.length
-        if (this.#state.kind === 'connecting') this.#state.stream.write(chunk.slice())
+        if (this.#state.kind === 'connecting') this.#state.stream.write(chunk)
         this.#blocked = chunk.length >= room
         return !this.#blocked
       }
@@ -197,7 +198,7 @@ export class ApplicationStream {
       },
     )
     this.#state = { kind: 'connecting', circuit, stream }
-    for (const chunk of this.#optimistic) stream.write(chunk.slice())
+    for (const chunk of this.#optimistic) stream.write(chunk)
   }
 
   /** tor-spec §6.2. An address needs no flags: its family is plain. */

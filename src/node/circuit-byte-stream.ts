@@ -3,7 +3,6 @@
  * and connections to its port alike. tor-spec §6.2.1.
  */
 
-import { copyBytes } from '../core/base/encoding.ts'
 import { RelishError } from '../core/base/errors.ts'
 import { durationMs } from '../core/base/time.ts'
 import { EndReason } from '../core/cell/commands.ts'
@@ -45,7 +44,7 @@ export class CircuitByteStream implements ByteStream, StreamSink {
   }
 
   write(chunk: Uint8Array): boolean {
-    return this.#host.run(() => this.#host.edge.write(this.#host.now(), this.#stream, copyBytes(chunk)))
+    return this.#host.run(() => this.#host.edge.write(this.#host.now(), this.#stream, chunk))
   }
 
   end(): void {

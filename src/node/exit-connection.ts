@@ -94,9 +94,8 @@ export class ExitConnection implements StreamSink {
       socket.destroy()
       return
     }
-    // The chunk is the socket's; what the windows do not let out now has to wait in a copy.
     const { edge } = this.#host
-    if (!this.#host.run(() => edge.write(this.#host.now(), this.#stream, chunk.slice()))) socket.pauseReading()
+    if (!this.#host.run(() => edge.write(this.#host.now(), this.#stream, chunk))) socket.pauseReading()
   }
 
   #handleClose(error: RelishError | undefined): void {

@@ -64,7 +64,7 @@ export interface StreamHandlers {
 export interface CircuitStream {
   readonly circuitId: number
   readonly streamId: number
-  /** Takes ownership of the chunk; may be called before `onConnected` (optimistic data). False: stop until `onDrain`. */
+  /** Copies the chunk; may be called before `onConnected` (optimistic data). False: stop until `onDrain`. */
   write(chunk: Uint8Array): boolean
   end(): void
   /** Sends END at once, drops what is queued. `onClose` follows. */

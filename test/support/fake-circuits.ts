@@ -167,7 +167,7 @@ export class FakeStream implements CircuitStream {
   }
 
   write(chunk: Uint8Array): boolean {
-    this.received.push(chunk)
+    this.received.push(chunk.slice())
     return !this.blocked
   }
 

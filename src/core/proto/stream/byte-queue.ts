@@ -1,5 +1,7 @@
 /** Bytes waiting in the chunks they came in. Chunks are read, never written to. */
 
+import { copyBytes } from '../../base/encoding.ts'
+
 export class ByteQueue {
   #chunks: Uint8Array[] = []
   /** Index of the first chunk not used up, and how much of it is. */
@@ -28,6 +30,19 @@ export class ByteQueue {
       count -= take
       this.#offset += take
       if (this.#offset === chunk.length) this.#next()
+    }
+  }
+
+  /** What is left of the last chunk is copied: whoever pushed it wants it back. */
+  keep(): void {
+    const last = this.#chunks.length - 1
+    const chunk = this.#chunks[last]
+    if (chunk === undefined) return
+    if (last > this.#head) {
+      this.#chunks[last] = copyBytes(chunk)
+    } else {
+      this.#chunks[last] = copyBytes(chunk.subarray(this.#offset))
+      this.#offset = 0
     }
   }
 

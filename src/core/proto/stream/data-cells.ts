@@ -3,17 +3,19 @@
  * relay cell bodies, so that one call ciphers them, and a run of received bodies becomes one chunk. tor-spec §6.1, §6.2.
  */
 
-import { bytesToFill } from '../../base/encoding.ts'
 import { protocolError } from '../../base/errors.ts'
 import { randomBelow, type Rng } from '../../base/rng.ts'
 import { RelayCommand } from '../../cell/commands.ts'
-import { CELL_BODY_BYTES, RELAY_DATA_BYTES_MAX, RELAY_HEADER_BYTES } from '../../cell/limits.ts'
+import { CELL_BODY_BYTES, RELAY_BATCH_CELLS_MAX, RELAY_DATA_BYTES_MAX, RELAY_HEADER_BYTES } from '../../cell/limits.ts'
 import { relayDataLength } from '../../cell/relay-cell.ts'
 import type { ByteQueue } from './byte-queue.ts'
 
 /** Random bytes in a cell that is shortened for their sake, behind four zeros (tor-spec §6.1). */
 const SHORTENED_BY_BYTES = 16
 const ZERO_PADDING_BYTES = 4
+
+/** Working space shared by all packagers: what is packed is ciphered before the next is. */
+const packed = new Uint8Array(RELAY_BATCH_CELLS_MAX * CELL_BODY_BYTES)
 
 /** Packs the streams of one circuit end. */
 export class DataPackager {
@@ -30,12 +32,12 @@ export class DataPackager {
   }
 
   /**
-   * Bodies for the first bytes of `source`: as many cells as they fill, at most `cellsMax`; none for an empty source. A
-   * few bytes may stay behind when a cell was shortened: call again until the source is empty.
+   * Bodies for the first bytes of `source`: as many cells as they fill, at most `cellsMax` and a batch; none for an empty source.
+   * They are lent until anything is packed again. A few bytes may stay behind when a cell was shortened: call again until the source is empty.
    */
   pack(streamId: number, source: ByteQueue, cellsMax: number): Uint8Array {
-    const count = Math.min(cellsMax, Math.ceil(source.length / RELAY_DATA_BYTES_MAX))
-    const payloads = bytesToFill(count * CELL_BODY_BYTES)
+    const count = Math.min(cellsMax, RELAY_BATCH_CELLS_MAX, Math.ceil(source.length / RELAY_DATA_BYTES_MAX))
+    const payloads = packed.subarray(0, count * CELL_BODY_BYTES)
     for (let cell = 0; cell < count; cell++) {
       const at = cell * CELL_BODY_BYTES
       let length = Math.min(source.length, RELAY_DATA_BYTES_MAX)

@@ -42,7 +42,7 @@ import { StreamMap } from './stream-map.ts'
 export interface EdgePort {
   /** False once the circuit is closed: what is left of a batch is not handled. */
   readonly isOpen: boolean
-  /** Ciphers relay cell bodies for the other end and sends them. Answers their tags, side by side. */
+  /** Ciphers relay cell bodies, which are lent for this call, for the other end and sends them. Answers their tags, side by side. */
   send(payloads: Uint8Array): Uint8Array
   /** A message that is not about streams or flow. */
   handleControl(now: MonotonicMs, message: RelayMessage): void
@@ -152,7 +152,7 @@ export class Edge {
     stream.state = 'closed'
   }
 
-  /** Queues bytes and sends what the windows allow. False: stop until `stream-drain`. */
+  /** Sends what the windows allow and queues the rest in a copy: `chunk` is the caller's again at once. False: stop until `stream-drain`. */
   write(now: MonotonicMs, stream: Stream, chunk: Uint8Array): boolean {
     if (stream.state === 'closed' || stream.state === 'finishing' || stream.state === 'draining') return true
     stream.outgoing.push(chunk)
@@ -163,6 +163,7 @@ export class Edge {
     }
     this.#ready.add(stream)
     this.#sendReady(now)
+    stream.outgoing.keep()
     if (stream.outgoing.length <= STREAM_SEND_HIGH_BYTES) return true
     stream.wantsDrain = true
     return false

@@ -30,8 +30,9 @@ export class EdgeSide implements EdgePort {
   }
 
   send(payloads: Uint8Array): Uint8Array {
-    this.sent.push(payloads.slice())
-    for (let at = 0; at < payloads.length; at += CELL_BODY_BYTES) this.log.push(readRelayMessage(payloads, at))
+    const kept = payloads.slice()
+    this.sent.push(kept)
+    for (let at = 0; at < kept.length; at += CELL_BODY_BYTES) this.log.push(readRelayMessage(kept, at))
     return recognized(payloads).tags
   }
 
