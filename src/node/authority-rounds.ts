@@ -68,6 +68,8 @@ export class VotingRounds {
   readonly #options: RoundsOptions
   #scheduled: Round | undefined
   #immediate: Round | undefined
+  /** One on the schedule that we take no part in, since it had begun. Others may. */
+  #leftOut: VotingSchedule | undefined
   #previous: VotingPeriod | undefined
   /** Times for which a consensus was signed: there is never a second one, whatever clocks and late votes make of a round. */
   readonly #signed = new Set<WallMs>()
@@ -140,6 +142,10 @@ export class VotingRounds {
    * not asked for; such votes are late once others begin to ask for what they miss.
    */
   handleVote(vote: Vote, posted: boolean): void {
+    if (vote.validAfter === this.#leftOut?.validAfter && this.#options.runtime.wallNow() < this.#leftOut.votingEnds) {
+      // Of a time to come, and yet no proposal: whoever took it for one would be in no round with the others.
+      throw new RelishError('refused', 'Taking no part in a round that had begun')
+    }
     const round = this.#roundFor(vote.validAfter)
     if (round === undefined) {
       const expected = this.#scheduled === undefined ? 'none' : formatIsoTime(this.#scheduled.period.validAfter)
@@ -269,7 +275,9 @@ export class VotingRounds {
     }
     const first = nextSchedule(runtime.wallNow(), timing(), startOffset)
     // Others may have voted in a round that has begun; where votes are had at any time, the one after it will do.
-    const schedule = immediate && first.votingStarts < runtime.wallNow() ? nextSchedule(first.validAfter, timing(), startOffset) : first
+    const isBegun = immediate && first.votingStarts < runtime.wallNow()
+    if (isBegun) this.#leftOut = first
+    const schedule = isBegun ? nextSchedule(first.validAfter, timing(), startOffset) : first
     if (this.#scheduled?.over === false) {
       if (this.#scheduled.period.validAfter === schedule.validAfter) return
       this.#endRound(this.#scheduled)

@@ -112,6 +112,25 @@ describe('voting as soon as relays are there', () => {
     expect(waiting.some((words) => words.includes('4 of 9'))).toBe(true)
   })
 
+  test('an authority that starts in the middle of a round on the schedule takes no vote of that for a proposal', () => {
+    const world = new AuthorityWorld({ seed: 'between', authorities: 3, relays: 1, authorityLines: immediate(4) })
+    world.start()
+    expect(world.runUntilAgreed(world.authorities, (consensus) => consensus.signatures.length === 3, 10)).toBe(true)
+    // Votes for the consensus of second 20 are sent at second 12.
+    const second = (): number => (world.machine('auth0').wallNow() / 1000) % 20
+    world.simulation.runFor(seconds(11.5 - second()))
+    world.crash('auth2')
+    world.simulation.runFor(seconds(1))
+    world.start('auth2')
+    world.simulation.runFor(seconds(0.6))
+    const before = world.consensus('auth0')?.validAfter ?? 0
+    for (const name of world.authorities) world.command(name, { command: 'vote' })
+    expect(world.runUntilAgreed(world.authorities, (consensus) => consensus.validAfter > before && consensus.signatures.length === 3, 2)).toBe(true)
+    expect(digests(world, world.authorities).size).toBe(1)
+    expect(world.consensus('auth0')?.validAfter).toBeLessThanOrEqual(world.machine('auth0').wallNow())
+    expect(world.warnings()).toEqual([])
+  })
+
   test('nor does it matter then on which side of a full interval authorities started', () => {
     const world = new AuthorityWorld({ seed: 'astride', authorities: 3, relays: 1, authorityLines: immediate(9) })
     world.simulation.runFor(seconds(18))
