@@ -36,8 +36,12 @@ export const authorityMinority: Check = {
     try {
       const before = await newestConsensus(network)
       await network.stop(lost)
-      await voteAgain(network, `without ${lost.join(', ')}`)
-      const without = await newestConsensus(network)
+      let without = before
+      // One that all had signed before may become valid in between.
+      for (let votes = 0; votes < 2 && without.signers.length !== left.length; votes++) {
+        await voteAgain(network, `without ${lost.join(', ')}`)
+        without = await newestConsensus(network)
+      }
       expect(without.validAfter > before.validAfter, `the consensus without ${lost.join(', ')} is the one from before`)
       expect.equal(without.signers.length, left.length, `signatures under the consensus without ${lost.join(', ')}`)
       await fetchConsensus(network, runningNodes(network).map((node) => node.name))
@@ -74,13 +78,14 @@ export const authorityMajority: Check = {
       const before = await newestConsensus(network)
       const said = await warningAfter(network, speaker, () => Promise.all(runningAuthorities(network).map((node) => network.command(node.name, { command: 'vote' }))))
       const after = await newestConsensus(network)
-      expect.equal(after.validAfter, before.validAfter, `the newest consensus with ${left.length} of ${authorities.length} authorities`)
+      // One with more signatures than there are authorities left had been signed before, and has become valid in between.
+      if (after.signers.length <= left.length) expect.equal(after.validAfter, before.validAfter, `the newest consensus with ${left.length} of ${authorities.length} authorities`)
       await everyClientWorks(context)
       await putBack(network, lost)
       const again = await newestConsensus(network)
       expect.equal(again.signers.length, authorities.length, `signatures under the consensus once ${lost.join(', ')} are back`)
       return [
-        `without ${lost.join(', ')}: no consensus after that of ${timeText(before.validAfter)}, which serves every client on; ${speaker} says: ${said}`,
+        `without ${lost.join(', ')}: no consensus after that of ${timeText(after.validAfter)}, which serves every client on; ${speaker} says: ${said}`,
         `with them again: a consensus of ${timeText(again.validAfter)} with ${again.signers.length} of ${authorities.length} signatures`,
       ]
     } finally {
