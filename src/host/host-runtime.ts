@@ -49,7 +49,7 @@ export function createHostRuntime(options: HostOptions): HostRuntime {
     log: options.log ?? silentLog,
     trace: options.trace,
     generateRsaKey: (bits, onKey) => {
-      makeRsaKey(bits, (made) => {
+      makeRsaKey(bits, systemRng, (made) => {
         guard(() => {
           if (made instanceof RelishError) throw made
           onKey(made)

@@ -3,7 +3,7 @@
  * and relay identity (its DirAuthority line), and the relay identities of families (MyFamily). Nodes make all their other
  * keys themselves. A key that is on disk is used as it is: the same directory gives the same network again.
  *
- * RSA keys are made by the thread pool, all at the same time: they are most of a cold start.
+ * RSA keys are made by the thread pool, all at the same time, except for the largest: they are much of a cold start.
  */
 
 import { utf8Decode } from '../core/base/encoding.ts'
@@ -60,7 +60,7 @@ export function hostWorkshop(now: WallMs = wallMs(Date.now())): KeyWorkshop {
     now,
     files: (placed) => new HostFiles(placed.dataDirectory),
     rng: () => rng,
-    generate: (_placed, _purpose, bits) => generateOnHost(bits),
+    generate: (_placed, _purpose, bits) => new Promise((resolve, reject) => makeRsaKey(bits, rng, (made) => (made instanceof RelishError ? reject(made) : resolve(made)))),
     keepsAuthorityIdentityKeys: true,
   }
 }
@@ -110,9 +110,6 @@ async function authorityIdentity(placed: NodePlacement, workshop: KeyWorkshop): 
   files.write(keyFilePaths.authorityCertificate, Buffer.from(certificate.text, 'latin1'))
   return certificate.identityFingerprint
 }
-
-const generateOnHost = (bits: number): Promise<RsaPrivateKey> =>
-  new Promise((resolve, reject) => makeRsaKey(bits, (made) => (made instanceof RelishError ? reject(made) : resolve(made))))
 
 function readIfThere<T>(files: FileStore, path: string, parse: (bytes: Uint8Array) => T, placed: NodePlacement): T | undefined {
   const bytes = files.read(path)
