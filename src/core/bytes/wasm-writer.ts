@@ -16,10 +16,14 @@ export interface WasmFunction {
   readonly result: boolean
   /** Further i32 locals, counted on from the parameters. */
   readonly locals: number
+  /** Locals of 128 bits, counted on from those. */
+  readonly vectors?: number
   readonly code: Code
 }
 
 const I32 = 0x7f
+const V128 = 0x7b
+const VECTOR = 0xfd
 const EMPTY_BLOCK = 0x40
 const FUNCTION_TYPE = 0x60
 const section = Object.freeze({ type: 1, function: 3, memory: 5, export: 7, code: 10 })
@@ -64,6 +68,21 @@ export const select = (a: Code, b: Code, condition: Code): Code => [a, b, condit
 export const swapBytes = (value: Code, scratch: number): Code =>
   or(and(rotateLeft(tee(scratch, value), 8), i32(0x00ff_00ff)), and(rotateLeft(get(scratch), 24), i32(0xff00_ff00)))
 
+// Vectors of four i32.
+export const loadVector = (address: Code, offset = 0): Code => [address, VECTOR, 0, 0, ...unsigned(offset)]
+export const storeVector = (address: Code, value: Code, offset = 0): Code => [address, value, VECTOR, 11, 0, ...unsigned(offset)]
+/** Four times the same. */
+export const splat = (value: Code): Code => [value, VECTOR, 17]
+/** Bytes of `a`, which have the numbers 0 to 15, and of `b`, 16 to 31. */
+export const pickBytes = (a: Code, b: Code, bytes: readonly number[]): Code => [a, b, VECTOR, 13, ...bytes]
+/** Words of `a`, which have the numbers 0 to 3, and of `b`, 4 to 7. */
+export const pickWords = (a: Code, b: Code, words: readonly number[]): Code => pickBytes(a, b, words.flatMap((word) => [4 * word, 4 * word + 1, 4 * word + 2, 4 * word + 3]))
+const binaryOfVectors = (...op: number[]) => (a: Code, b: Code): Code => [a, b, VECTOR, ...op]
+const orVectors = binaryOfVectors(80)
+export const xorVectors = binaryOfVectors(81)
+export const addVectors = binaryOfVectors(174, 1)
+export const rotateVectorLeft = (local: number, bits: number): Code => orVectors([get(local), i32(bits), VECTOR, 171, 1], [get(local), i32(32 - bits), VECTOR, 173, 1])
+
 // Memory. Addresses need no alignment.
 export const load = (address: Code, offset = 0): Code => [address, 0x28, 0, ...unsigned(offset)]
 export const load16 = (address: Code, offset = 0): Code => [address, 0x2f, 0, ...unsigned(offset)]
@@ -84,8 +103,9 @@ export const call = (index: number, ...values: Code[]): Code => [values, 0x10, i
 /** The bytes of a module that exports its functions and `memory`, of so many pages of 64 KiB. */
 export function wasmModule(functions: readonly WasmFunction[], memoryPages: number): Uint8Array {
   const types = functions.map(({ parameters, result }) => [FUNCTION_TYPE, parameters, Array.from({ length: parameters }, () => I32), result ? [1, I32] : 0])
-  const bodies = functions.map(({ locals, code }) => {
-    const body = flat([locals > 0 ? [1, ...unsigned(locals), I32] : 0, code, 0x0b])
+  const bodies = functions.map(({ locals, vectors = 0, code }) => {
+    const kinds = [[locals, I32], [vectors, V128]].filter(([count = 0]) => count > 0)
+    const body = flat([kinds.length, kinds.map(([count = 0, kind = I32]) => [...unsigned(count), kind]), code, 0x0b])
     return [...unsigned(body.length), body]
   })
   const exported = functions.map(({ name }, index) => [named(name), 0, index])

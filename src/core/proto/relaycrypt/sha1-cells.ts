@@ -6,7 +6,7 @@
 
 import { add, and, call, clear64, get, i32, isZero, leave, lessUnsigned, load, load16, loopWhile, move64, notEqual, select, set, store, store8, subtract, swapBytes, tee, wasmModule, when, type Code } from '../../bytes/wasm-writer.ts'
 import { CELL_BODY_BYTES, RELAY_BATCH_CELLS_MAX } from '../../cell/limits.ts'
-import { SHA1_BLOCK_BYTES, SHA1_STATE_AT, sha1Compression } from '../../crypto/sha1-compression.ts'
+import { SHA1_BLOCK_BYTES, SHA1_MEMORY_END, SHA1_STATE_AT, sha1Compression } from '../../crypto/sha1-compression.ts'
 
 /** The fields of a relay cell (tor-spec §6.1). */
 export const RECOGNIZED_AT = 1
@@ -15,9 +15,9 @@ export const DIGEST_AT = 5
 /** tor-spec §7.3.1: SENDMEs carry 20 bytes, longer digests are cut. SHA-1 has no more. */
 export const TAG_BYTES = 20
 /** Where the end of a cell is padded: two blocks, and room to clear a block more than that. */
-const PADDED_AT = 64
+const PADDED_AT = SHA1_MEMORY_END
 /** Tags of the cells, side by side. */
-export const TAGS_AT = 256
+export const TAGS_AT = PADDED_AT + 3 * SHA1_BLOCK_BYTES
 /** The cells; in front of them the end of the message so far that fills no block. */
 export const CELLS_AT = 64 * Math.ceil((TAGS_AT + RELAY_BATCH_CELLS_MAX * TAG_BYTES) / 64 + 1)
 const MEMORY_PAGES = Math.ceil((CELLS_AT + RELAY_BATCH_CELLS_MAX * CELL_BODY_BYTES + SHA1_BLOCK_BYTES) / 0x1_0000)
