@@ -29,6 +29,7 @@ export function parseReport(text: string, before: readonly ReportTarget[] | unde
   const kind = kinds.find((one) => one === word)
   if (kind === undefined) throw new InvalidArgumentError(`Reports are ${kinds.join(', ')}${nearest(word, [...kinds]) === undefined ? '' : `; did you mean ${nearest(word, [...kinds])}?`}`)
   if (kind === 'github' && rest.length > 0) throw new InvalidArgumentError('github writes to where GitHub Actions reads, and takes no file.')
+  if (rest.length > 0 && rest.join('=') === '') throw new InvalidArgumentError(`${kind}= names no file; ${kind} alone is ${usualFiles[kind] ?? 'enough'}.`)
   return [...(before ?? []), { kind, file: rest.length > 0 ? resolve(rest.join('=')) : usualFiles[kind] === undefined ? undefined : resolve(usualFiles[kind]) }]
 }
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { stringify } from 'yaml'
 import { RelishError } from '../core/base/errors.ts'
+import { suggestion } from '../core/base/nearest.ts'
 import type { RunningNetwork } from '../testnet/backend/backend.ts'
 import { startUntilReady } from '../testnet/bootstrap.ts'
 import { loadNetwork, loadNetworkText, type LoadedNetwork } from '../testnet/load-network.ts'
@@ -34,6 +35,7 @@ import type { During } from './world-duplex.ts'
  * ```
  */
 export async function launch(network: string | NetworkFile, options: LaunchOptions = {}): Promise<Network> {
+  refuseUnknown(options)
   options.signal?.throwIfAborted()
   const parts = await prepare(load(network, options), options)
   const made = new LibraryNetwork(parts)
@@ -44,6 +46,25 @@ export async function launch(network: string | NetworkFile, options: LaunchOptio
   } catch (thrown) {
     await made.close()
     throw asLaunchError(thrown)
+  }
+}
+
+const words: { readonly [option in 'world' | 'genesis' | 'logLevel']: readonly string[] } = Object.freeze({
+  world: ['inline', 'processes', 'simulated'],
+  genesis: ['warm', 'cold'],
+  logLevel: ['err', 'warn', 'notice', 'info', 'debug'],
+})
+const otherOptions: readonly (keyof LaunchOptions)[] = ['seed', 'set', 'variables', 'dir', 'onLog', 'expectedWarnings', 'signal']
+
+/** For those whose programs no compiler looks at. Throws `config`. */
+function refuseUnknown(options: LaunchOptions): void {
+  const known = [...Object.keys(words), ...otherOptions]
+  for (const option of Object.keys(options)) {
+    if (!known.includes(option)) throw new RelishError('config', `launch has no option "${option}"`, { hint: [...suggestion(option, known), `there are: ${known.join(', ')}`].join(' ') })
+  }
+  for (const [option, allowed] of Object.entries(words)) {
+    const value = options[option as keyof typeof words] as string | undefined
+    if (value !== undefined && !allowed.includes(value)) throw new RelishError('config', `"${value}" is no ${option}`, { hint: [...suggestion(value, allowed), `allowed: ${allowed.join(', ')}`].join(' ') })
   }
 }
 

@@ -143,6 +143,8 @@ describe('what cannot be started', () => {
     const error: unknown = await launch('nodes:\n  - { role: authority }\n  - { rol: exit }\n').catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(NetworkFileError)
     expect((error as NetworkFileError).diagnostics[0]).toMatchObject({ line: 3, severity: 'error' })
+    await expect(launch('basic-min', { world: 'inlne' as 'inline' })).rejects.toMatchObject({ kind: 'config', message: '"inlne" is no world', hint: expect.stringContaining('did you mean "inline"?') as string })
+    await expect(launch('basic-min', { wrold: 'inline' } as object)).rejects.toMatchObject({ kind: 'config', hint: expect.stringContaining('did you mean "world"?') as string })
     await expect(launch('basci')).rejects.toMatchObject({ kind: 'config', hint: expect.stringContaining('did you mean "basic"?') as string })
   })
 

@@ -28,7 +28,7 @@ const tagsOf = (): string[] => [...new Set(builtInChecks.flatMap((check) => chec
 /** What is wrong with a word that is to stand for checks; undefined if nothing is. */
 export function selectorComplaint(word: string): { readonly message: string; readonly notes: readonly string[] } | undefined {
   if (word === 'all' || word === 'network' || isModulePath(word) || builtInCheckNames.includes(word) || tagsOf().includes(word.replace(/^tag:/, ''))) return undefined
-  if (word.startsWith('tag:')) return { message: `no check has the tag "${word.slice(4)}"`, notes: [`tags: ${tagsOf().join(', ')}`] }
+  if (word.startsWith('tag:')) return { message: `no check has the tag "${word.slice(4)}"`, notes: [...suggestion(word.slice(4), tagsOf()), `tags: ${tagsOf().join(', ')}`] }
   return { message: `there is no check and no tag "${word}"`, notes: [...suggestion(word, [...builtInCheckNames, ...tagsOf()]), `checks: ${builtInCheckNames.join(', ')}`, `tags: ${tagsOf().join(', ')}`] }
 }
 
