@@ -2,9 +2,10 @@
 
 import { join, resolve } from 'node:path'
 import { InvalidArgumentError, Option, type Command } from 'commander'
+import { RelishError } from '../core/base/errors.ts'
 import { programVersion } from '../core/base/version.ts'
 import { skippedByWarmGenesis } from '../testnet/genesis/genesis-words.ts'
-import type { LoadedNetwork } from '../testnet/load-network.ts'
+import { pathFromHere, type LoadedNetwork } from '../testnet/load-network.ts'
 import { refuseForeignFolder, writeBundle } from '../testnet/report/bundle.ts'
 import { countsWords, makeReport, type RunReport, type TestReport } from '../testnet/report/test-report.ts'
 import type { Suite } from '../testnet/suite/suite.ts'
@@ -69,6 +70,9 @@ const repeatMax = 100_000
 
 export async function runTest(nameOrPath: string, options: TestOptions): Promise<number> {
   const output = terminalOutput(options.json === true)
+  if (options.seed !== undefined && options.world !== 'simulated') {
+    throw new RelishError('config', `--seed has no meaning in the world ${options.world}`, { hint: 'with --world simulated all of a run follows from it' })
+  }
   const loaded = load(nameOrPath, output, options.set)
   // A misspelt check is found before anything is started, and modules are loaded before time passes in a simulation.
   const suite = await chooseSuite(loaded, options)
@@ -88,7 +92,7 @@ export async function runTest(nameOrPath: string, options: TestOptions): Promise
     runs.push(one)
     if (bundle !== undefined && one.report.verdict !== 'passed' && one.interrupted === undefined) {
       const folder = isMany ? join(bundle, `run-${index}`) : bundle
-      bundles.set(index, folder)
+      bundles.set(index, pathFromHere(folder))
       writeBundleOf(folder, loaded, reportOf(), one.report.index, evidence)
     }
     if (isMany) tellRun(output, one.report, options.repeat)

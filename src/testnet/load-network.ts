@@ -80,7 +80,7 @@ export function loadNetwork(nameOrPath: string, environment: { readonly [name: s
 
 export function loadNetworkText(original: string, path: string, environment: { readonly [name: string]: string | undefined }, settings: readonly string[] = []): LoadedNetwork {
   const text = original.length <= networkFileBytesMax ? overrideNetworkText(original, settings) : original
-  const shown = settings.length === 0 ? shortest(path) : `${shortest(path)} with --set`
+  const shown = settings.length === 0 ? pathFromHere(path) : `${pathFromHere(path)} with --set`
   const { file, source, diagnostics } = parseNetworkFile(text, shown, environment)
   if (file === undefined) throw new NetworkFileError(diagnostics)
   const resolution = resolveNetwork(file, path, basename(path, extname(path)), source, { builtIn: builtInCheckNames, usual: defaultCheckNames })
@@ -90,7 +90,8 @@ export function loadNetworkText(original: string, path: string, environment: { r
   return { network: resolution.network, file, text, warnings: lint }
 }
 
-function shortest(path: string): string {
+/** As short as a path can be, for people to read. */
+export function pathFromHere(path: string): string {
   const fromHere = relative(process.cwd(), path)
   return fromHere === '' || fromHere.startsWith('..') ? path : fromHere
 }

@@ -190,6 +190,17 @@ describe('modules of the user', () => {
     await expect(loadChecks([write(name, text)])).rejects.toThrow(message)
   })
 
+  test('what one throws is told with the way to it, as far as the way is its own', async () => {
+    const path = write('throws.mjs', 'const inner = () => { undefined.x }\nexport default async () => { inner() }\n')
+    const later = write('throws-later.mjs', 'export default async () => { await null; throw new Error("later") }\n')
+    for (const [file, lines] of [[path, 3], [later, 2]] as const) {
+      const [loaded] = await loadChecks([file])
+      const outcome = loaded === undefined ? undefined : await outcomeOf(loaded)
+      expect(outcome).toMatchObject({ kind: 'failed', reason: expect.stringContaining(file) as string })
+      expect(outcome?.kind === 'failed' ? outcome.reason.split('\n') : []).toHaveLength(lines)
+    }
+  })
+
   test('a name that is none gets the nearest', async () => {
     await expect(loadChecks(['ecko'])).rejects.toMatchObject({ kind: 'config', hint: expect.stringContaining('did you mean "echo"?') as string })
     await expect(loadChecks(['./not-there.js'])).rejects.toThrow('there is no check module ./not-there.js')

@@ -58,8 +58,8 @@ async function loadCheck(name: string): Promise<Check> {
   return fromModule(name, module, $)
 }
 
-/** A module gives a function as its default export, and may export `name` and `summary`. */
-function fromModule(path: string, module: { default?: unknown; name?: unknown; summary?: unknown }, $: unknown): Check {
+/** A module gives a function as its default export, and may export `name`, `summary` and `tags`. */
+function fromModule(path: string, module: { default?: unknown; name?: unknown; summary?: unknown; tags?: unknown }, $: unknown): Check {
   if (typeof module.default !== 'function') {
     throw new RelishError('config', `the check module ${path} has no function as its default export`, { hint: 'export default async ({ network, clients, sink, $, expect, log }) => { … }' })
   }
@@ -67,7 +67,7 @@ function fromModule(path: string, module: { default?: unknown; name?: unknown; s
   return {
     name: typeof module.name === 'string' ? module.name : basename(path, extname(path)),
     summary: typeof module.summary === 'string' ? module.summary : `the check of ${basename(path)}`,
-    tags: ['own'],
+    tags: ['own', ...(Array.isArray(module.tags) ? module.tags.map(String) : [])],
     source: path,
     async run(context) {
       const lines: string[] = []

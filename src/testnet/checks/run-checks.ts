@@ -127,5 +127,15 @@ async function startAgain(network: RunningNetwork): Promise<void> {
 function reasonOf(error: unknown): string {
   if (error instanceof CheckFailure) return error.message
   if (error instanceof RelishError) return error.kind === 'bug' && error.stack !== undefined ? error.stack : error.message
-  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+  return error instanceof Error ? ownStack(error) : String(error)
+}
+
+/** Up to where this program called the check: the rest says nothing about why it threw. */
+function ownStack({ stack, message }: Error): string {
+  const lines = stack?.split('\n') ?? [message]
+  const called = lines.findIndex((line) => /^ +at (async )?(runCheck|ProgressWatch\.during) \(/.test(line))
+  let end = called < 0 ? lines.length : called
+  // A check that is a module is called by the object that stands for it.
+  while (/^ +at (async )?(Object\.run|Promise\.race|process\.processTicksAndRejections) \(/.test(lines[end - 1] ?? '')) end--
+  return lines.slice(0, end).join('\n')
 }

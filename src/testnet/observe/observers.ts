@@ -115,14 +115,15 @@ export class Observers {
     this.#learnPid(node)
     if (event.kind === 'warning') {
       if (event.level === 'error') this.#add('internal-error', node, event.message)
-      else if (!this.#isExpected(node, event.message)) this.#add('warning', node, event.message)
+      else if (!this.isExpected(node, event.message)) this.#add('warning', node, event.message)
     } else if (event.kind === 'stopped') {
       const state = this.#network.nodes().some((one) => one.name === node) ? this.#network.status(node).state : undefined
       if (state?.kind === 'died') this.#add('died', node, `${node} ended by itself: ${state.reason}`)
     }
   }
 
-  #isExpected(node: string, message: string): boolean {
+  /** Whether the warning is no wonder: checks cause it, or the suite knows of it. */
+  isExpected(node: string, message: string): boolean {
     const ofTor = this.#network.nodes().find((one) => one.name === node)?.implementation === 'tor' ? expectedOfTor : []
     return [...this.#expected, ...ofTor].some((pattern) => pattern.test(message))
   }

@@ -42,7 +42,7 @@ export interface Bundle {
   readonly relish: string
   readonly startedAt: string
   readonly error?: string
-  readonly failures: readonly { readonly check: string; readonly reason: string; readonly expected?: string; readonly found?: string; readonly atMs: number }[]
+  readonly failures: readonly { readonly check: string; readonly reason: string; readonly expected?: string; readonly found?: string; readonly atMs: number; readonly flaky?: true }[]
   readonly observations: readonly Observation[]
   readonly nodes: TestReport['network']['nodes']
   /** By what failed then. Without documents. */
@@ -99,7 +99,7 @@ function bundleOf({ report, run, captured }: BundleInput): Bundle {
     failures: run.checks.flatMap(({ name, outcome, startedAtMs, elapsedMs }) => {
       const failure = outcome.kind === 'failed' ? outcome : outcome.kind === 'flaky' ? outcome.failures[0] : undefined
       if (failure === undefined) return []
-      return [{ check: name, reason: failure.reason, ...(failure.expected === undefined ? {} : { expected: failure.expected }), ...(failure.found === undefined ? {} : { found: failure.found }), atMs: startedAtMs + elapsedMs }]
+      return [{ check: name, reason: failure.reason, ...(failure.expected === undefined ? {} : { expected: failure.expected }), ...(failure.found === undefined ? {} : { found: failure.found }), atMs: startedAtMs + elapsedMs, ...(outcome.kind === 'flaky' ? { flaky: true as const } : {}) }]
     }),
     observations: run.observations,
     nodes: report.network.nodes,

@@ -13,7 +13,8 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: 8px 0; padding: 10
 pre.failed { border-color: var(--red) }
 table { border-collapse: collapse; width: 100%; background: var(--card); font-size: 14px }
 th, td { text-align: left; padding: 4px 10px; border-bottom: 1px solid var(--line); vertical-align: top } th { color: var(--dim); font-weight: 600 }
-td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap } td.words { overflow-wrap: anywhere; white-space: pre-wrap }
+.number { text-align: right }
+td.number { font-variant-numeric: tabular-nums; white-space: nowrap } td.words { overflow-wrap: anywhere; white-space: pre-wrap }
 tr.loud td { color: var(--red) }
 .badge { display: inline-block; padding: 0 8px; border-radius: 9px; font-size: 12px; line-height: 18px; font-weight: 600; color: var(--red); border: 1px solid currentColor; vertical-align: middle; white-space: nowrap }
 .badge.passed { color: var(--green) } .badge.flaky { color: var(--amber) } .badge.not-run { color: var(--dim) }

@@ -41,7 +41,7 @@ function runTable(report: TestReport): string {
     const red = [...run.checks.filter((check) => check.outcome.kind === 'failed' || check.outcome.kind === 'flaky').map((check) => check.name), ...run.observations.map((seen) => seen.kind)]
     return `<tr><td><a href="#run-${run.index}">${run.index}</a></td><td>${badge(run.verdict)}</td><td class="number">${secondsOf(run.times.startMs)}</td><td class="number">${secondsOf(run.times.checksMs)}</td><td class="number">${secondsOf(run.times.totalMs)}</td><td>${escape([...new Set(red)].join(', '))}</td></tr>`
   })
-  return `<section><h2>Runs</h2><table><thead><tr><th>run</th><th></th><th>start</th><th>checks</th><th>in all</th><th>what was red</th></tr></thead><tbody>${rows.join('')}</tbody></table></section>`
+  return `<section><h2>Runs</h2><table><thead><tr><th>run</th><th></th><th class="number">start</th><th class="number">checks</th><th class="number">in all</th><th>what was red</th></tr></thead><tbody>${rows.join('')}</tbody></table></section>`
 }
 
 function runSection(report: TestReport, run: RunReport): string {
@@ -98,12 +98,12 @@ function stages(run: RunReport): string {
     (stage) =>
       `<tr><td>${escape(stage.stage)}</td><td class="number">${stage.nodes}</td><td class="number">${secondsOf(stage.firstMs)}</td><td class="number">${secondsOf(stage.lastMs)}</td><td class="bar"><svg viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label="from ${secondsOf(stage.firstMs)} to ${secondsOf(stage.lastMs)}"><rect x="${percent(stage.firstMs)}" y="0" width="${Math.max(0.6, Number(percent(stage.lastMs)) - Number(percent(stage.firstMs))).toFixed(2)}" height="6"/></svg></td></tr>`,
   )
-  return `<h3>Stages of the start</h3><table class="stages"><thead><tr><th>stage</th><th>nodes</th><th>first</th><th>last</th><th></th></tr></thead><tbody>${rows.join('')}</tbody></table>`
+  return `<h3>Stages of the start</h3><table class="stages"><thead><tr><th>stage</th><th class="number">nodes</th><th class="number">first</th><th class="number">last</th><th></th></tr></thead><tbody>${rows.join('')}</tbody></table>`
 }
 
 function timeline(run: RunReport): string {
   if (run.timeline.length === 0) return ''
-  const rows = run.timeline.map((entry) => `<tr class="${/^(warn|error|failed|stopped)/.test(entry.what) ? 'loud' : ''}"><td class="number">${(entry.atMs / 1000).toFixed(3)}</td><td>${escape(entry.who)}</td><td class="words">${escape(entry.what)}</td></tr>`)
+  const rows = run.timeline.map((entry) => `<tr class="${/^(warn:|error|failed|stopped)/.test(entry.what) ? 'loud' : ''}"><td class="number">${(entry.atMs / 1000).toFixed(3)}</td><td>${escape(entry.who)}</td><td class="words">${escape(entry.what)}</td></tr>`)
   return `<details class="timeline"><summary><h3>Timeline</h3> <span class="dim">${run.timeline.length} events</span></summary><table><thead><tr><th>second</th><th>who</th><th>what</th></tr></thead><tbody>${rows.join('')}</tbody></table></details>`
 }
 

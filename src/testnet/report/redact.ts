@@ -19,14 +19,15 @@ export function makeRedactor(redaction: Redaction): (text: string) => string {
     for (const part of new Set([value, ...value.split('\n')])) if (part.trim().length >= valueCharactersMin) replaced.set(part, `\${${name}}`)
   }
   // Folders are told by what they are for, even if a variable has the same value.
-  for (const [path, words] of Object.entries(redaction.folders)) if (path.length > 1) replaced.set(path, words)
+  const folders = new Map(Object.entries(redaction.folders).flatMap(([path, words]) => (path.length > 1 ? [[path, words], [`file://${path}`, words]] as const : [])))
+  for (const [path, words] of folders) replaced.set(path, words)
   // The longest first, so that no part of a value is replaced before the whole.
   const values = [...replaced.keys()].sort((a, b) => b.length - a.length)
   if (values.length === 0) return (text) => text
   const patternOf = (value: string): string => {
     const literal = value.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
     // A folder is one only where its name begins and ends there: /home/me is not in /home/merlin.
-    return Object.hasOwn(redaction.folders, value) ? `(?<![\\w.-])${literal}(?![\\w-])` : literal
+    return folders.has(value) ? `(?<![\\w.-])${literal}(?![\\w-])` : literal
   }
   const pattern = new RegExp(values.flatMap((value) => [...new Set([value, JSON.stringify(value).slice(1, -1)])]).map(patternOf).join('|'), 'g')
   const byEscaped = new Map([...replaced].map(([value, words]) => [JSON.stringify(value).slice(1, -1), words]))

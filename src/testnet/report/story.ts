@@ -23,7 +23,7 @@ export function storyOf(bundle: Bundle): Story {
 function failedOf(bundle: Bundle): string[] {
   return [
     ...(bundle.error === undefined ? [] : [`the network did not come up: ${bundle.error}`]),
-    ...bundle.failures.map((one) => `${one.check}: ${one.reason}${one.expected === undefined ? '' : `; expected ${one.expected}, found ${one.found ?? ''}`}`),
+    ...bundle.failures.map((one) => `${one.check}: ${one.reason}${one.expected === undefined ? '' : `; expected ${one.expected}, found ${one.found ?? ''}`}${one.flaky === true ? ' (and passed when it was tried again)' : ''}`),
     ...bundle.observations.map((seen) => `observers saw ${seen.kind}${seen.times === undefined ? '' : ` ${seen.times} times`}: ${seen.words}`),
   ]
 }
@@ -104,8 +104,10 @@ function causesOf(bundle: Bundle): string[] {
   }
   const stopped = entries.filter(([, node]) => node.status.state.kind === 'stopped').map(([name]) => name)
   if (stopped.length > 0) causes.push(`${stopped.join(', ')} ${stopped.length === 1 ? 'was' : 'were'} stopped at that moment, by the check that failed or by one before it`)
+  const told = new Set<(typeof bundle.timeline)[number]>()
   for (const failure of bundle.failures) {
-    const near = bundle.timeline.filter((entry) => entry.atMs <= failure.atMs && entry.atMs >= failure.atMs - lookBackMs && /^(warn|error):/.test(entry.what))
+    const near = bundle.timeline.filter((entry) => entry.atMs <= failure.atMs && entry.atMs >= failure.atMs - lookBackMs && /^(warn|error):/.test(entry.what) && !told.has(entry))
+    for (const entry of near.slice(-3)) told.add(entry)
     for (const entry of near.slice(-3)) causes.push(`${((failure.atMs - entry.atMs) / 1000).toFixed(1)} s before ${failure.check} failed, ${entry.who} said: ${entry.what}`)
   }
   for (const kind of ['leaked-process', 'leaked-port', 'leaked-file', 'memory', 'warning'] as const) for (const one of seen(kind).slice(0, 3)) causes.push(firstLine(one.words))

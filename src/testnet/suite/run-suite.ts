@@ -42,7 +42,7 @@ export class SuiteRun {
     this.#network = network
     this.#suite = suite
     this.#observers = new Observers(network, { memoryMb: suite.memoryMb, expectedWarnings: suite.expectedWarnings, ...(directory === undefined ? {} : { directory }) })
-    this.#unsubscribe = network.onEvent((record) => this.#note(record.atMs, record.node, wordsOf(record)))
+    this.#unsubscribe = network.onEvent((record) => this.#note(record.atMs, record.node, wordsOf(record, this.#observers)))
   }
 
   /** Throws what the start throws; a check that fails is a result. */
@@ -87,14 +87,14 @@ export class SuiteRun {
   }
 }
 
-function wordsOf({ event }: NodeEventRecord): string | undefined {
+function wordsOf({ node, event }: NodeEventRecord, observers: Observers): string | undefined {
   switch (event.kind) {
     case 'stage':
       return event.waitingFor === undefined ? event.stage : `${event.stage}, waits for ${event.waitingFor}`
     case 'consensus':
       return `consensus of ${event.relays} relays, ${event.signatures} signatures (${event.flavour})`
     case 'warning':
-      return `${event.level}: ${event.message}`
+      return `${event.level}${observers.isExpected(node, event.message) ? ', expected' : ''}: ${event.message}`
     case 'setback':
       return `setback: ${event.words}`
     case 'stopped':

@@ -9,7 +9,7 @@ import { loadSuiteChecks, parseShard, type Selection } from '../../../src/testne
 const folder = mkdtempSync(join(tmpdir(), 'relish-suites-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const module = join(folder, 'mine.mjs')
-writeFileSync(module, "export const name = 'mine'\nexport default () => ['x']\n")
+writeFileSync(module, "export const name = 'mine'\nexport const tags = ['shop']\nexport default () => ['x']\n")
 
 const namesOf = async (suite: string, selection: Selection = {}, networkChecks: readonly string[] = defaultCheckNames): Promise<string[]> =>
   (await loadSuiteChecks(loadSuite(suite, {}), networkChecks, selection)).checks.map((check) => check.name)
@@ -30,6 +30,12 @@ describe('suites that are built in', () => {
       'mine',
       'guards-restart', 'identity-restart', 'relay-killed', 'authority-majority', 'authority-minority',
     ])
+  })
+
+  test('checks of one\'s own have tags of their own', async () => {
+    expect(await namesOf('full', { only: ['shop'] }, ['echo', module])).toEqual(['mine'])
+    expect(await namesOf('default', { skip: ['tag:shop'] }, ['echo', module])).toEqual(['echo'])
+    await expect(namesOf('full', { only: ['tag:smok'] })).rejects.toMatchObject({ hint: expect.stringContaining('did you mean "smoke"?') as string })
   })
 
   test('another name gets the nearest', () => {
