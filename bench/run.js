@@ -5,17 +5,18 @@
  *     npm run bench [-- --smoke] [-- --runs N] [-- --only GROUP,…] [-- --json FILE] [-- --dist FOLDER]
  *
  * Prints medians with the least and the greatest value, and writes the same as JSON. What counts on a machine that does other
- * work is the ratio of two figures of one run, and processor time. `--dist` names another build to measure. Groups: starts, simulation, streams, path, consensus, growth.
+ * work is the ratio of two figures of one run, and processor time. `--dist` names another build to measure. Groups: starts, inline,
+ * simulation, streams, path, consensus, growth.
  */
 
 import { build } from 'esbuild'
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { childrenCpuSec, cpuSecOf, hasTor, memoryOf, relish, up } from './networks.js'
+import { childrenCpuSec, cpuSecOf, hasTor, memoryOf, relish, up, upFile } from './networks.js'
 import { Report } from './report.js'
 import { firstByte, makeSink, roundTrips, transfer } from './streams.js'
 
@@ -26,7 +27,11 @@ const { values: options } = parseArgs({
 const program = join(root, options.dist, 'relish.js')
 const smoke = options.smoke === true
 const runs = Number(options.runs ?? (smoke ? 1 : 5))
-const megabytes = smoke ? 1 : 16
+/** Of one transfer: of a network's first, as a short test has them, and of one that has run for a while. */
+const coldMegabytes = smoke ? 1 : 16
+const megabytes = smoke ? 1 : 40
+/** What runs before the latter, each way, in every network alike: V8 needs some 100 MB until it has optimized what it will. */
+const warmUpSec = smoke ? 0 : 5
 const trips = smoke ? 5 : 50
 const circuits = smoke ? 4 : 24
 
@@ -103,9 +108,13 @@ async function streams() {
     else console.log('C tor is not installed: nothing to compare with')
     report.group('resident memory, idle')
     memory(networks, 70)
-    report.group(`streams through three hops, ${megabytes} MB at a time`)
-    await transfers(networks, 'one stream down', sink, 'down', 1, 1, '≥50', '≥5')
-    await transfers(networks, 'one stream up', sink, 'up', 1, 1, undefined, '≥5')
+    report.group(`the first streams of a network, ${coldMegabytes} MB at a time`)
+    await transfers(networks, 'one stream down, code cold', sink, 'down', 1, 1, { target: '≥50', ratioTarget: '≥5', megabytes: coldMegabytes })
+    await transfers(networks, 'one stream up, code cold', sink, 'up', 1, 1, { ratioTarget: '≥5', megabytes: coldMegabytes })
+    for (const network of networks) for (const direction of ['down', 'up']) await warmUp(network, sink, direction)
+    report.group(`streams of a network that has run for a while, ${megabytes} MB at a time`)
+    await transfers(networks, 'one stream down', sink, 'down', 1, 1, { target: '≥50', ratioTarget: '≥5' })
+    await transfers(networks, 'one stream up', sink, 'up', 1, 1, { ratioTarget: '≥5' })
     await transfers(networks, 'four streams down', sink, 'down', 4, 1)
     await transfers(networks, 'twenty streams down over two clients', sink, 'down', 20, 2)
     report.group('latency and circuits')
@@ -126,19 +135,25 @@ async function streams() {
   }
 }
 
-async function transfers(networks, name, sink, direction, count, clientCount, target, ratioTarget) {
+/** Both clients' streams and the paths that they have. */
+async function warmUp({ clients }, sink, direction) {
+  const startMs = performance.now()
+  while (performance.now() - startMs < warmUpSec * 1000) for (const client of clients) await transfer([client], sink, direction, 10, 1)
+}
+
+async function transfers(networks, name, sink, direction, count, clientCount, { target, ratioTarget, megabytes: size = megabytes } = {}) {
   const cpu = networks.map(() => [])
   const fairness = networks.map(() => [])
   const byNode = networks.map(({ nodes }) => nodes.map(() => 0))
   const found = await byTurns(networks, async (network) => {
     const index = networks.indexOf(network)
     const before = network.nodes.map(cpuSecOf)
-    const { seconds, fairness: fair } = await transfer(network.clients.slice(0, clientCount), sink, direction, megabytes / count, count)
-    const used = network.nodes.map((node, i) => ((cpuSecOf(node) - before[i]) / megabytes) * 1000)
+    const { seconds, fairness: fair } = await transfer(network.clients.slice(0, clientCount), sink, direction, size / count, count)
+    const used = network.nodes.map((node, i) => ((cpuSecOf(node) - before[i]) / size) * 1000)
     used.forEach((value, i) => (byNode[index][i] += value / runs))
     cpu[index].push(used.reduce((sum, value) => sum + value, 0))
     if (count > 1) fairness[index].push(fair)
-    return megabytes / seconds
+    return size / seconds
   })
   addAll(networks, name, 'MB/s', found, target, ratioTarget)
   addAll(networks, `processor time of all nodes, ${name}`, 's/GB', cpu, undefined, 1)
@@ -167,17 +182,71 @@ async function streamGrowth(networks, sink) {
   }
 }
 
-/** The start of networks of growing size, in one process, whose processor time is that of all nodes. */
+/** What a program that imports the library waits for, in a process that does nothing else, and what each node adds to its memory. */
+async function inline() {
+  const launched = (network, ...set) => JSON.parse(execFileSync(process.execPath, ['--expose-gc', join(root, 'bench/inline.js'), join(root, options.dist, 'library/index.js'), network, ...set], { encoding: 'utf8' }))
+  for (const network of smoke ? ['basic-min'] : ['basic-min', 'basic']) {
+    report.group(`library: launch('${network}', { world: 'inline' })`)
+    const found = range(runs).map(() => launched(network))
+    report.add('ready', 's', found.map(({ launchMs }) => launchMs / 1000), 1.0)
+    report.add('import and ready', 's', found.map(({ importMs, launchMs }) => (importMs + launchMs) / 1000))
+    report.add('ready and echo passed', 's', found.map(({ launchMs, echoMs }) => (launchMs + echoMs) / 1000), 0.7)
+    report.add('the same, processor time', 's', found.map(({ cpuMs }) => cpuMs / 1000))
+    report.add('close', 's', found.map(({ closeMs }) => closeMs / 1000), 0.1)
+  }
+  report.group('library: resident memory, inline, ready')
+  const points = []
+  for (const exits of smoke ? [3, 5] : [3, 5, 15, 35]) {
+    const found = range(Math.min(runs, 3)).map(() => launched('basic', `exit=${exits}`))
+    points.push(...found.map(({ nodes, readyMb }) => [nodes, readyMb]))
+    report.add(`${exits + 5} nodes`, 'MB', found.map(({ readyMb }) => readyMb))
+    if (exits === 5) report.add('before they are launched', 'MB', found.map(({ beforeMb }) => beforeMb))
+  }
+  report.add('each further node (least squares)', 'MB', [slopeOf(points)], 3)
+}
+
+/** Of the straight line that is nearest to the points. */
+function slopeOf(points) {
+  const mean = (i) => points.reduce((sum, point) => sum + point[i], 0) / points.length
+  const [x, y] = [mean(0), mean(1)]
+  return points.reduce((sum, point) => sum + (point[0] - x) * (point[1] - y), 0) / points.reduce((sum, point) => sum + (point[0] - x) ** 2, 0)
+}
+
+/** The start of networks of growing size: in one process, whose processor time is that of all nodes, and with a process for each node. */
 async function nodeGrowth() {
+  const sizes = smoke ? [5] : [5, 15, 35]
+  const repeats = range(Math.min(runs, 3))
   report.group('growth: nodes, inline, genesis warm, until ready and one echo')
-  for (const exits of smoke ? [5] : [5, 10, 20, 40]) {
+  for (const exits of sizes) {
     const cpu = []
-    for (const i of range(Math.min(runs, 3))) {
+    for (const i of repeats) {
       const before = childrenCpuSec()
-      await relish(program, 'test', 'basic', '--json', '--dir', join(scratch, `grow-${exits}-${i}`), '--world', 'inline', '--genesis', 'warm', '--only', 'echo', '--set', `exits=${exits}`)
+      await relish(program, 'test', 'basic', '--json', '--dir', join(scratch, `grow-${exits}-${i}`), '--world', 'inline', '--genesis', 'warm', '--only', 'echo', '--set', `exit=${exits}`)
       cpu.push(childrenCpuSec() - before)
     }
     report.add(`${exits + 5} nodes: processor time`, 's', cpu)
+  }
+  report.group('growth: nodes, a process each, genesis cold, until ready')
+  for (const exits of sizes) {
+    const found = []
+    for (const i of repeats) {
+      const file = join(scratch, `grow-${exits}.yaml`)
+      writeFileSync(file, `nodes:\n  - { role: authority, name: auth, count: 3 }\n  - { role: exit, count: ${exits} }\n  - { role: client, count: 2 }\n`)
+      const startMs = performance.now()
+      const network = await upFile(program, scratch, `grow-processes-${exits}-${i}`, file)
+      networks.push(network)
+      const elapsed = (performance.now() - startMs) / 1000
+      const sum = (values) => values.reduce((all, value) => all + value, 0)
+      const memory = network.nodes.map(memoryOf)
+      found.push({ elapsed, cpu: sum(network.nodes.map(cpuSecOf)), rss: sum(memory.map(({ rss }) => rss)), pss: sum(memory.map(({ pss }) => pss)) })
+      networks.splice(networks.indexOf(network), 1)
+      await network.down()
+    }
+    const values = (field) => found.map((each) => each[field])
+    report.add(`${exits + 5} nodes: until ready`, 's', values('elapsed'))
+    report.add(`${exits + 5} nodes: processor time of the nodes`, 's', values('cpu'))
+    report.add(`${exits + 5} nodes: resident memory, RSS`, 'MB', values('rss'))
+    report.add(`${exits + 5} nodes: resident memory, shared pages once (PSS)`, 'MB', values('pss'))
   }
 }
 
@@ -212,7 +281,7 @@ async function consensus() {
   }
 }
 
-const groups = { path: cellPath, consensus, starts, simulation, streams, growth: nodeGrowth }
+const groups = { path: cellPath, consensus, starts, inline, simulation, streams, growth: nodeGrowth }
 console.log(`load ${loadavg().map((value) => value.toFixed(1)).join(' ')}; ${runs} runs of each; median (least–greatest)`)
 try {
   const wanted = options.only?.split(',') ?? Object.keys(groups)
