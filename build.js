@@ -8,7 +8,7 @@
  */
 
 import { execFile } from 'node:child_process'
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -53,24 +53,38 @@ async function bundlePrograms(folder, withLibrary) {
 }
 
 /**
- * Runs the smallest network, each program keeping what it compiled: voted for, which is most of what nodes do, and with its first
- * consensus made for it, which is most of what the program that starts them does; and once by the library, in one process. Without
+ * Runs the smallest network, each program keeping what it compiled: voted for, and with its first consensus made for it, as often
+ * as there are roles of nodes; simulated, for what only `relish sim` needs; and once by the library, in one process. Without
  * it, starts are slower and nothing else.
  */
 async function keepCompiledCode(folder, withLibrary) {
   const runDirectory = mkdtempSync(join(tmpdir(), 'relish-build-'))
   try {
-    const start = ['test', 'basic-min', '--dir', runDirectory, '--genesis']
-    // The last adds what only simulations need of `relish`.
-    const runs = [[...start, 'cold'], [...start, 'warm'], ['sim', 'basic-min']].map((args) => [join(folder, 'relish.js'), ...args])
+    const test = ['test', 'basic-min', '--dir', runDirectory, '--genesis']
+    const runs = [[...test, 'cold'], [...test, 'warm'], [...test, 'cold', '--clean'], ['sim', 'basic-min']].map((args) => [join(folder, 'relish.js'), ...args])
     if (withLibrary) runs.push(['--input-type=module', '--eval', libraryWarmUp, join(folder, 'library/index.js')])
     for (const args of runs) {
       await promisify(execFile)(process.execPath, args, { env: { ...process.env, RELISH_CODE_CACHE: 'write' } })
+      keepLargest(join(folder, 'programs'))
     }
   } catch (error) {
     process.stderr.write(`build: the programs work, but start slowly, since no network could be run for the warm-up: ${error instanceof Error ? error.message : error}\n`)
   } finally {
     rmSync(runDirectory, { recursive: true, force: true })
+  }
+}
+
+/**
+ * Of what several processes of a program have compiled the largest, from which the next run's processes start: so the roles of
+ * nodes come in one after another.
+ */
+function keepLargest(programs) {
+  const size = (name) => statSync(join(programs, name), { throwIfNoEntry: false })?.size ?? 0
+  for (const name of readdirSync(programs)) {
+    const cache = /^(.+\.cache)\.\d+$/.exec(name)?.[1]
+    if (cache === undefined) continue
+    if (size(name) > size(cache)) renameSync(join(programs, name), join(programs, cache))
+    else rmSync(join(programs, name))
   }
 }
 

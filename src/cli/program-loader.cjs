@@ -2,28 +2,49 @@
 'use strict'
 /**
  * What stands as `dist/relish.js`, `dist/relish-tor.js` and `dist/relish-gencert.js`: runs the bundled program of the
- * same name beside it with V8's compiled code, which the build keeps from a run that did real work. V8 takes that code
+ * same name beside it with V8's compiled code, which the build keeps from runs that did real work. V8 takes that code
  * only from the same version of itself under the same flags; otherwise it compiles anew, and nothing else is different.
  */
 
-const { existsSync, readFileSync, renameSync, statSync, writeFileSync } = require('node:fs')
+const { existsSync, readFileSync, writeFileSync } = require('node:fs')
 const { join, parse } = require('node:path')
+const { setFlagsFromString } = require('node:v8')
 const { Script } = require('node:vm')
 
-const program = join(__dirname, 'programs', `${parse(__filename).name}.js`)
-const cache = `${program}.cache`
+const name = parse(__filename).name
+const program = join(__dirname, 'programs', `${name}.js`)
+// Half of `relish` is wanted in simulations only.
+const cache = name === 'relish' && process.argv[2] === 'sim' ? `${program}.sim.cache` : `${program}.cache`
 
 const cachedData = existsSync(cache) ? readFileSync(cache) : undefined
 const script = new Script(readFileSync(program, 'latin1'), { filename: program, cachedData })
 
-// Only the build sets this. Of several processes the one that has run the most code has its say.
-if (process.env.RELISH_CODE_CACHE === 'write') {
+// Only the build sets this, and chooses among those that several processes leave: each has what it took over, and its own.
+const writesCache = process.env.RELISH_CODE_CACHE === 'write'
+if (writesCache) {
+  setFlagsFromString('--no-flush-bytecode')
   process.on('exit', () => {
-    const compiled = script.createCachedData()
-    if (existsSync(cache) && statSync(cache).size >= compiled.length) return
-    writeFileSync(`${cache}.${process.pid}`, compiled)
-    renameSync(`${cache}.${process.pid}`, cache)
+    // Compiled code is for the flags of the moment in which it is kept.
+    setFlagsFromString('--flush-bytecode')
+    writeFileSync(`${cache}.${process.pid}`, script.createCachedData())
   })
 }
 
 script.runInThisContext()(exports, require, module, __filename, (specifier) => import(specifier))
+
+/**
+ * The first seconds of a network are code that runs a few times: optimizing it, marking what it has made and compiling anew what
+ * was forgotten meanwhile are a tenth of a start. So nodes, and the program that starts them, put that off for `quickMs`. Only
+ * for the V8 whose usual budget is known; and not before the modules of Node.js are loaded, whose compiled code is for the usual
+ * flags, too.
+ */
+const quickMs = 5000
+const usualBudget = 67_584
+const quickBudget = 1_000_000
+if (/^relish(-tor)?$/.test(name) && !writesCache && process.argv[2] !== 'sim' && process.versions.v8.startsWith('11.3.')) {
+  const set = (...flags) => flags.forEach((flag) => setFlagsFromString(flag))
+  setImmediate(() => {
+    set(`--interrupt-budget=${quickBudget}`, '--no-incremental-marking', '--no-flush-bytecode')
+    setTimeout(() => set(`--interrupt-budget=${usualBudget}`, '--incremental-marking', '--flush-bytecode'), quickMs).unref()
+  })
+}
