@@ -43,6 +43,11 @@ export function makeCheckClient(network: RunningNetwork, name: string): CheckCli
   }
 }
 
+/** What `work` finds for each client, in their order. They do not wait for each other: each is mostly waiting for its circuits. */
+export async function forEachClient(clients: readonly CheckClient[], work: (client: CheckClient, index: number) => Promise<readonly string[]>): Promise<string[]> {
+  return (await Promise.all(clients.map(work))).flat()
+}
+
 function bodyOf(url: string, answer: Uint8Array): Uint8Array {
   const end = latin1Decode(answer).indexOf('\r\n\r\n')
   const status = /^HTTP\/1\.[01] (\d{3})/.exec(latin1Decode(answer.subarray(0, 16)))?.[1]

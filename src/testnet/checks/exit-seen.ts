@@ -4,6 +4,7 @@ import { latin1Decode } from '../../core/base/encoding.ts'
 import { formatAddressPort } from '../../core/ident/address.ts'
 import type { Check } from './check.ts'
 import { circuitOfStream, consensusOf, pathOf } from './circuits.ts'
+import { forEachClient } from './client.ts'
 
 /** Where C tor's connections to servers on loopback come from, whatever its OutboundBindAddress. */
 const foreignAddress = '127.0.0.1'
@@ -14,9 +15,8 @@ export const exitSeen: Check = {
   tags: ['smoke', 'anonymity'],
   notFor: (network) => (network.placement.distinctAddresses ? undefined : 'all nodes share one address here'),
   async run({ network, clients, sink, expect }) {
-    const evidence: string[] = []
     const foreign = new Set(network.nodes().filter((node) => node.implementation !== 'relish').map((node) => node.name))
-    for (const client of clients) {
+    return forEachClient(clients, async (client) => {
       const clientHost = network.placementOf(client.name).host
       const consensus = consensusOf(await network.inspect(client.name))
       const exits = consensus.relays.filter((relay) => relay.flags.includes('Exit'))
@@ -41,8 +41,7 @@ export const exitSeen: Check = {
       const answer = latin1Decode(await client.fetch(`http://${http.address.host}:${http.address.port}/`))
       expect(exits.some((relay) => relay.address === answer.trim()) || (foreign.size > 0 && answer.trim() === foreignAddress), `over HTTP the server saw ${answer.trim()}, which is no exit`)
       const how = isForeign ? `a connection from ${seen}, which a socket of the process of ${exit.nickname} has` : `${seen}, which is ${exit.nickname}`
-      evidence.push(`${client.name} is ${clientHost}; the server saw ${how} (${exit.fingerprint.slice(0, 8)}…), an Exit of the consensus and the last hop of the client's circuit`)
-    }
-    return evidence
+      return [`${client.name} is ${clientHost}; the server saw ${how} (${exit.fingerprint.slice(0, 8)}…), an Exit of the consensus and the last hop of the client's circuit`]
+    })
   },
 }

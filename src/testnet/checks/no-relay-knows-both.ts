@@ -13,7 +13,7 @@ import { circuitsTriedMax } from '../limits.ts'
 import { isRelay } from '../network-types.ts'
 import type { Check, CheckContext } from './check.ts'
 import { circuitOfStream, namesOf, pathOf, relaysByFingerprint } from './circuits.ts'
-import type { CheckClient } from './client.ts'
+import { forEachClient, type CheckClient } from './client.ts'
 import { CheckFailure } from './expect.ts'
 
 export const noRelayKnowsBoth: Check = {
@@ -24,17 +24,17 @@ export const noRelayKnowsBoth: Check = {
     network.nodes().some((node) => isRelay(node) && canBeAsked(network, node.name)) ? undefined : 'every relay is C tor, which tells its controller nothing of the circuits that pass through it',
   async run(context) {
     const names = await relaysByFingerprint(context.network)
-    const evidence: string[] = []
     const unasked: string[] = []
-    for (const client of context.clients) {
+    const evidence = await forEachClient(context.clients, async (client) => {
       const tries: CircuitEvidence[] = []
       while (tries.length < circuitsTriedMax && !tries.some((one) => one.isWhole)) tries.push(await judgeCircuit(context, client, names, tries.length))
       const whole = tries.find((one) => one.isWhole)
       const told = tries.map((one) => one.words).filter((words) => words !== '')
-      if (whole !== undefined) evidence.push(`${client.name}: ${whole.words}`)
-      else if (told.length > 0) evidence.push(`${client.name}: no circuit of ${tries.length} had only relays that can be asked; ${told.join('; ')}`)
-      else unasked.push(`${client.name}: nothing shown, all relays of its ${tries.length} circuits are C tor and cannot be asked`)
-    }
+      if (whole !== undefined) return [`${client.name}: ${whole.words}`]
+      if (told.length > 0) return [`${client.name}: no circuit of ${tries.length} had only relays that can be asked; ${told.join('; ')}`]
+      unasked.push(`${client.name}: nothing shown, all relays of its ${tries.length} circuits are C tor and cannot be asked`)
+      return []
+    })
     // Without a relay that was asked there is no evidence at all, and the check has not passed.
     return evidence.length === 0 ? [] : [...evidence, ...unasked]
   },

@@ -5,6 +5,7 @@ import type { ConsensusInspection } from '../../runtime/events.ts'
 import type { RunningNetwork } from '../backend/backend.ts'
 import type { Check } from './check.ts'
 import { circuitOfStream, consensusOf, namesOf, pathOf, relaysByFingerprint } from './circuits.ts'
+import { forEachClient } from './client.ts'
 import { CheckFailure } from './expect.ts'
 
 /** Isolated by different credentials, these streams get circuits of their own. */
@@ -17,8 +18,7 @@ export const path: Check = {
   async run({ network, clients, sink }) {
     const server = await sink.echo()
     const names = await relaysByFingerprint(network)
-    const evidence: string[] = []
-    for (const client of clients) {
+    return forEachClient(clients, async (client) => {
       const consensus = consensusOf(await network.inspect(client.name))
       const shown = new Set<string>()
       for (let round = 0; round < circuitsEach; round++) {
@@ -29,9 +29,8 @@ export const path: Check = {
         judgePath(network, client.name, hops, consensus, names)
         shown.add(namesOf(hops, names))
       }
-      evidence.push(`${client.name}: ${[...shown].join('; ')}`)
-    }
-    return evidence
+      return [`${client.name}: ${[...shown].join('; ')}`]
+    })
   },
 }
 

@@ -3,6 +3,7 @@
 import { SocksStatus } from '../../core/socks/message.ts'
 import { SocksRefusal } from '../socks-client.ts'
 import type { Check } from './check.ts'
+import { forEachClient } from './client.ts'
 import { CheckFailure } from './expect.ts'
 
 /** Rejected by `templates/exit-policy.torrc`. */
@@ -13,9 +14,8 @@ export const policy: Check = {
   summary: 'a port that exits reject is refused with the right SOCKS reply',
   tags: ['full', 'policy'],
   async run({ network, clients, sink, expect }) {
-    const evidence: string[] = []
     const server = await sink.echo()
-    for (const client of clients) {
+    return forEachClient(clients, async (client) => {
       const target = { host: network.placement.observerHost, port: rejectedPort }
       const answer = await client.connect(target, { version: '5' }).then(
         (stream) => {
@@ -29,8 +29,7 @@ export const policy: Check = {
       expect.oneOf(answer.code, [SocksStatus.GENERAL_FAILURE, SocksStatus.NOT_ALLOWED], `${client.name}: reply for port ${rejectedPort}`)
       const stream = await client.connect(server.address)
       stream.destroy()
-      evidence.push(`${client.name}: port ${rejectedPort} is refused with reply ${answer.code} (${SocksStatus.nameOf(answer.code)}), port ${server.address.port} of the same host is let out`)
-    }
-    return evidence
+      return [`${client.name}: port ${rejectedPort} is refused with reply ${answer.code} (${SocksStatus.nameOf(answer.code)}), port ${server.address.port} of the same host is let out`]
+    })
   },
 }

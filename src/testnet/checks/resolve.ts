@@ -4,6 +4,7 @@ import { RelishError } from '../../core/base/errors.ts'
 import type { NameQuestion } from '../backend/backend.ts'
 import { SocksRefusal } from '../socks-client.ts'
 import type { Check } from './check.ts'
+import { forEachClient } from './client.ts'
 import { CheckFailure } from './expect.ts'
 
 /** TEST-NET-3 and TEST-NET-2 (RFC 5737): addresses that nothing treats as internal, and that nobody has. */
@@ -20,8 +21,7 @@ export const resolve: Check = {
     // C tor asks from an address that does not tell its nodes apart, but with a socket that it keeps open.
     const askerOf = (question: NameQuestion): string | undefined => network.nodeAt({ host: question.from, port: question.fromPort ?? 0 }, 'udp')
     const server = await sink.echo()
-    const evidence: string[] = []
-    for (const [index, client] of clients.entries()) {
+    return forEachClient(clients, async (client, index) => {
       const reverseAddress = reverseAddressOf(index)
       const name = sink.name([forwardAddress])
       expect.equal(await client.resolve(name), forwardAddress, `${client.name} resolves ${name}`)
@@ -48,8 +48,7 @@ export const resolve: Check = {
         expect(strangers.length === 0, `${strangers.map((question) => `${askerOf(question) ?? question.from} asked for ${question.name}`).join('; ')}: that is no exit`)
       }
       const askers = [...new Set(asked.map((question) => askerOf(question) ?? question.from))]
-      evidence.push(`${client.name}: ${name} is ${forwardAddress}, ${reverseAddress} is ${reverse}, ${missing} is refused (${refusal.message}); asked by ${askers.join(', ')} only`)
-    }
-    return evidence
+      return [`${client.name}: ${name} is ${forwardAddress}, ${reverseAddress} is ${reverse}, ${missing} is refused (${refusal.message}); asked by ${askers.join(', ')} only`]
+    })
   },
 }

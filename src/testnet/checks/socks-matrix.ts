@@ -8,7 +8,7 @@ import type { SocksOptions } from '../socks-client.ts'
 import { dialStream } from '../world-stream.ts'
 import type { Check, CheckContext } from './check.ts'
 import { circuitOfStream } from './circuits.ts'
-import type { CheckClient } from './client.ts'
+import { forEachClient, type CheckClient } from './client.ts'
 
 const connectTimeoutMs = 10_000
 
@@ -23,8 +23,8 @@ export const socksMatrix: Check = {
     const host6 = network.placement.observerHost6
     const six = host6 === undefined ? undefined : await sink.echo(host6)
     const name = sink.name([four.address.host])
-    const evidence: string[] = []
-    for (const client of clients) {
+    return forEachClient(clients, async (client) => {
+      const evidence: string[] = []
       const rows: [string, { host: string; port: number }, SocksOptions][] = [
         ['4', four.address, { version: '4' }],
         ['4a', { host: name, port: four.address.port }, { version: '4a' }],
@@ -39,8 +39,8 @@ export const socksMatrix: Check = {
       if (six === undefined) evidence.push(`${client.name} SOCKS 5-IPv6: not tried, this machine has no IPv6 loopback`)
       evidence.push(await isolation(context, client))
       evidence.push(...(await refusals(network, client, context)))
-    }
-    return evidence
+      return evidence
+    })
   },
 }
 
