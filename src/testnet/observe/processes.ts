@@ -1,6 +1,9 @@
 /** Processes, sockets and descriptors of this machine, from Linux's /proc. Elsewhere there is nothing to see, and nothing is found. */
 
-import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, readdirSync, readlinkSync, readSync } from 'node:fs'
+
+/** The kernel gives a page of such a file at most at a time. */
+const pieceBytes = 4096
 
 /** What is known of a process that runs. Zombies do not. */
 export interface ProcessFacts {
@@ -25,17 +28,46 @@ export function peakMemoryOf(pid: number): number | undefined {
   return kilobytes === undefined ? undefined : Number(kilobytes) * 1024
 }
 
-/** IPv4 addresses on which somebody listens, as `host:port`. */
+/**
+ * IPv4 addresses on which somebody listens, as `host:port`. The kernel tells of listening sockets first, and of the thousands that a
+ * test has left in TIME_WAIT afterwards: those are not read.
+ */
 export function listenersOn(hosts: ReadonlySet<string>): string[] {
-  return read('/proc/net/tcp')
-    .split('\n')
-    .flatMap((line) => {
-      const [, local = '', , state] = line.trim().split(/\s+/)
-      const [host = '', port = ''] = local.split(':')
-      // 0A: LISTEN. The address is a number in the machine's order.
-      const address = [...Buffer.from(host, 'hex').reverse()].join('.')
-      return state === '0A' && hosts.has(address) ? [`${address}:${Number.parseInt(port, 16)}`] : []
-    })
+  const found: string[] = []
+  for (const line of linesOf('/proc/net/tcp')) {
+    const [number = '', local = '', , state] = line.trim().split(/\s+/)
+    // The header.
+    if (number === 'sl') continue
+    // 0A: LISTEN. The address is a number in the machine's order.
+    if (state !== '0A') break
+    const [host = '', port = ''] = local.split(':')
+    const address = [...Buffer.from(host, 'hex').reverse()].join('.')
+    if (hosts.has(address)) found.push(`${address}:${Number.parseInt(port, 16)}`)
+  }
+  return found
+}
+
+/** Read as they are wanted; none of a file that is not there. */
+function* linesOf(path: string): Generator<string> {
+  let file: number
+  try {
+    file = openSync(path, 'r')
+  } catch {
+    return
+  }
+  try {
+    const piece = Buffer.alloc(pieceBytes)
+    let begun = ''
+    for (;;) {
+      const length = readSync(file, piece)
+      if (length === 0) break
+      const lines = (begun + piece.toString('latin1', 0, length)).split('\n')
+      begun = lines.pop() ?? ''
+      yield* lines
+    }
+  } finally {
+    closeSync(file)
+  }
 }
 
 /** Files below `folder` that this process has open. */
