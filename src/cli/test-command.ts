@@ -185,7 +185,8 @@ function tellObservations(output: Output, report: RunReport): void {
 function tellRun(output: Output, report: RunReport, count: number): void {
   const { colours } = output
   tellObservations(output, report)
-  if (report.error !== undefined) output.note(colours.red(report.error))
+  // Who interrupted it is said in the end.
+  if (report.error !== undefined && report.verdict !== 'interrupted') output.note(colours.red(report.error))
   const words = `run ${report.index} of ${count}: ${report.verdict} in ${secondsText(report.times.totalMs)} (start ${secondsText(report.times.startMs)}): ${verdict(report.checks)}`
   output.note(report.verdict === 'passed' ? colours.green(words) : colours.red(words))
 }

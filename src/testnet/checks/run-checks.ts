@@ -130,12 +130,12 @@ function reasonOf(error: unknown): string {
   return error instanceof Error ? ownStack(error) : String(error)
 }
 
-/** Up to where this program called the check: the rest says nothing about why it threw. */
+/** Up to where this program called the check, without Node.js's own frames: the rest says nothing about why it threw. */
 function ownStack({ stack, message }: Error): string {
-  const lines = stack?.split('\n') ?? [message]
+  const lines = (stack ?? message).split('\n').filter((line) => !/^ +at .*\(node:internal\//.test(line))
   const called = lines.findIndex((line) => /^ +at (async )?(runCheck|ProgressWatch\.during) \(/.test(line))
   let end = called < 0 ? lines.length : called
   // A check that is a module is called by the object that stands for it.
-  while (/^ +at (async )?(Object\.run|Promise\.race|process\.processTicksAndRejections) \(/.test(lines[end - 1] ?? '')) end--
+  while (/^ +at (async )?(Object\.run|Promise\.race) \(/.test(lines[end - 1] ?? '')) end--
   return lines.slice(0, end).join('\n')
 }

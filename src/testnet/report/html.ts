@@ -61,7 +61,7 @@ function runSection(report: TestReport, run: RunReport): string {
 }
 
 const observations = (run: RunReport): string =>
-  `<h3>What observers saw</h3><table><thead><tr><th>when</th><th>what</th><th>node</th><th></th></tr></thead><tbody>${run.observations.map((seen) => `<tr><td class="number">${secondsOf(seen.atMs)}</td><td>${badge(seen.kind)}</td><td>${escape(seen.node ?? '')}</td><td class="words">${escape(seen.words)}${seen.times === undefined ? '' : ` <span class="dim">(${seen.times} times)</span>`}</td></tr>`).join('')}</tbody></table>`
+  `<h3>What observers saw</h3><table><thead><tr><th class="number">when</th><th>what</th><th>node</th><th></th></tr></thead><tbody>${run.observations.map((seen) => `<tr><td class="number">${secondsOf(seen.atMs)}</td><td>${badge(seen.kind)}</td><td>${escape(seen.node ?? '')}</td><td class="words">${escape(seen.words)}${seen.times === undefined ? '' : ` <span class="dim">(${seen.times} times)</span>`}</td></tr>`).join('')}</tbody></table>`
 
 function checks(run: RunReport): string {
   if (run.checks.length === 0) return ''
