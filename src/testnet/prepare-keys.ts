@@ -54,13 +54,18 @@ export interface KeyWorkshop {
   readonly keepsAuthorityIdentityKeys: boolean
 }
 
-export function hostWorkshop(now: WallMs = wallMs(Date.now())): KeyWorkshop {
+/** `soon`: how many keys of a relay's size will be asked for; the thread pool makes them from now on. */
+export function hostWorkshop({ now = wallMs(Date.now()), soon = 0 }: { readonly now?: WallMs; readonly soon?: number } = {}): KeyWorkshop {
   const rng = new SystemRng()
+  const make = (bits: number): Promise<RsaPrivateKey> => new Promise((resolve, reject) => makeRsaKey(bits, rng, (made) => (made instanceof RelishError ? reject(made) : resolve(made))))
+  const coming = Array.from({ length: soon }, () => make(relayIdentityBits))
+  // Who asks for it hears of a failure.
+  for (const key of coming) key.catch(() => undefined)
   return {
     now,
     files: (placed) => new HostFiles(placed.dataDirectory),
     rng: () => rng,
-    generate: (_placed, _purpose, bits) => new Promise((resolve, reject) => makeRsaKey(bits, rng, (made) => (made instanceof RelishError ? reject(made) : resolve(made)))),
+    generate: (_placed, _purpose, bits) => (bits === relayIdentityBits ? coming.shift() : undefined) ?? make(bits),
     keepsAuthorityIdentityKeys: true,
   }
 }

@@ -21,9 +21,10 @@ const sieveSpan = 1 << 16
 /** A key of exactly `bits` bits (a multiple of 16, 512 to 4096). The same draws give the same key, on every machine. */
 export function rsaKeyFromRng(rng: Rng, bits: number): RsaPrivateKey {
   assert(bits % 16 === 0 && bits >= 512 && bits <= 4096, 'RSA keys have 512 to 4096 bits, a multiple of 16')
-  const p = primeFromRng(rng, bits / 2)
-  let q = primeFromRng(rng, bits / 2)
-  while (q === p) q = primeFromRng(rng, bits / 2)
+  const sieve = oddPrimesBelow(sieveLimit)
+  const p = primeFromRng(rng, bits / 2, sieve)
+  let q = primeFromRng(rng, bits / 2, sieve)
+  while (q === p) q = primeFromRng(rng, bits / 2, sieve)
   return rsaKeyFromPrimes(p, q)
 }
 
@@ -49,11 +50,11 @@ export function rsaKeyFromPrimes(p: bigint, q: bigint): RsaPrivateKey {
 }
 
 /** A prime of `bits` bits whose two highest bits are set, so that the product of two has twice as many. */
-function primeFromRng(rng: Rng, bits: number): bigint {
+function primeFromRng(rng: Rng, bits: number, sieve: readonly number[]): bigint {
   for (;;) {
     const random = BigInt(`0x${hexEncode(rng.bytes(bits / 8))}`)
     const start = random | (3n << BigInt(bits - 2)) | 1n
-    for (const offset of survivors(start)) {
+    for (const offset of survivors(start, sieve)) {
       const candidate = start + BigInt(offset)
       if (candidate >> BigInt(bits) !== 0n) break
       // The public exponent is prime: it has an inverse unless it divides p - 1.
@@ -62,11 +63,11 @@ function primeFromRng(rng: Rng, bits: number): bigint {
   }
 }
 
-/** Even offsets from the odd number `start` at which no small prime divides, in order. */
-function* survivors(start: bigint): Generator<number> {
+/** Even offsets from the odd number `start` at which no prime of the sieve divides, in order. */
+function* survivors(start: bigint, sieve: readonly number[]): Generator<number> {
   // Index i stands for offset 2i.
   const composite = new Uint8Array(sieveSpan / 2)
-  for (const prime of oddPrimesBelow(sieveLimit)) {
+  for (const prime of sieve) {
     const remainder = Number(start % BigInt(prime))
     // The first even offset with start + offset = 0 modulo prime.
     let offset = (prime - remainder) % prime

@@ -3,7 +3,7 @@
  * that use a network as a fixture. Files, addresses and torrcs are as in the process world.
  */
 
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { formatAddressPort } from '../../core/ident/address.ts'
 import { seconds } from '../../core/base/time.ts'
@@ -15,7 +15,7 @@ import { claimAddressBlock, hasIpv6Loopback, type ReservedPort } from '../addres
 import { allOrNone } from '../all-or-none.ts'
 import { scriptNames, startNameServer } from '../name-server.ts'
 import { prepareWarmGenesis } from '../genesis/warm-genesis.ts'
-import type { Genesis, ResolvedNetwork } from '../network-types.ts'
+import { isRelay, type Genesis, type ResolvedNetwork, type ResolvedNode } from '../network-types.ts'
 import type { NetworkPlacement, NodePlacement } from '../placement.ts'
 import { hostWorkshop, prepareKeys } from '../prepare-keys.ts'
 import { renderNodeTorrc } from '../render-torrc.ts'
@@ -41,6 +41,8 @@ export async function prepareInlineNetwork(options: InlineNetworkOptions): Promi
   const { network, directory } = options
   refuseForeign(network, 'inline')
   await checkMachine(network)
+  const genesis = options.genesis ?? network.genesis ?? 'warm'
+  const workshop = hostWorkshop({ soon: network.nodes.reduce((count, node) => count + (existsSync(directory.nodeDirectory(node.name)) ? 0 : smallKeysOf(node, genesis)), 0) })
   const cores = await CoreBuilds.load(network)
   const lock = await lockRunDirectory(directory)
   const held: { release(): unknown }[] = [lock]
@@ -74,11 +76,9 @@ export async function prepareInlineNetwork(options: InlineNetworkOptions): Promi
       nameServer: nameServer.address,
       distinctAddresses: block.distinct,
     }
-    const workshop = hostWorkshop()
     const keys = await prepareKeys(placement.nodes, workshop)
     const torrcOf = (placed: NodePlacement): string =>
       renderNodeTorrc({ placement, authorities: keys.authorities, fingerprints: keys.fingerprints, logLevel: 'notice', resolvConfFile: directory.resolvConf }, placed)
-    const genesis = options.genesis ?? network.genesis ?? 'warm'
     if (genesis === 'warm') await prepareWarmGenesis({ network, nodes: placement.nodes, workshop, torrcOf })
     const observer = createHostRuntime({
       dataDirectory: join(directory.path, 'observer'),
@@ -150,6 +150,15 @@ export async function prepareInlineNetwork(options: InlineNetworkOptions): Promi
     for (const thing of held.splice(0).reverse()) await thing.release()
     throw error
   }
+}
+
+/**
+ * How many RSA keys of 1024 bits are made for a new node before it starts: an authority's identity as a relay and its signing key, and
+ * for the first documents identity and TAP key of every relay.
+ */
+function smallKeysOf(node: ResolvedNode, genesis: Genesis): number {
+  if (node.role === 'authority') return genesis === 'warm' ? 3 : 2
+  return isRelay(node) && genesis === 'warm' ? 2 : 0
 }
 
 function nodeLog(node: string, sink: InlineNetworkOptions['logSink']): Log {

@@ -12,7 +12,7 @@ import type { Rng } from '../../core/base/rng.ts'
 import { durationMs, wallFromSec, wallToSec, type WallMs } from '../../core/base/time.ts'
 import type { RelayKeys } from '../../core/cert/relay-keys.ts'
 import type { RsaPrivateKey } from '../../core/crypto/rsa.ts'
-import { buildVote } from '../../core/dirvote/build-vote.ts'
+import { buildVote, microdescriptorsOf } from '../../core/dirvote/build-vote.ts'
 import { computeConsensus } from '../../core/dirvote/consensus.ts'
 import { RelayHistories } from '../../core/dirvote/relay-history.ts'
 import { SharedRandomState } from '../../core/dirvote/shared-random-state.ts'
@@ -62,6 +62,8 @@ export function makeFirstDocuments(relays: readonly FirstRelay[], now: WallMs): 
   for (const { descriptor } of own.values()) histories.noteReachable(descriptor.fingerprint, `${descriptor.address}:${descriptor.orPort}`, nowSec, 0)
 
   const sharedRandom = makeSharedRandom(authorities, published)
+  // Every vote says the same of them.
+  const madeOf = new Map([...own.values()].map(({ descriptor }) => [descriptor, microdescriptorsOf(descriptor)]))
   const microdescriptors = new Map<string, Microdescriptor>()
   const votes = authorities.map((authority) => {
     const { options } = authority
@@ -74,6 +76,7 @@ export function makeFirstDocuments(relays: readonly FirstRelay[], now: WallMs): 
       enoughMtbf: histories.hasEnough(nowSec),
       sharedRandom: sharedRandom.get(authority.name)?.vote(),
       bandwidthFile: undefined,
+      microdescriptorsOf: (descriptor) => madeOf.get(descriptor) ?? microdescriptorsOf(descriptor),
     })
     for (const one of built.microdescriptors) microdescriptors.set(one.digestBase64, one)
     return signVote(built.content, authority.authority.certificate, authority.authority.signingKey)
