@@ -3,6 +3,12 @@
 import { expect, test } from 'vitest'
 import { parseConsensus } from '../../src/core/netdoc/consensus.ts'
 import { launch, type Network } from '../../src/library/index.ts'
+import { SimulatedNetwork } from '../../src/testnet/backend/simulated.ts'
+import { startUntilReady } from '../../src/testnet/bootstrap.ts'
+import { loadChecks } from '../../src/testnet/checks/load-checks.ts'
+import { runChecks } from '../../src/testnet/checks/run-checks.ts'
+import { voteForNewer } from '../../src/testnet/consensus-spread.ts'
+import { loadNetwork } from '../../src/testnet/load-network.ts'
 
 /** Kilobytes a second, by nickname. */
 async function weights(net: Network): Promise<Record<string, number>> {
@@ -18,7 +24,7 @@ async function pass(net: Network, seconds: number): Promise<void> {
 const bytesMoved = 2_000_000
 
 test('a relay that has carried much and was restarted does not get everybody\'s paths', async () => {
-  await using net = await launch('basic', { world: 'simulated', seed: 'restart' })
+  await using net = await launch('basic-min', { world: 'simulated', seed: 'restart' })
   const sink = await net.sink()
   const stream = await net.client().connect(sink.name, sink.echoPort)
   let got = 0
@@ -44,4 +50,18 @@ test('a relay that has carried much and was restarted does not get everybody\'s 
   expect(Math.max(...values) / Math.min(...values)).toBeLessThan(20)
   await net.verify({ only: ['bandwidth-weights'] })
   expect(net.problems()).toEqual([])
+})
+
+test('what a client chooses is held against the consensus that it has, while the authorities have the next', async () => {
+  const checks = await loadChecks(['bandwidth-weights'])
+  const network = await SimulatedNetwork.prepare({ network: loadNetwork('basic', {}, ['clients=1']).network, seed: 'ahead' })
+  const results = await network.drive(async () => {
+    await startUntilReady(network)
+    await network.clock.sleep(20_000)
+    await voteForNewer(network, 'a vote', 30_000)
+    const ignore = (): void => undefined
+    return runChecks(network, checks, { onStart: ignore, onLog: ignore, onResult: ignore })
+  })
+  await network.close()
+  expect(results.map((one) => one.outcome)).toMatchObject([{ kind: 'passed' }])
 })

@@ -11,7 +11,7 @@ import { runningAuthorities } from '../running-nodes.ts'
 import type { Check } from './check.ts'
 import { chiSquare } from './chi-square.ts'
 import { askableClients, needsOwnClient, pathsChosenBy } from './paths-chosen.ts'
-import { consensusHeldBy } from './promises.ts'
+import { consensusHeldBy, consensusOfClient } from './promises.ts'
 
 const pathsEach = 1000
 const port = 443
@@ -26,13 +26,14 @@ export const bandwidthWeights: Check = {
   tags: ['full', 'anonymity'],
   notFor: needsOwnClient,
   async run({ network, clients, expect }) {
-    const consensus = await consensusHeldBy(network, runningAuthorities(network).map((node) => node.name))
+    const { relays } = await consensusHeldBy(network, runningAuthorities(network).map((node) => node.name))
+    const letsOut = new Set(relays.filter((relay) => relay.exitPolicy?.allows(port) === true).map((relay) => relay.fingerprint))
     const evidence: string[] = []
     for (const { name } of askableClients(network, clients)) {
-      const paths = await pathsChosenBy(network, name, port, pathsEach)
+      const { consensus, paths } = await choicesOf(network, name)
       for (const position of ['exit', 'middle'] as const) {
         const counts = countsOf(paths, position)
-        const shares = position === 'exit' ? exitShares(consensus, paths) : middleShares(network, name, consensus, paths)
+        const shares = position === 'exit' ? exitShares(consensus, letsOut, paths) : middleShares(network, name, consensus, paths)
         const strangers = [...counts.keys()].filter((fingerprint) => (shares.get(fingerprint) ?? 0) <= 0)
         expect(strangers.length === 0, `${name} chose ${strangers.map((one) => nicknameOf(consensus, one)).join(', ')} as ${position}, to which the consensus gives no weight there`)
         const cells = joinSmall([...shares].map(([fingerprint, expected]) => ({ observed: counts.get(fingerprint) ?? 0, expected })))
@@ -48,6 +49,14 @@ export const bandwidthWeights: Check = {
     }
     return evidence
   },
+}
+
+/** Paths, and the consensus that they are chosen by: the authorities may have a newer one, and this client the next moment. */
+async function choicesOf(network: RunningNetwork, client: string): Promise<{ readonly consensus: ConsensusUnverified; readonly paths: readonly (readonly string[])[] }> {
+  const consensus = await consensusOfClient(network, client)
+  const paths = await pathsChosenBy(network, client, port, pathsEach)
+  const after = await consensusOfClient(network, client)
+  return after.validAfter === consensus.validAfter ? { consensus, paths } : choicesOf(network, client)
 }
 
 const indexOf = { middle: 1, exit: 2 } as const
@@ -75,8 +84,9 @@ function sharesOf(consensus: ConsensusUnverified, candidates: readonly RouterSta
   return candidates.map((relay, i) => [relay.fingerprint, total > 0 ? (weights[i] ?? 0) / total : 1 / candidates.length])
 }
 
-function exitShares(consensus: ConsensusUnverified, paths: readonly (readonly string[])[]): Map<string, number> {
-  const exits = consensus.relays.filter((relay) => isUsable(relay) && relay.exitPolicy?.allows(port) === true)
+/** `letsOut`: fingerprints of relays whose policy has room for the port, of which not every flavour of the consensus tells. */
+function exitShares(consensus: ConsensusUnverified, letsOut: ReadonlySet<string>, paths: readonly (readonly string[])[]): Map<string, number> {
+  const exits = consensus.relays.filter((relay) => isUsable(relay) && letsOut.has(relay.fingerprint))
   return new Map(sharesOf(consensus, exits, 'exit').map(([fingerprint, share]) => [fingerprint, share * paths.length]))
 }
 

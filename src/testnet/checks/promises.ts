@@ -62,4 +62,10 @@ export async function consensusHeldBy(network: RunningNetwork, authorities: read
   return parseConsensus(String(await network.command(source, { command: 'document', name: 'consensus' })))
 }
 
+/** The one that a client goes by, of either flavour: it may not have the authorities' newest yet. */
+export async function consensusOfClient(network: RunningNetwork, client: string): Promise<ConsensusUnverified> {
+  const held = (await network.inspect(client)).consensus.some((one) => one.flavour === 'microdesc')
+  return parseConsensus(String(await network.command(client, { command: 'document', name: held ? 'consensus-microdesc' : 'consensus' })))
+}
+
 const descriptorOf = async (network: RunningNetwork, name: string): Promise<ServerDescriptorUnverified> => parseServerDescriptor(String(await network.command(name, { command: 'document', name: 'descriptor' })))
