@@ -59,6 +59,13 @@ test('a program in TypeScript is checked against the declarations', async () => 
   await run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', '.'], project)
 })
 
+test('stack traces name the sources where Node.js is asked to; under other flags of V8 the library compiles anew', async () => {
+  const program = "import { launch } from 'tor-relish'; await launch('nodes: 1\\n').catch((error) => console.log(error.stack))"
+  const stackWith = async (flag) => (await run(process.execPath, [flag, '--input-type=module', '--eval', program], project)).stdout
+  assert.match(await stackWith('--enable-source-maps'), /src\/library\/launch\.ts:\d+/)
+  assert.match(await stackWith('--no-opt'), /programs\/library\.js:\d+/)
+})
+
 test('no process outlives a program that is killed', { skip: process.platform === 'win32' }, async () => {
   const child = spawn(process.execPath, ['orphans.js'], { cwd: project, stdio: ['ignore', 'pipe', 'inherit'] })
   const [said] = await once(child.stdout, 'data')
