@@ -10,6 +10,7 @@
 
 import { SeededRng } from '../src/core/base/rng.ts'
 import { isRelayBatch, relayBatch } from '../src/core/cell/cell.ts'
+import { CellSpace } from '../src/core/cell/cell-space.ts'
 import { FrameDecoder } from '../src/core/cell/frame-decoder.ts'
 import { FrameWriter } from '../src/core/cell/frame-writer.ts'
 import { CELL_BODY_BYTES } from '../src/core/cell/limits.ts'
@@ -23,6 +24,8 @@ const ROUNDS = 300
 const asJson = process.argv.includes('--json')
 const found: { readonly name: string; readonly nsPerCell: number }[] = []
 const rng = new SeededRng('bench')
+/** As in a node. */
+const space = new CellSpace()
 const writer = new FrameWriter()
 writer.useLinkProtocol(5)
 writer.writeRelayBatch(relayBatch(0x80000001, rng.bytes(CELLS * CELL_BODY_BYTES)))
@@ -45,7 +48,7 @@ function report(what: string, makePass: () => (chunk: Uint8Array) => void): void
 }
 
 function decoding(handle: (payloads: Uint8Array) => void): (chunk: Uint8Array) => void {
-  const decoder = new FrameDecoder()
+  const decoder = new FrameDecoder(space.bodies)
   decoder.useLinkProtocol(5)
   return (chunk) => {
     decoder.push(chunk)
@@ -57,7 +60,7 @@ report('decode only', () => decoding(() => undefined))
 
 report('middle relay: decode, decipher, write', () => {
   const layer = new Tor1RelayLayer(rng.bytes(TOR1_KEY_BYTES))
-  const out = new FrameWriter()
+  const out = new FrameWriter(space.frames)
   out.useLinkProtocol(5)
   return decoding((payloads) => {
     const { passing } = layer.decryptForward(payloads)
@@ -68,7 +71,7 @@ report('middle relay: decode, decipher, write', () => {
 
 report('origin of cells: digest, encipher, write', () => {
   const layer = new Tor1ClientLayer(rng.bytes(TOR1_KEY_BYTES))
-  const out = new FrameWriter()
+  const out = new FrameWriter(space.frames)
   out.useLinkProtocol(5)
   return decoding((payloads) => {
     out.writeRelayBatch(relayBatch(7, layer.originateForward(payloads).payloads))
