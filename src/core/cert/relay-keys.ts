@@ -101,8 +101,8 @@ export function loadOrCreateRelayKeys(store: KeyStore, options: RelayKeyOptions,
 function assemble(store: KeyStore, options: RelayKeyOptions, rsaIdentity: RsaPrivateKey, tapOnionKey: RsaPrivateKey): RelayKeys {
   const { ed25519Identity, signingKey, signingCert } = loadEd25519Keys(store, options)
   const rsaFingerprint = rsaIdentity.publicKey.fingerprint()
-  store.write(keyFilePaths.fingerprint, emitFingerprintFile(options.nickname, rsaFingerprint))
-  store.write(keyFilePaths.fingerprintEd25519, emitEd25519FingerprintFile(options.nickname, ed25519Identity))
+  writeIfOther(store, keyFilePaths.fingerprint, emitFingerprintFile(options.nickname, rsaFingerprint))
+  writeIfOther(store, keyFilePaths.fingerprintEd25519, emitEd25519FingerprintFile(options.nickname, ed25519Identity))
   return {
     rsaIdentity,
     rsaFingerprint,
@@ -115,6 +115,12 @@ function assemble(store: KeyStore, options: RelayKeyOptions, rsaIdentity: RsaPri
     rsaCrossCert: signRsaCrossCert(rsaIdentity, ed25519Identity, later(options.now, CROSS_CERT_LIFETIME)),
     familyKeys: loadFamilyKeys(store),
   }
+}
+
+/** Reading costs a tenth of making a file, and these change with the nickname only. */
+function writeIfOther(store: KeyStore, path: string, content: Uint8Array): void {
+  const stored = store.read(path)
+  if (stored === undefined || !bytesEqual(stored, content)) store.write(path, content)
 }
 
 function loadEd25519Keys(
