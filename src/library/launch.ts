@@ -1,8 +1,7 @@
 /** Starting a network from a program: the file, the world, a directory, and nothing left behind when it does not come up. */
 
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { rmSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { stringify } from 'yaml'
 import { RelishError } from '../core/base/errors.ts'
 import { suggestion } from '../core/base/nearest.ts'
@@ -15,6 +14,7 @@ import { RunDirectory } from '../testnet/run-directory.ts'
 import type { LaunchOptions, Network } from './api.ts'
 import { asLaunchError } from './errors.ts'
 import { LibraryNetwork, type NetworkParts } from './network.ts'
+import { makeTemporaryDirectory } from './temporary-directory.ts'
 import type { During } from './world-duplex.ts'
 
 /**
@@ -88,7 +88,7 @@ async function prepare(loaded: LoadedNetwork, options: LaunchOptions): Promise<N
     const simulated = await SimulatedNetwork.prepare({ network, seed: String(options.seed ?? 'relish'), ...common, ...(logSink === undefined ? {} : { logSink: logSink }) })
     return { network: simulated, directory: undefined, during: (promise) => simulated.drive(() => promise), expectedWarnings, cleanUp: () => Promise.resolve() }
   }
-  const temporary = options.dir === undefined ? mkdtempSync(join(tmpdir(), 'relish-')) : undefined
+  const temporary = options.dir === undefined ? makeTemporaryDirectory(world) : undefined
   const directory = new RunDirectory(temporary ?? resolve(options.dir ?? ''))
   const cleanUp = (): Promise<void> => {
     if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true, maxRetries: 3 })

@@ -12,3 +12,5 @@ export const sinkBodyBytesMax = 16 << 20
 export const sinkVisitsMax = 10_000
 /** How long a stream may take to be opened unless told otherwise. Then it has failed. */
 export const connectTimeoutMs = 60_000
+/** A temporary run directory is in memory where at least so much is free there, and on the disk otherwise. */
+export const memoryFolderFreeBytesMin = 128 << 20
