@@ -95,6 +95,7 @@ const libraryWarmUp = `
   const net = await launch('basic-min', { world: 'inline' })
   const sink = await net.sink()
   await (await net.client().fetch(sink.url('/'))).text()
+  await net.verify({ only: ['echo'] })
   await net.close()
 `
 

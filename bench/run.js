@@ -184,7 +184,7 @@ async function streamGrowth(networks, sink) {
 
 /** What a program that imports the library waits for, in a process that does nothing else, and what each node adds to its memory. */
 async function inline() {
-  const launched = (network, ...set) => JSON.parse(execFileSync(process.execPath, ['--expose-gc', join(root, 'bench/inline.js'), join(root, options.dist, 'library/index.js'), network, ...set], { encoding: 'utf8' }))
+  const launched = (network, ...set) => JSON.parse(execFileSync(process.execPath, [join(root, 'bench/inline.js'), join(root, options.dist, 'library/index.js'), network, ...set], { encoding: 'utf8' }))
   for (const network of smoke ? ['basic-min'] : ['basic-min', 'basic']) {
     report.group(`library: launch('${network}', { world: 'inline' })`)
     const found = range(runs).map(() => launched(network))
