@@ -31,7 +31,10 @@ export interface LaunchOptions {
   readonly set?: { readonly [setting: string]: string | number | boolean }
   /** Values of the file's `${NAME:-default}`. */
   readonly variables?: { readonly [name: string]: string }
-  /** Run directory, which is kept. A temporary one, removed in the end, if absent. A simulation has none. */
+  /**
+   * Run directory, which is kept. A temporary one, removed in the end, if absent: of an inline network in `/dev/shm` where that is there,
+   * else, or if `TMPDIR` names a place, where temporary files are. A simulation has none.
+   */
   readonly dir?: string
   /** What nodes log, up to this level, goes to `onLog` (or, with processes, to the `node.log` of each). */
   readonly logLevel?: 'err' | 'warn' | 'notice' | 'info' | 'debug'
