@@ -1,6 +1,6 @@
 /** A network as a fixture of vitest: `tor-relish/vitest`. */
 
-import { test as base, type TestAPI } from 'vitest'
+import { afterAll, beforeAll, test as base, type TestAPI } from 'vitest'
 import type { LaunchOptions, Network } from './api.ts'
 import { launch } from './launch.ts'
 import type { NetworkFile } from '../testnet/network-types.ts'
@@ -18,13 +18,13 @@ export interface TorTestOptions extends LaunchOptions {
 
 /** What tests get. */
 export interface TorTestContext {
-  /** The network, which runs when the first test that asks for it begins. */
+  /** The network, which runs when the test begins. */
   readonly tor: Network
 }
 
 /**
- * A `test` whose tests can ask for `tor`, a running network. It is started for the first that does, and stopped after the
- * last. Arguments as for `launch`.
+ * A `test` whose tests can ask for `tor`, a running network. It is started before the tests of the file, outside their limit
+ * of time, and stopped after the last; with the scope `test`, within each test that asks for it. Arguments as for `launch`.
  *
  * @example
  * ```ts
@@ -41,13 +41,35 @@ export interface TorTestContext {
  */
 export function torTest(network: string | NetworkFile, options: TorTestOptions = {}): TestAPI<TorTestContext> {
   const { scope = 'file', ...launchOptions } = options
+  /** Started, and not asked for yet. */
+  let ahead: Promise<Network> | undefined
+  let inUse = false
   const start = async ({}: object, use: (made: Network) => Promise<void>): Promise<void> => {
-    const made = await launch(network, launchOptions)
+    const starting = ahead ?? launch(network, launchOptions)
+    ahead = undefined
+    const made = await starting
+    inUse = true
     try {
       await use(made)
     } finally {
+      inUse = false
       await made.close()
     }
+  }
+  if (scope !== 'test') {
+    // How long a network takes is up to how busy the machine is. It has limits of its own, which follow progress.
+    const noLimit = 0
+    beforeAll(async () => {
+      if (inUse) return
+      ahead = launch(network, launchOptions)
+      // Told to the test that asks for it.
+      await ahead.catch(() => undefined)
+    }, noLimit)
+    afterAll(async () => {
+      const left = await ahead?.catch(() => undefined)
+      ahead = undefined
+      await left?.close()
+    }, noLimit)
   }
   return base.extend<TorTestContext>({ tor: [start, { scope }] }) as TestAPI<TorTestContext>
 }
