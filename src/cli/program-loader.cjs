@@ -17,7 +17,8 @@ const program = join(__dirname, 'programs', `${name}.js`)
 const cache = name === 'relish' && process.argv[2] === 'sim' ? `${program}.sim.cache` : `${program}.cache`
 
 const cachedData = existsSync(cache) ? readFileSync(cache) : undefined
-const script = new Script(readFileSync(program, 'latin1'), { filename: program, cachedData })
+// Compiled code has the name in it that it was compiled under, so that stacks would lead to where the build was.
+const script = new Script(readFileSync(program, 'latin1'), { filename: `tor-relish/dist/programs/${name}.js`, cachedData })
 
 // Only the build sets this, and chooses among those that several processes leave: each has what it took over, and its own.
 const writesCache = process.env.RELISH_CODE_CACHE === 'write'

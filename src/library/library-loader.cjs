@@ -18,7 +18,8 @@ library(exports, require, module, __filename, (specifier) => import(specifier))
 
 function compiledAsScript() {
   const cache = `${bundle}.cache`
-  const script = new Script(source, { filename: bundle, cachedData: existsSync(cache) ? readFileSync(cache) : undefined })
+  // Compiled code has the name in it that it was compiled under, so that stacks would lead to where the build was.
+  const script = new Script(source, { filename: 'tor-relish/dist/programs/library.js', cachedData: existsSync(cache) ? readFileSync(cache) : undefined })
   // Only the build sets this. What ran long ago is to be kept as well, but for processes with V8's usual flags.
   if (process.env.RELISH_CODE_CACHE === 'write') {
     setFlagsFromString('--no-flush-bytecode')

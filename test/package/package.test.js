@@ -40,6 +40,9 @@ before(async () => {
     assert.ok(files.some((file) => file.path === part), `the package has ${part}`)
   }
   assert.ok(!files.some((file) => /^(src|test)\//.test(file.path)), 'sources and tests stay here')
+  for (const { path } of files.filter((file) => file.path.startsWith('dist/'))) {
+    assert.ok(!readFileSync(join(root, path), 'latin1').includes(root.replace(/\/$/, '')), `${path} does not name the folder it was built in`)
+  }
   const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const tools = ['vitest', 'typescript', '@types/node'].map((name) => `${name}@${devDependencies[name]}`)
   writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'consumer', private: true, type: 'module' }))
