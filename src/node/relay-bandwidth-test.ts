@@ -26,6 +26,8 @@ export class RelayBandwidthTest {
   readonly #parts: RelayBandwidthTestParts
   readonly #circuits = new Set<OriginCircuit>()
   #timer: Timer | undefined
+  /** The last attempt found no relays to go through. */
+  #lacksPath = false
 
   constructor(parts: RelayBandwidthTestParts) {
     this.#parts = parts
@@ -35,7 +37,13 @@ export class RelayBandwidthTest {
     this.#arm(BANDWIDTH_TEST_DELAY, () => this.#attempt())
   }
 
+  /** More of the network is known than before: what failed for the lack of relays is tried again now. */
+  networkChanged(): void {
+    if (this.#lacksPath) this.#attempt()
+  }
+
   stop(): void {
+    this.#lacksPath = false
     this.#timer?.cancel()
     this.#closeCircuits()
   }
@@ -50,6 +58,7 @@ export class RelayBandwidthTest {
     this.#arm(BANDWIDTH_TEST_RETRY, () => this.#attempt())
     while (this.#circuits.size < BANDWIDTH_TEST_CIRCUITS) {
       const path = this.#parts.pathToSelf()
+      this.#lacksPath = path === undefined
       if (path === undefined) return
       const circuit = this.#parts.circuits().build(path, { purpose: 'testing' }, {
         onOpen: () => this.#testIfAllOpen(),

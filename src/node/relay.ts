@@ -215,7 +215,10 @@ export class Relay {
   /** Finds out whether others can reach this relay and what it can carry, keeps its onion key fresh, and its descriptor true. */
   begin(): void {
     this.#selfTest.start()
-    this.#parts.view.onChange(() => this.#selfTest.networkChanged())
+    this.#parts.view.onChange(() => {
+      this.#selfTest.networkChanged()
+      this.#bandwidthTest.networkChanged()
+    })
     this.#rotation.start()
     this.#bandwidthTest.start()
     this.#bandwidth.start()

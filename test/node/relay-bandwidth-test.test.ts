@@ -70,6 +70,20 @@ describe('the bandwidth test of a relay', () => {
     test.stop()
   })
 
+  it('begins as soon as there is a path, but not before its time', () => {
+    let isKnown = false
+    const { world, test, dropped } = bandwidthTest({ path: (of) => (isKnown ? [of.relay(1).hop, of.relay(2).hop, of.relay(0).hop] : undefined) })
+    test.start()
+    test.networkChanged()
+    world.sim.runFor(seconds(15))
+    isKnown = true
+    test.networkChanged()
+    test.networkChanged()
+    world.sim.runFor(seconds(3))
+    expect(dropped()).toBe(1000)
+    test.stop()
+  })
+
   it('is done again after half a day where little was seen', () => {
     const { world, test, dropped } = bandwidthTest({ observed: () => 1000 })
     test.start()
