@@ -96,7 +96,7 @@ export class RelayCircuit implements EdgePort {
 
   // From the links.
 
-  /** Relay cells from the client's side. The batch's payloads become ours. */
+  /** Relay cells from the client's side. The payloads are only read, and not kept. */
   handleForward(now: MonotonicMs, command: ChannelCommand, payloads: Uint8Array): void {
     if (this.#state === 'closed') return
     this.#guarded(() => {
