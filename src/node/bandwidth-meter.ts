@@ -70,7 +70,8 @@ export class BandwidthMeter {
   }
 
   get #minPeriodSec(): number {
-    return this.#options().TestingMinTimeToReportBandwidth / seconds(1)
+    const options = this.#options()
+    return options.TestingMinTimeToReportBandwidth / seconds(1)
   }
 
   /** Lines of the extra-info document. None before the first day is over. */
