@@ -85,10 +85,22 @@ export async function runTest(nameOrPath: string, options: TestOptions): Promise
   const runs: FinishedRun[] = []
   const bundles = new Map<number, string>()
   const reportOf = (): TestReport => testReport(nameOrPath, loaded, suite, options, runs, bundles)
+  let broken: { readonly error: unknown } | undefined
   for (let index = 1; index <= options.repeat; index++) {
-    const { evidence, ...one } = await runOnce(loaded, suite, { ...options, index, clean: options.clean === true || isMany, keepsState: bundle !== undefined, showsStart: !isMany }, output, (progress) => {
-      if (!isMany || (progress.kind === 'check-result' && progress.result.outcome.kind !== 'passed' && progress.result.outcome.kind !== 'not-run')) show(progress)
-    })
+    let ended: OneRun
+    try {
+      ended = await runOnce(loaded, suite, { ...options, index, clean: options.clean === true || isMany, keepsState: bundle !== undefined, showsStart: !isMany }, output, (progress) => {
+        if (!isMany || (progress.kind === 'check-result' && progress.result.outcome.kind !== 'passed' && progress.result.outcome.kind !== 'not-run')) show(progress)
+      })
+    } catch (error) {
+      const last = runs.at(-1)
+      if (last === undefined) throw error
+      // What was found out before is told first.
+      broken = { error }
+      runs.push({ ...last, report: notBegun(index, error), notReady: undefined, interrupted: undefined })
+      break
+    }
+    const { evidence, ...one } = ended
     runs.push(one)
     if (bundle !== undefined && one.report.verdict !== 'passed' && one.interrupted === undefined) {
       const folder = isMany ? join(bundle, `run-${index}`) : bundle
@@ -108,10 +120,24 @@ export async function runTest(nameOrPath: string, options: TestOptions): Promise
   else if (isMany) tellMany(output, report)
   else if (interrupted === undefined) for (const one of runs) tellOne(output, one)
   for (const folder of bundles.values()) output.note(`bundle: ${folder} (relish bundle show ${folder})`)
+  if (broken !== undefined) throw broken.error
   if (interrupted !== undefined) throw interrupted
   if (notReady !== undefined && !isMany) throw notReady
   return exitCodeFor(report.verdict, options.allowFlaky === true)
 }
+
+/** One of many runs that something kept from beginning, as it would those after it. */
+const notBegun = (index: number, error: unknown): RunReport => ({
+  index,
+  startedAt: new Date().toISOString(),
+  verdict: 'interrupted',
+  times: { prepareMs: 0, startMs: 0, checksMs: 0, totalMs: 0 },
+  stages: [],
+  checks: [],
+  observations: [],
+  error: error instanceof Error ? error.message : String(error),
+  timeline: [],
+})
 
 async function chooseSuite(loaded: LoadedNetwork, options: TestOptions): Promise<Suite> {
   const [{ settings, selection }, { loadSuiteChecks }] = await Promise.all([suiteRequest(options), import('../testnet/suite/select-checks.ts')])

@@ -87,6 +87,17 @@ test('SIGINT while a suite is repeated leaves reports of what was done by then, 
   await isFree('i')
 })
 
+test('a run of many that cannot begin leaves reports of those before it', async () => {
+  // As on a disk that is full from then on, but for reports.
+  writeFileSync(join(folder, 'full.mjs'), 'import fs from "node:fs"\nimport { relative } from "node:path"\nexport default () => { const make = fs.mkdirSync; fs.mkdirSync = (path, ...more) => { if (relative(".", String(path)).startsWith("j")) throw new Error("no space left"); return make(path, ...more) }; return ["done"] }\n')
+  const ended = await cli.run(['test', 'small.yaml', '--dir', 'j', '--repeat', '3', '--only', './full.mjs', '--report', 'json=out/full.json', '--no-bundle'], { cwd: folder, env })
+  expect(ended.stderr).toMatch(/no space left/)
+  expect(ended.stdout).toMatch(/1 of 2 runs passed, 0 flaky, 0 failed, 1 interrupted;/)
+  expect(ended.code).toBe(4)
+  expect(JSON.parse(readFileSync(join(folder, 'out/full.json'), 'utf8'))).toMatchObject({ verdict: 'interrupted', counts: { runs: 2, passed: 1, interrupted: 1 }, runs: [{ verdict: 'passed' }, { verdict: 'interrupted', error: 'no space left', checks: [] }] })
+  await isFree('j')
+})
+
 test('SIGINT while nodes start ends them at once', async () => {
   const ended = await actOn('exit     listed', ['test', 'stuck.yaml', '--dir', 'b'], (child) => child.kill('SIGINT'))
   expect(ended.code).toBe(130)

@@ -77,7 +77,7 @@ export function verdictOfRun(checks: readonly CheckResult[], observations: reado
 export function makeReport(facts: Omit<TestReport, 'format' | 'version' | 'verdict' | 'counts'>): TestReport {
   const { runs } = facts
   const count = (...verdicts: readonly Verdict[]): number => runs.filter((run) => verdicts.includes(run.verdict)).length
-  const totals = runs.map((run) => run.times.totalMs)
+  const totals = runs.filter((run) => run.verdict !== 'interrupted').map((run) => run.times.totalMs)
   const worst = (['not-ready', 'failed', 'interrupted', 'flaky'] as const).find((verdict) => count(verdict) > 0)
   return {
     format: reportFormat,
