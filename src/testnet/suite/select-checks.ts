@@ -6,20 +6,7 @@ import type { Check } from '../checks/check.ts'
 import { builtInChecks, loadChecks } from '../checks/load-checks.ts'
 import { builtInCheckNames } from '../checks/names.ts'
 import { inOrder } from '../checks/run-checks.ts'
-import type { Suite, SuiteSettings } from './suite.ts'
-
-export interface Selection {
-  /** Only these of the suite: names, tags, paths of modules. A module that the suite does not have is added. */
-  readonly only?: readonly string[]
-  readonly skip?: readonly string[]
-  /** Part `index` (from 1) of `count`. */
-  readonly shard?: Shard
-}
-
-export interface Shard {
-  readonly index: number
-  readonly count: number
-}
+import type { Selection, Shard, Suite, SuiteSettings } from './suite.ts'
 
 export const isModulePath = (word: string): boolean => /[/\\]/.test(word) || /\.[cm]?js$/.test(word)
 

@@ -2,7 +2,6 @@
 
 import type { Check } from '../checks/check.ts'
 import { checkPatienceMs, nodeMemoryMbMax } from '../limits.ts'
-import type { Selection } from './select-checks.ts'
 
 /** What a suite file says, once everything left open is filled in. */
 export interface SuiteSettings {
@@ -20,6 +19,20 @@ export interface SuiteSettings {
 /** A suite for one network, with its checks loaded. */
 export interface Suite extends Omit<SuiteSettings, 'checks' | 'skip'> {
   readonly checks: readonly Check[]
+}
+
+/** What is wanted of a suite. */
+export interface Selection {
+  /** Only these of the suite: names, tags, paths of modules. A module that the suite does not have is added. */
+  readonly only?: readonly string[]
+  readonly skip?: readonly string[]
+  /** Part `index` (from 1) of `count`. */
+  readonly shard?: Shard
+}
+
+export interface Shard {
+  readonly index: number
+  readonly count: number
 }
 
 /** A suite that is yet to be loaded, where the network runs, with what is chosen of it. */

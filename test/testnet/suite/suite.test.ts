@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { builtInCheckNames, defaultCheckNames } from '../../../src/testnet/checks/names.ts'
 import { loadSuite, readSuite } from '../../../src/testnet/suite/load-suite.ts'
-import { loadSuiteChecks, parseShard, type Selection } from '../../../src/testnet/suite/select-checks.ts'
+import { loadSuiteChecks, parseShard } from '../../../src/testnet/suite/select-checks.ts'
+import type { Selection } from '../../../src/testnet/suite/suite.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'relish-suites-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
