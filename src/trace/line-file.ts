@@ -17,7 +17,7 @@ export class LineFile {
   /** Throws `local-io` when the file cannot be written. */
   constructor(path: string) {
     this.#path = path
-    this.#fd = this.#attempt(() => openSync(path, 'w'))
+    this.#fd = writingTrace(path, () => openSync(path, 'w', 0o644))
   }
 
   /** What cannot be written any more is left out, and `close` says so: whoever is recorded has nothing to do with it. */
@@ -41,7 +41,7 @@ export class LineFile {
     this.#lines = []
     this.#chars = 0
     try {
-      this.#attempt(() => {
+      writingTrace(this.#path, () => {
         for (let written = 0; written < bytes.length; ) written += writeSync(this.#fd, bytes, written)
       })
     } catch (error) {
@@ -49,12 +49,13 @@ export class LineFile {
       this.#failure = error
     }
   }
+}
 
-  #attempt<T>(act: () => T): T {
-    try {
-      return act()
-    } catch (cause) {
-      throw new RelishError('local-io', `the trace ${this.#path} cannot be written: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
-    }
+/** What `act` gives. Throws `local-io` where the system refuses it. */
+export function writingTrace<T>(path: string, act: () => T): T {
+  try {
+    return act()
+  } catch (cause) {
+    throw new RelishError('local-io', `the trace ${path} cannot be written: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
   }
 }

@@ -1,12 +1,12 @@
 /** Makes one trace of the parts that nodes have recorded, in the order of time. */
 
-import { closeSync, mkdirSync, openSync, readdirSync, writeSync } from 'node:fs'
+import { mkdirSync, readdirSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { RelishError } from '../core/base/errors.ts'
 import { Heap } from '../core/base/heap.ts'
 import type { TraceNode } from '../runtime/trace.ts'
 import { traceHeader } from './header.ts'
-import { RECORDER_BUFFER_CHARS } from './limits.ts'
+import { LineFile, writingTrace } from './line-file.ts'
 import { badLine, linesOf, type FileLine } from './lines.ts'
 import { partFormat, type PartHeader } from './recorder.ts'
 import { traceVersion } from './schema.ts'
@@ -53,32 +53,19 @@ export function mergeParts(options: MergeOptions): Merged {
   if (begin === undefined) throw new RelishError('unavailable', `no node has recorded anything in ${folder}`, { hint: 'start the network with --trace' })
   const heap = new Heap<Part>((a, b) => a.t < b.t)
   for (const part of parts) heap.push(part)
-  const fd = create(output)
+  writingTrace(output, () => mkdirSync(dirname(output), { recursive: true }))
+  const merged = new LineFile(output)
   try {
-    let buffered = `${JSON.stringify(traceHeader({ ...options, startMs: begin.wallMs }))}\n`
+    merged.write(JSON.stringify(traceHeader({ ...options, startMs: begin.wallMs })))
     let events = 0
     for (let part = heap.pop(); part !== undefined; part = heap.pop()) {
-      buffered += `{"t":${Math.max(0, part.t - begin.clockUs)},"node":${JSON.stringify(part.name)},${part.rest}\n`
+      merged.write(`{"t":${Math.max(0, part.t - begin.clockUs)},"node":${JSON.stringify(part.name)},${part.rest}`)
       events++
-      if (buffered.length > RECORDER_BUFFER_CHARS) {
-        writeSync(fd, buffered)
-        buffered = ''
-      }
       if (advance(part, clocks, () => cut++)) heap.push(part)
     }
-    writeSync(fd, buffered)
     return { events, cut }
   } finally {
-    closeSync(fd)
-  }
-}
-
-function create(path: string): number {
-  try {
-    mkdirSync(dirname(path), { recursive: true })
-    return openSync(path, 'w', 0o644)
-  } catch (cause) {
-    throw new RelishError('local-io', `the trace ${path} cannot be written: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+    merged.close()
   }
 }
 

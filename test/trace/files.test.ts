@@ -131,6 +131,7 @@ describe('parts', () => {
     rmSync(join(parts, 'c.jsonl'))
     mkdirSync(join(folder, 'taken'))
     expect(() => mergeParts({ folder: parts, network: 'n', world: 'processes', nodes: [], output: join(folder, 'taken') })).toThrow(expect.objectContaining({ kind: 'local-io', message: expect.stringContaining('taken cannot be written') as string }) as Error)
+    if (existsSync('/dev/full')) expect(() => mergeParts({ folder: parts, network: 'n', world: 'processes', nodes: [], output: '/dev/full' })).toThrow(/the trace \/dev\/full cannot be written: ENOSPC/)
     rmSync(parts, { recursive: true })
     expect(merge).toThrow(/no node has recorded anything/)
   })
