@@ -7,7 +7,7 @@
 import type { ConsensusInspection } from '../../runtime/events.ts'
 import type { RunningNetwork } from '../backend/backend.ts'
 import { consensusWaitMs } from '../limits.ts'
-import { runningAuthorities, runningNodes } from '../running-nodes.ts'
+import { isRunning, runningAuthorities, runningNodes } from '../running-nodes.ts'
 import type { Check, CheckContext } from './check.ts'
 import { consensusOf, timeText } from './circuits.ts'
 import { CheckFailure } from './expect.ts'
@@ -143,6 +143,6 @@ async function warningAfter(network: RunningNetwork, name: string, act: () => Pr
 }
 
 async function putBackIfGone(network: RunningNetwork, names: readonly string[]): Promise<void> {
-  if (names.some((name) => network.status(name).state.kind !== 'running')) await putBack(network, names)
+  if (names.some((name) => !isRunning(network, name))) await putBack(network, names)
 }
 
