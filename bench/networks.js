@@ -26,11 +26,16 @@ export function hasTor() {
   }
 }
 
-/** A network until `down`: three authorities, three exits and two clients, all of one implementation. */
+/** The file of a network of three authorities, so many exits and two clients, all of one implementation; answers its path. */
+export function writeNetwork(scratch, name, exits, implementation) {
+  const file = join(scratch, `${name}.yaml`)
+  writeFileSync(file, `defaults: { implementation: ${implementation} }\nnodes:\n  - { role: authority, name: auth, count: 3 }\n  - { role: exit, count: ${exits} }\n  - { role: client, count: 2 }\n`)
+  return file
+}
+
+/** A network until `down`, with three exits. */
 export async function up(program, scratch, name, implementation) {
-  const file = join(scratch, `${implementation}.yaml`)
-  writeFileSync(file, `defaults: { implementation: ${implementation} }\nnodes:\n  - { role: authority, name: auth, count: 3 }\n  - { role: exit, count: 3 }\n  - { role: client, count: 2 }\n`)
-  return upFile(program, scratch, name, file)
+  return upFile(program, scratch, name, writeNetwork(scratch, implementation, 3, implementation))
 }
 
 export async function upFile(program, scratch, name, file) {
