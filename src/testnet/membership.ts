@@ -49,7 +49,7 @@ export async function addNodes(network: RunningNetwork, wanted: NewNodes): Promi
 
 function newNames(network: RunningNetwork, { role, name = role, count, implementation }: NewNodes): string[] {
   if (implementation === 'tor' && network.world !== 'processes') {
-    throw new RelishError('refused', `C tor is a process of its own and cannot be added to an ${network.world} network`, { hint: 'use the process world' })
+    throw new RelishError('refused', `C tor is a process of its own and cannot be added to a network whose world is ${network.world}`, { hint: 'use the process world' })
   }
   if ((role as NodeRole) === 'authority') {
     throw new RelishError('refused', 'authorities cannot be added to a running network', { hint: 'every node has been told who they are when it started: write them into the network file' })

@@ -13,7 +13,7 @@ export const programOf = (node: ResolvedNode): string => node.tor ?? usualTorPro
 export function refuseForeign(network: ResolvedNetwork, world: World): void {
   const foreign = network.nodes.find(isForeign)
   if (foreign === undefined) return
-  throw new RelishError('config', `${foreign.name} is to be run by C tor, which is a process of its own and cannot be part of an ${world} network`, {
+  throw new RelishError('config', `${foreign.name} is to be run by C tor, which is a process of its own and cannot be part of a network whose world is ${world}`, {
     hint: 'use the process world: relish up, relish test',
   })
 }
