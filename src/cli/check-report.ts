@@ -6,18 +6,26 @@ import type { CheckEvent } from '../testnet/checks/run-checks.ts'
 import type { BootstrapResult } from '../testnet/bootstrap.ts'
 import { cutTo, secondsText, type Colours, type Output } from './output.ts'
 
-/** Lines while checks run: in a pipe every result with its evidence, at once; on a terminal the name of the one that runs. */
+/** Lines while checks run: in a pipe every result with its evidence, in the order of the checks; on a terminal the names of those that run. */
 export function checkProgress(output: Output): (event: CheckEvent) => void {
+  const running = new Map<string, string>()
+  const draw = (): void => {
+    const [first] = running
+    const words = running.size === 1 && first !== undefined ? `${first[0]}: ${first[1]}` : [...running.keys()].join(', ')
+    process.stdout.write(`\u001b[2K${words === '' ? '' : output.colours.dim(cutTo(`… ${words}`, output.columns - 1))}\r`)
+  }
   return (progress) => {
     switch (progress.kind) {
       case 'check-started':
-        if (output.live) process.stdout.write(`${output.colours.dim(cutTo(`… ${progress.name}: ${progress.summary}`, output.columns - 1))}\r`)
+        running.set(progress.name, progress.summary)
+        if (output.live) draw()
         return
       case 'check-log':
         if (!output.live) output.note(`    ${progress.name}: ${progress.line}`)
         return
       case 'check-result':
-        if (output.live) process.stdout.write('\u001b[2K')
+        running.delete(progress.result.name)
+        if (output.live) draw()
         else output.note(plainResult(progress.result))
         return
     }

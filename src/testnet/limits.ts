@@ -57,6 +57,8 @@ export const proxyRecordBytesMax = 8 << 20
 export const nodeMemoryMbMax = 512
 /** How long nothing may happen in a check (no byte, no answer, no stage) before it has failed. As long as it comes further it may take any time. */
 export const checkPatienceMs = 60_000
+/** Checks that run side by side. Those after them wait until all of these are done. */
+export const checksAtOnceMax = 16
 /** How long the authorities may take over a consensus that a check asks them for, and nodes over fetching it. Then the check has failed. */
 export const consensusWaitMs = 120_000
 /** How often is looked whether a check comes further; longer pauses than that are time in which the whole machine stood still. */

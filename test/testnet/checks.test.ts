@@ -7,7 +7,9 @@ import { makeBulkCheck } from '../../src/testnet/checks/bulk.ts'
 import type { Check, CheckOutcome } from '../../src/testnet/checks/check.ts'
 import { builtInChecks, loadChecks } from '../../src/testnet/checks/load-checks.ts'
 import { builtInCheckNames, defaultCheckNames } from '../../src/testnet/checks/names.ts'
-import { inOrder, runChecks, type RunChecksOptions } from '../../src/testnet/checks/run-checks.ts'
+import { inGroups, inOrder, runChecks, type RunChecksOptions } from '../../src/testnet/checks/run-checks.ts'
+import type { RunningNetwork } from '../../src/testnet/backend/backend.ts'
+import { checksAtOnceMax } from '../../src/testnet/limits.ts'
 import { FakeNetwork, type Misbehaviour } from '../support/fake-network.ts'
 
 let network: FakeNetwork
@@ -157,6 +159,69 @@ describe('retries', () => {
 test('checks that disturb the network come last', () => {
   const check = (name: string, disturbs: boolean): Check => ({ name, summary: '', tags: [], disturbs, run: () => Promise.resolve([]) })
   expect(inOrder([check('a', true), check('b', false), check('c', true), check('d', false)]).map((one) => one.name)).toEqual(['b', 'd', 'a', 'c'])
+})
+
+describe('checks that may run beside others', () => {
+  const check = (name: string, besideOthers: boolean, run: Check['run'] = () => Promise.resolve([name])): Check => ({ name, summary: '', tags: [], besideOthers, run })
+  const namesOf = (groups: readonly Check[][]): string[][] => groups.map((group) => group.map((one) => one.name))
+
+  test('run with their neighbours that may, not across one that may not, and not too many at once', () => {
+    expect(namesOf(inGroups([check('a', true), check('b', true), check('c', false), check('d', false), check('e', true)]))).toEqual([['a', 'b'], ['c'], ['d'], ['e']])
+    const many = inGroups(Array.from({ length: checksAtOnceMax + 1 }, (_, index) => check(`c${index}`, true)))
+    expect(many.map((group) => group.length)).toEqual([checksAtOnceMax, 1])
+  })
+
+  test('run at the same time, and are told in their order', async () => {
+    let meet: () => void = () => undefined
+    const met = new Promise<void>((resolve) => {
+      meet = resolve
+    })
+    const told: string[] = []
+    const waits = check('waits', true, async () => {
+      await met
+      return ['met']
+    })
+    const comes = check('comes', true, () => {
+      meet()
+      return Promise.resolve(['came'])
+    })
+    const fails = check('fails', true, () => Promise.reject(new Error('for a reason')))
+    const results = await runChecks(network, [waits, comes, fails, check('alone', false)], {
+      onStart: (one) => told.push(`${one.name} begins`),
+      onLog: () => undefined,
+      onResult: (one) => told.push(`${one.name} ${one.outcome.kind}`),
+    })
+    expect(told).toEqual(['waits begins', 'comes begins', 'fails begins', 'waits passed', 'comes passed', 'fails failed', 'alone begins', 'alone passed'])
+    expect(results.map((one) => one.name)).toEqual(['waits', 'comes', 'fails', 'alone'])
+  })
+
+  test('do not see nodes that one of them adds for itself', async () => {
+    let seen: () => void = () => undefined
+    const looked = new Promise<void>((resolve) => {
+      seen = resolve
+    })
+    let added: () => void = () => undefined
+    const isThere = new Promise<void>((resolve) => {
+      added = resolve
+    })
+    const namesIn = (one: RunningNetwork): string => one.nodes().map((node) => node.name).join(' ')
+    const adds = check('adds', true, async (context) => {
+      await context.network.addNode({ name: 'mine', role: 'client', torrc: [] })
+      added()
+      await looked
+      const names = namesIn(context.network)
+      await context.network.removeNode('mine')
+      return [names, namesIn(context.network)]
+    })
+    const looks = check('looks', true, async (context) => {
+      await isThere
+      seen()
+      return [namesIn(context.network)]
+    })
+    const before = namesIn(network)
+    const results = await runChecks(network, [adds, looks], { onStart: () => undefined, onLog: () => undefined, onResult: () => undefined })
+    expect(results.map(({ outcome }) => (outcome.kind === 'passed' ? outcome.evidence : outcome))).toEqual([[`${before} mine`, before], [before]])
+  })
 })
 
 describe('modules of the user', () => {

@@ -25,6 +25,8 @@ export interface Check {
   readonly tags: readonly string[]
   /** It stops, kills or restarts nodes: it runs alone, after all that do not, and leaves every node running and ready. */
   readonly disturbs?: boolean
+  /** It only uses the network, and what others do with it at the same time changes nothing that it looks at: it may run beside others that say so. */
+  readonly besideOthers?: boolean
   /** Warnings that nodes may give because of what it does. All others fail the run, from an observer that always watches. */
   readonly expectedWarnings?: readonly RegExp[]
   /** Where it comes from, if it is a module of the user's. */

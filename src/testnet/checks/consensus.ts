@@ -18,6 +18,7 @@ export const consensus: Check = {
   name: 'consensus',
   summary: 'all authorities signed one consensus, every node holds it, a minority\'s is refused',
   tags: ['smoke', 'directory'],
+  besideOthers: true,
   async run(context) {
     const { network, expect } = context
     const authorities = runningNodes(network).filter((node) => node.role === 'authority')

@@ -13,6 +13,7 @@ export const exitSeen: Check = {
   name: 'exit-seen',
   summary: 'the server sees an exit relay of the consensus, never the client',
   tags: ['smoke', 'anonymity'],
+  besideOthers: true,
   notFor: (network) => (network.placement.distinctAddresses ? undefined : 'all nodes share one address here'),
   async run({ network, clients, sink, expect }) {
     const foreign = new Set(network.nodes().filter((node) => node.implementation !== 'relish').map((node) => node.name))

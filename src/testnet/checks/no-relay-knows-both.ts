@@ -20,6 +20,7 @@ export const noRelayKnowsBoth: Check = {
   name: 'no-relay-knows-both',
   summary: 'no relay of a circuit holds both the client and the target',
   tags: ['full', 'anonymity'],
+  besideOthers: true,
   notFor: (network) =>
     network.nodes().some((node) => isRelay(node) && canBeAsked(network, node.name)) ? undefined : 'every relay is C tor, which tells its controller nothing of the circuits that pass through it',
   async run(context) {

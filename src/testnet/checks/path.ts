@@ -15,6 +15,7 @@ export const path: Check = {
   name: 'path',
   summary: 'circuits have three different relays, no two of one family or subnet',
   tags: ['smoke', 'anonymity'],
+  besideOthers: true,
   async run({ network, clients, sink }) {
     const server = await sink.echo()
     const names = await relaysByFingerprint(network)

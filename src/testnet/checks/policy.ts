@@ -13,6 +13,7 @@ export const policy: Check = {
   name: 'policy',
   summary: 'a port that exits reject is refused with the right SOCKS reply',
   tags: ['full', 'policy'],
+  besideOthers: true,
   async run({ network, clients, sink, expect }) {
     const server = await sink.echo()
     return forEachClient(clients, async (client) => {

@@ -8,6 +8,7 @@ import type { ByteStream, Network as RuntimeNetwork } from '../../runtime/index.
 import type { NodeEventRecord, RunningNetwork } from '../backend/backend.ts'
 import { progressTickMs } from '../limits.ts'
 import { CheckFailure } from './expect.ts'
+import { replaced } from './replaced.ts'
 
 export class ProgressWatch {
   /** The same network; what is done through it is noticed. */
@@ -83,7 +84,7 @@ export class ProgressWatch {
       promise.then(over, over)
       return promise
     }
-    const replaced: Partial<RunningNetwork> = {
+    return replaced(world, {
       clock: { ...world.clock, sleep: (ms) => waited(`a pause of ${ms / 1000} s was over`, world.clock.sleep(ms)) },
       observer: noticing(world.observer, (words) => this.note(words)),
       command: (node, command) => answered(`${node} answered ${command.command}`, world.command(node, command)),
@@ -91,15 +92,6 @@ export class ProgressWatch {
       waitFor: (words, condition, timeoutMs) => waited(`the wait for ${words} was over`, world.waitFor(words, condition, timeoutMs)),
       start: (nodes) => waited(`${nodes.join(', ')} started`, world.start(nodes)),
       stop: (nodes) => waited(`${nodes.join(', ')} stopped`, world.stop(nodes)),
-    }
-    return new Proxy(world, {
-      get: (target, name) => {
-        const own = Reflect.get(replaced, name) as unknown
-        if (own !== undefined) return own
-        const value = Reflect.get(target, name) as unknown
-        // Methods look for private fields, which only the network itself has.
-        return typeof value === 'function' ? (value.bind(target) as unknown) : value
-      },
     })
   }
 }

@@ -15,6 +15,7 @@ export const promises: Check = {
   name: 'promises',
   summary: 'roles, parameters, families and IPv6 addresses are in the consensus as in the network file',
   tags: ['full', 'directory'],
+  besideOthers: true,
   async run({ network, expect }) {
     const consensus = await consensusHeldBy(network, runningAuthorities(network).map((node) => node.name))
     const evidence: string[] = []

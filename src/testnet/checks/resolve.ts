@@ -16,6 +16,7 @@ export const resolve: Check = {
   name: 'resolve',
   summary: 'names are resolved at exits only; PTR and missing names too',
   tags: ['full', 'anonymity'],
+  besideOthers: true,
   async run({ network, clients, sink, expect }) {
     const exits = network.nodes().filter((node) => node.role === 'exit').map((node) => node.name)
     // C tor asks from an address that does not tell its nodes apart, but with a socket that it keeps open.

@@ -1,16 +1,17 @@
 /**
- * Runs checks one after another, those last that disturb the network, and keeps what each found. A check that throws has
- * failed; nothing stops the rest.
+ * Runs checks, those last that disturb the network, and keeps what each found. Those that only use it run side by side: one
+ * alone leaves a core idle most of the time. A check that throws has failed; nothing stops the rest.
  */
 
 import { RelishError } from '../../core/base/errors.ts'
 import type { RunningNetwork } from '../backend/backend.ts'
 import { waitUntilReady } from '../bootstrap.ts'
-import { checkPatienceMs } from '../limits.ts'
+import { checkPatienceMs, checksAtOnceMax } from '../limits.ts'
 import { runningNodes } from '../running-nodes.ts'
 import type { AttemptOutcome, Check, CheckContext, CheckOutcome, CheckResult } from './check.ts'
 import { makeCheckClient } from './client.ts'
 import { CheckFailure, makeExpect } from './expect.ts'
+import { networkOfOne } from './network-of-one.ts'
 import { ProgressWatch } from './progress.ts'
 import { makeSinkFactory } from './sink-factory.ts'
 
@@ -43,23 +44,46 @@ export interface RunChecksOptions {
 
 export async function runChecks(network: RunningNetwork, checks: readonly Check[], progress: CheckProgress, options: RunChecksOptions = {}): Promise<CheckResult[]> {
   const results: CheckResult[] = []
-  for (const check of inOrder(checks)) {
-    progress.onStart(check)
-    const startedAtMs = network.clock.now()
-    const outcome = await runWithRetries(network, check, (line) => progress.onLog(check, line), options)
-    const result: CheckResult = {
-      name: check.name,
-      summary: check.summary,
-      tags: check.tags,
-      ...(check.source === undefined ? {} : { source: check.source }),
-      outcome,
-      startedAtMs,
-      elapsedMs: network.clock.now() - startedAtMs,
+  for (const group of inGroups(inOrder(checks))) {
+    // All of them see the network as it is before any begins.
+    const views = group.map(() => (group.length === 1 ? network : networkOfOne(network)))
+    const running = group.map((check, index) => runOne(views[index] ?? network, check, progress, options))
+    // An error that is no result is met where its turn comes.
+    for (const one of running) one.catch(() => undefined)
+    // Told in their order, however they end.
+    for (const one of running) {
+      const result = await one
+      results.push(result)
+      progress.onResult(result)
     }
-    results.push(result)
-    progress.onResult(result)
   }
   return results
+}
+
+/** Neighbours that may run beside others run together. */
+export function inGroups(checks: readonly Check[]): Check[][] {
+  const groups: Check[][] = []
+  for (const check of checks) {
+    const last = groups.at(-1)
+    if (last !== undefined && last.length < checksAtOnceMax && check.besideOthers === true && last[0]?.besideOthers === true) last.push(check)
+    else groups.push([check])
+  }
+  return groups
+}
+
+async function runOne(network: RunningNetwork, check: Check, progress: CheckProgress, options: RunChecksOptions): Promise<CheckResult> {
+  progress.onStart(check)
+  const startedAtMs = network.clock.now()
+  const outcome = await runWithRetries(network, check, (line) => progress.onLog(check, line), options)
+  return {
+    name: check.name,
+    summary: check.summary,
+    tags: check.tags,
+    ...(check.source === undefined ? {} : { source: check.source }),
+    outcome,
+    startedAtMs,
+    elapsedMs: network.clock.now() - startedAtMs,
+  }
 }
 
 /** As given, but those that disturb the network come last. */

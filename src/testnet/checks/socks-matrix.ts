@@ -16,6 +16,7 @@ export const socksMatrix: Check = {
   name: 'socks-matrix',
   summary: 'SOCKS 4, 4a and 5 by IPv4, IPv6 and name; isolation by credentials; refusals',
   tags: ['full', 'socks'],
+  besideOthers: true,
   expectedWarnings: [/SOCKS request refused: HTTP spoken to a SOCKS port/, /Socks version 71 not recognized/],
   async run(context) {
     const { network, clients, sink } = context

@@ -18,6 +18,7 @@ export const tlsOnly: Check = {
   name: 'tls-only',
   summary: 'links begin with TLS, and a marker sent by a client is on none of them',
   tags: ['full', 'anonymity'],
+  besideOthers: true,
   notFor: (network) => (network.world === 'simulated' ? 'links of a simulation are not TLS' : undefined),
   async run(context) {
     const { network } = context
