@@ -6,6 +6,7 @@ import type { VoteInput } from '../core/dirvote/build-vote.ts'
 import type { FlagRules, RelayJudgement } from '../core/dirvote/voted-relay.ts'
 import { formatEd25519Identity, parseFingerprint } from '../core/ident/fingerprint.ts'
 import type { AuthorityCertificate } from '../core/netdoc/authority-certificate.ts'
+import type { DescriptorStatement } from '../core/netdoc/server-descriptor-emit.ts'
 import type { ServerDescriptor } from '../core/netdoc/server-descriptor.ts'
 import type { TorOptions } from '../core/torrc/option-table.ts'
 import { RouterSet, type AddressPattern } from '../core/torrc/router-set.ts'
@@ -160,9 +161,9 @@ export function judge(descriptor: ServerDescriptor, approved: ApprovedRouters, o
  * Whether a newer descriptor says nothing new: C tor's `router_differences_are_cosmetic`. Authorities then keep the one
  * they have, so that the network does not fetch it again.
  */
-export function isCosmeticChange(older: ServerDescriptor, newer: ServerDescriptor): boolean {
-  const same = (of: (descriptor: ServerDescriptor) => unknown): boolean => of(older) === of(newer)
-  const sameText = (of: (descriptor: ServerDescriptor) => string | undefined): boolean => of(older)?.toLowerCase() === of(newer)?.toLowerCase()
+export function isCosmeticChange(older: DescriptorStatement, newer: DescriptorStatement): boolean {
+  const same = (of: (descriptor: DescriptorStatement) => unknown): boolean => of(older) === of(newer)
+  const sameText = (of: (descriptor: DescriptorStatement) => string | undefined): boolean => of(older)?.toLowerCase() === of(newer)?.toLowerCase()
   if (!same((d) => d.address) || !same((d) => d.orPort) || !same((d) => d.dirPort) || !sameText((d) => d.nickname) || !sameText((d) => d.platform)) return false
   if (!sameText((d) => d.orAddresses.map((a) => `${a.host} ${a.port}`).join()) || !sameText((d) => d.contact) || !same((d) => d.hibernating)) return false
   if (!sameText((d) => d.onionKeyDer?.join()) || !same((d) => d.exitPolicy.toLines().join()) || !same((d) => d.tunnelledDirServer)) return false
@@ -175,7 +176,7 @@ export function isCosmeticChange(older: ServerDescriptor, newer: ServerDescripto
 }
 
 /** Whether the relay has been up between the two, give or take six hours or a twentieth. */
-function uptimesAgree(older: ServerDescriptor, newer: ServerDescriptor): boolean {
+function uptimesAgree(older: DescriptorStatement, newer: DescriptorStatement): boolean {
   const elapsed = wallToSec(newer.published) - wallToSec(older.published)
   const [before, after] = [older.uptimeSec ?? 0, newer.uptimeSec ?? 0]
   const drift = Math.abs(after - (before + elapsed))

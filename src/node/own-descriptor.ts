@@ -10,13 +10,13 @@ import { formatEd25519Identity } from '../core/ident/fingerprint.ts'
 import { configuredExitPolicy } from '../core/netdoc/configured-exit-policy.ts'
 import { ExitPolicy } from '../core/netdoc/exit-policy.ts'
 import { signExtraInfo, type ExtraInfo } from '../core/netdoc/extra-info.ts'
-import type { DescriptorKeys } from '../core/netdoc/server-descriptor-emit.ts'
-import { signServerDescriptor } from '../core/netdoc/server-descriptor-emit.ts'
+import { signServerDescriptor, statedByDescriptor, type DescriptorKeys } from '../core/netdoc/server-descriptor-emit.ts'
 import type { ServerDescriptor, ServerDescriptorContent } from '../core/netdoc/server-descriptor.ts'
 import type { TorOptions } from '../core/torrc/option-table.ts'
 import type { PortSpec } from '../core/torrc/port-spec.ts'
 import type { SocketAddress } from '../runtime/index.ts'
 import { DESCRIPTOR_FUTURE_SKEW } from './authority-limits.ts'
+import { isCosmeticChange } from './authority-rules.ts'
 import { supportedProtocols } from './supported-protocols.ts'
 
 /** C tor's default of the consensus parameter `onion-key-rotation-days`. */
@@ -108,32 +108,40 @@ function familyKeysOf(wanted: TorOptions['FamilyId'], keys: RelayKeys): RelayKey
 }
 
 export function makeOwnDocuments(input: OwnDocumentsInput): OwnDocuments {
-  const { options, keys, addresses, exitPolicy, published } = input
-  const nickname = options.Nickname ?? 'Unnamed'
-  const signing: DescriptorKeys = {
-    rsaIdentity: keys.rsaIdentity,
-    ed25519Identity: keys.ed25519Identity,
-    ed25519Signing: keys.signingKey,
-    ed25519SigningCertificate: keys.signingCert.encoded,
-    onionKey: keys.tapOnionKey,
-    ntorOnionKey: keys.ntorOnionKey,
-    onionKeyLifetime,
-    familyKeys: familyKeysOf(options.FamilyId, keys),
-  }
-  const extraInfo = signExtraInfo({ nickname, published, statistics: input.statistics }, signing)
+  const signing = ownDescriptorKeys(input)
+  const content = ownContent(input)
+  const extraInfo = signExtraInfo({ nickname: content.nickname, published: content.published, statistics: input.statistics }, signing)
+  return { descriptor: signServerDescriptor({ ...content, extraInfoDigest: { sha1: extraInfo.digest, sha256: extraInfo.digestSha256 } }, signing), extraInfo }
+}
+
+/** Whether a descriptor from before says what a new one would. */
+export const stillSays = (before: ServerDescriptor, input: OwnDocumentsInput): boolean => isCosmeticChange(before, statedByDescriptor(ownContent(input), ownDescriptorKeys(input)))
+
+const ownDescriptorKeys = ({ options, keys }: OwnDocumentsInput): DescriptorKeys => ({
+  rsaIdentity: keys.rsaIdentity,
+  ed25519Identity: keys.ed25519Identity,
+  ed25519Signing: keys.signingKey,
+  ed25519SigningCertificate: keys.signingCert.encoded,
+  onionKey: keys.tapOnionKey,
+  ntorOnionKey: keys.ntorOnionKey,
+  onionKeyLifetime,
+  familyKeys: familyKeysOf(options.FamilyId, keys),
+})
+
+function ownContent(input: OwnDocumentsInput): Omit<ServerDescriptorContent, 'extraInfoDigest'> {
+  const { options, keys, addresses, exitPolicy } = input
   const ipv6Policy = exitPolicy.summary(6)
-  const content: ServerDescriptorContent = {
-    nickname,
+  return {
+    nickname: options.Nickname ?? 'Unnamed',
     address: addresses.orAddress.host,
     orPort: addresses.orAddress.port,
     dirPort: addresses.dirPort,
     orAddresses: addresses.orAddress6 === undefined ? [] : [addresses.orAddress6],
     platform: `Tor ${versionText} on Node.js`,
     protocols: supportedProtocols,
-    published,
+    published: input.published,
     uptimeSec: Math.floor(input.uptime / 1000),
     bandwidth: ownBandwidth(options, input.observedBandwidth),
-    extraInfoDigest: { sha1: extraInfo.digest, sha256: extraInfo.digestSha256 },
     cachesExtraInfo: options.DownloadExtraInfo,
     hibernating: input.hibernating,
     // Whoever serves directory documents keeps those of onion services, too.
@@ -145,7 +153,6 @@ export function makeOwnDocuments(input: OwnDocumentsInput): OwnDocuments {
     ...(ipv6Policy.rejectsAll ? {} : { ipv6Policy }),
     tunnelledDirServer: input.isDirectory,
   }
-  return { descriptor: signServerDescriptor(content, signing), extraInfo }
 }
 
 function ownBandwidth(options: TorOptions, observed: number): { rate: number; burst: number; observed: number } {

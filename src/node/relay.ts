@@ -18,7 +18,6 @@ import type { PortSpec } from '../core/torrc/port-spec.ts'
 import { isAuthority } from '../core/torrc/validate.ts'
 import type { NodeEvent } from '../runtime/events.ts'
 import type { ByteStream, Listener, Runtime } from '../runtime/index.ts'
-import { isCosmeticChange } from './authority-rules.ts'
 import type { BandwidthMeter } from './bandwidth-meter.ts'
 import { BandwidthWatch } from './bandwidth-watch.ts'
 import type { ChannelManager } from './channel-manager.ts'
@@ -34,7 +33,9 @@ import { MeteredStream } from './metered-network.ts'
 import type { NetworkView } from './network-view.ts'
 import { OnionKeyRotation } from './onion-key-rotation.ts'
 import type { HopTarget, OriginCircuits } from './origin-circuit.ts'
-import { makeOwnDocuments, ownAddresses, ownExitPolicy, publicationTime, relayRate, type OwnAddresses, type OwnDocuments } from './own-descriptor.ts'
+import {
+  makeOwnDocuments, ownAddresses, ownExitPolicy, publicationTime, relayRate, stillSays, type OwnAddresses, type OwnDocuments, type OwnDocumentsInput,
+} from './own-descriptor.ts'
 import { RelayCircuits } from './relay-circuits.ts'
 import { RelayBandwidthTest } from './relay-bandwidth-test.ts'
 import { RelaySelfTest } from './relay-self-test.ts'
@@ -229,8 +230,7 @@ export class Relay {
    * would. Undefined, and nothing changed, if it does not.
    */
   resumeDocuments(before: OwnDocuments): OwnDocuments | undefined {
-    const present = this.#makeDocuments(before.descriptor.published)
-    if (!isCosmeticChange(before.descriptor, present.descriptor)) return undefined
+    if (!stillSays(before.descriptor, this.#documentsInput(before.descriptor.published))) return undefined
     this.#documents = before
     return before
   }
@@ -238,15 +238,15 @@ export class Relay {
   /** Makes the descriptor anew: what it says has changed, or it has grown old. */
   renewDocuments(): OwnDocuments {
     const published = publicationTime(this.#documents?.descriptor.published, this.#runtime.wallNow())
-    this.#documents = this.#makeDocuments(published)
+    this.#documents = makeOwnDocuments(this.#documentsInput(published))
     return this.#documents
   }
 
-  #makeDocuments(published: WallMs): OwnDocuments {
+  #documentsInput(published: WallMs): OwnDocumentsInput {
     const addresses = this.#addresses
     const exitPolicy = this.#exitPolicy
     if (addresses === undefined || exitPolicy === undefined) throw new RelishError('bug', 'a descriptor is made once the ports are bound')
-    return makeOwnDocuments({
+    return {
       options: this.#options,
       keys: this.#keys,
       addresses,
@@ -257,7 +257,7 @@ export class Relay {
       statistics: this.#parts.meter.lines(),
       hibernating: false,
       isDirectory: this.#isDirectory,
-    })
+    }
   }
 
   /** New options: true when the descriptor says something else now. */

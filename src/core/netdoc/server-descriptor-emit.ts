@@ -9,8 +9,8 @@ import { sha1 } from '../crypto/hashes.ts'
 import type { RsaPrivateKey } from '../crypto/rsa.ts'
 import type { X25519KeyPair } from '../crypto/x25519.ts'
 import { formatAddressPort } from '../ident/address.ts'
-import { formatSpacedFingerprint } from '../ident/fingerprint.ts'
-import { formatDescriptorRule } from './exit-policy.ts'
+import { formatEd25519Identity, formatSpacedFingerprint } from '../ident/fingerprint.ts'
+import { ExitPolicy, formatDescriptorRule, parseDescriptorRule } from './exit-policy.ts'
 import { DocumentWriter } from './metaformat.ts'
 import {
   descriptorEd25519Digest,
@@ -43,6 +43,20 @@ const familyCertificateLifetime = hours(30 * 24)
 
 type Unsigned = Omit<ServerDescriptorUnverified, 'text' | 'digest' | 'digestSha256' | 'rsaIdentity' | 'fingerprint' | 'familyIds' | 'routerSignature' | 'ed25519Signature'>
 
+/** What tells descriptors apart that say the same of a relay from those that do not. */
+export type DescriptorStatement = ServerDescriptorContent & Pick<ServerDescriptor, 'onionKeyDer' | 'ntorOnionKey' | 'familyIds'>
+
+/** What a descriptor of these would say when it is read. Nothing is signed for it, which is most of what making one costs. */
+export function statedByDescriptor(content: ServerDescriptorContent, keys: DescriptorKeys): DescriptorStatement {
+  return {
+    ...onWire(content),
+    exitPolicy: new ExitPolicy(statedRules(content.exitPolicy).flatMap((rule) => parseDescriptorRule(rule.keyword, rule.pattern) ?? [])),
+    ...(keys.onionKey === undefined ? {} : { onionKeyDer: keys.onionKey.publicKey.der }),
+    ntorOnionKey: keys.ntorOnionKey.publicKey,
+    familyIds: [...new Set(keys.familyKeys.map((key) => `ed25519:${formatEd25519Identity(key.publicKey)}`))].sort(),
+  }
+}
+
 /** A descriptor of this relay, signed, as our own parser and checks take it. */
 export function signServerDescriptor(content: ServerDescriptorContent, keys: DescriptorKeys): ServerDescriptor {
   const published = content.published
@@ -62,8 +76,7 @@ export function signServerDescriptor(content: ServerDescriptorContent, keys: Des
       }).encoded,
   )
   const unsigned: Unsigned = {
-    ...content,
-    ...(content.contact === undefined ? {} : { contact: onOneLine(content.contact) }),
+    ...onWire(content),
     signingKey: keys.rsaIdentity.publicKey,
     ed25519Identity: keys.ed25519Identity,
     ed25519SigningCertificate: keys.ed25519SigningCertificate,
@@ -131,14 +144,16 @@ function writeUnsigned(d: Unsigned): DocumentWriter {
 
 /** dir-spec §2.1.1: `accept` and `reject` lines are about IPv4; IPv6 has its summary. */
 function writePolicy(writer: DocumentWriter, d: Unsigned): void {
-  const rules = d.exitPolicy.rules.filter((rule) => rule.family === 4)
-  for (const rule of rules) {
-    const { keyword, pattern } = formatDescriptorRule(rule)
-    writer.item(keyword, [pattern])
-  }
-  if (rules.length === 0) writer.item('reject', ['*:*'])
+  for (const { keyword, pattern } of statedRules(d.exitPolicy)) writer.item(keyword, [pattern])
   if (d.ipv6Policy !== undefined && !d.ipv6Policy.rejectsAll) writer.item('ipv6-policy', d.ipv6Policy.text)
 }
+
+function statedRules(policy: ExitPolicy): { readonly keyword: string; readonly pattern: string }[] {
+  const rules = policy.rules.filter((rule) => rule.family === 4)
+  return rules.length === 0 ? [{ keyword: 'reject', pattern: '*:*' }] : rules.map(formatDescriptorRule)
+}
+
+const onWire = (content: ServerDescriptorContent): ServerDescriptorContent => (content.contact === undefined ? content : { ...content, contact: onOneLine(content.contact) })
 
 /** Contact lines come from a person: what does not fit on a line of bytes is encoded as UTF-8, and line breaks are escaped as C tor does. */
 function onOneLine(text: string): string {
