@@ -54,14 +54,14 @@ async function bundlePrograms(folder, withLibrary) {
 
 /**
  * Runs the smallest network, each program keeping what it compiled: voted for, and with its first consensus made for it, as often
- * as there are roles of nodes; simulated, for what only `relish sim` needs; and once by the library, in one process. Without
- * it, starts are slower and nothing else.
+ * as there are roles of nodes; simulated and inline, for what only a process needs that runs nodes; and once by the library, in one
+ * process. Without it, starts are slower and nothing else.
  */
 async function keepCompiledCode(folder, withLibrary) {
   const runDirectory = mkdtempSync(join(tmpdir(), 'relish-build-'))
   try {
     const test = ['test', 'basic-min', '--dir', runDirectory, '--genesis']
-    const runs = [[...test, 'cold'], [...test, 'warm'], [...test, 'cold', '--clean'], ['sim', 'basic-min']].map((args) => [join(folder, 'relish.js'), ...args])
+    const runs = [[...test, 'cold'], [...test, 'warm'], [...test, 'cold', '--clean'], ['sim', 'basic-min'], ['test', 'basic-min', '--world', 'inline', '--dir', runDirectory, '--clean']].map((args) => [join(folder, 'relish.js'), ...args])
     if (withLibrary) runs.push(['--input-type=module', '--eval', libraryWarmUp, join(folder, 'library/index.js')])
     for (const args of runs) {
       await promisify(execFile)(process.execPath, args, { env: { ...process.env, RELISH_CODE_CACHE: 'write' } })

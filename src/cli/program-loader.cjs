@@ -13,8 +13,9 @@ const { Script } = require('node:vm')
 
 const name = parse(__filename).name
 const program = join(__dirname, 'programs', `${name}.js`)
-// Half of `relish` is wanted in simulations only.
-const cache = name === 'relish' && process.argv[2] === 'sim' ? `${program}.sim.cache` : `${program}.cache`
+// Most of `relish` is nodes, and wanted only where they run in this process.
+const runsNodes = name === 'relish' && (process.argv[2] === 'sim' || process.argv.some((arg) => /^(--world=)?(inline|simulated)$/.test(arg)))
+const cache = runsNodes ? `${program}.nodes.cache` : `${program}.cache`
 
 const cachedData = existsSync(cache) ? readFileSync(cache) : undefined
 // Compiled code has the name in it that it was compiled under, so that stacks would lead to where the build was.
