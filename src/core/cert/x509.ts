@@ -11,7 +11,7 @@ import type { RsaPrivateKey, RsaPublicKey } from '../crypto/rsa.ts'
 import type { X509Unverified } from '../crypto/x509.ts'
 import {
   derBitString, derExplicit, derInteger, derNull, derObjectIdentifier, derSequence, derSet, derTime, derUtf8String,
-} from './der.ts'
+} from '../crypto/der.ts'
 
 export interface X509Content {
   readonly subject: string

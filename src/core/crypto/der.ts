@@ -1,4 +1,4 @@
-/** Just enough DER (X.690) to write the two X.509 certificates of a link. Reading X.509 is left to `node:crypto`. */
+/** Just enough DER (X.690) to write RSA private keys and the two X.509 certificates of a link. Reading X.509 is left to `node:crypto`. */
 
 import { concatBytes, utf8Encode } from '../base/encoding.ts'
 import { formatIsoTime, type WallMs } from '../base/time.ts'
@@ -28,6 +28,11 @@ export function derInteger(magnitude: Uint8Array): Uint8Array {
   const digits = magnitude.subarray(start)
   const needsSign = digits.length === 0 || (digits[0] as number) >= 0x80
   return tagged(0x02, needsSign ? concatBytes([Uint8Array.of(0), digits]) : digits)
+}
+
+export const derPositive = (value: bigint): Uint8Array => {
+  const hex = value.toString(16)
+  return derInteger(Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, 'hex'))
 }
 
 /** From dotted text; each component below 2^28. */
