@@ -16,6 +16,7 @@ import { promisify } from 'node:util'
 import { build } from 'esbuild'
 import { buildLibrary, writeTypes } from './build-library.js'
 import { compiledValidators } from './build-validators.js'
+import { assembledWasm } from './build-wasm.js'
 
 const root = fileURLToPath(new URL('.', import.meta.url))
 const programs = ['relish', 'relish-tor', 'relish-gencert']
@@ -35,10 +36,10 @@ async function bundlePrograms(folder, withLibrary) {
     sourcemap: 'linked',
     legalComments: 'none',
     // A program is one function expression, which the loader calls much as Node.js calls a CommonJS module.
-    banner: { js: '(function (exports, require, module, __filename, __import) { const __moduleUrl = require("node:url").pathToFileURL(__filename).href;' },
+    banner: { js: '(function (exports, require, module, __filename, __import) { const __module = { get url() { return require("node:url").pathToFileURL(__filename).href } };' },
     footer: { js: '})' },
-    define: { 'import.meta.url': '__moduleUrl' },
-    plugins: [compiledValidators],
+    define: { 'import.meta.url': '__module.url' },
+    plugins: [compiledValidators, assembledWasm],
   })
   for (const name of sources.keys()) {
     const path = join(folder, 'programs', `${name}.js`)
@@ -46,7 +47,7 @@ async function bundlePrograms(folder, withLibrary) {
     writeFileSync(path, readFileSync(path, 'latin1').replaceAll(/\bimport\(/g, '__import('), 'latin1')
   }
   // For other builds that run nodes of this one: see src/seam.
-  await build({ entryPoints: { core: join(root, 'src/seam/core-seam.ts') }, outdir: folder, bundle: true, format: 'cjs', platform: 'node', target: 'node20', sourcemap: 'linked', legalComments: 'none' })
+  await build({ entryPoints: { core: join(root, 'src/seam/core-seam.ts') }, outdir: folder, bundle: true, format: 'cjs', platform: 'node', target: 'node20', sourcemap: 'linked', legalComments: 'none', plugins: [assembledWasm] })
   writeFileSync(join(folder, 'package.json'), '{ "type": "commonjs" }\n')
   for (const name of programs) copyFileSync(join(root, 'src/cli/program-loader.cjs'), join(folder, `${name}.js`))
   if (withLibrary) copyFileSync(join(root, 'src/library/library-loader.cjs'), join(folder, 'library.js'))

@@ -15,7 +15,8 @@ const hostsFile = '/etc/hosts'
 
 export class HostResolver implements Resolver {
   readonly #guard: (work: () => void) => void
-  readonly #dns: DnsResolver
+  readonly #makeDns: () => DnsResolver
+  #dns: DnsResolver | undefined
   /** Whether the system's hosts file counts. */
   readonly #useHosts: boolean
   #asking = 0
@@ -23,15 +24,14 @@ export class HostResolver implements Resolver {
   /** Throws `config` for a resolv.conf file that is absent or names no server. */
   constructor(guard: (work: () => void) => void, resolvConfFile: string | undefined, localHosts: { readonly ipv4?: string; readonly ipv6?: string } = {}) {
     this.#guard = guard
-    this.#dns = new DnsResolver({ timeout: hostLimits.resolverTimeoutMs, tries: hostLimits.resolverTries })
     this.#useHosts = resolvConfFile === undefined
-    if (resolvConfFile !== undefined) {
-      const text = readSmallFile(resolvConfFile)
-      const servers = text === undefined ? [] : parseResolvConf(text)
-      if (servers.length === 0) throw new RelishError('config', `${resolvConfFile} names no name server`)
-      this.#dns.setServers(servers)
+    const servers = resolvConfFile === undefined ? undefined : serversOf(resolvConfFile)
+    this.#makeDns = () => {
+      const dns = new DnsResolver({ timeout: hostLimits.resolverTimeoutMs, tries: hostLimits.resolverTries })
+      if (servers !== undefined) dns.setServers(servers)
+      if (localHosts.ipv4 !== undefined || localHosts.ipv6 !== undefined) dns.setLocalAddress(localHosts.ipv4 ?? '0.0.0.0', localHosts.ipv6 ?? '::0')
+      return dns
     }
-    if (localHosts.ipv4 !== undefined || localHosts.ipv6 !== undefined) this.#dns.setLocalAddress(localHosts.ipv4 ?? '0.0.0.0', localHosts.ipv6 ?? '::0')
   }
 
   resolve(name: string, onResult: (result: ResolveResult) => void): void {
@@ -55,8 +55,9 @@ export class HostResolver implements Resolver {
       this.#asking--
       this.#guard(() => onResult(addresses.length > 0 ? { kind: 'addresses', addresses, ttlSec } : failed(failure)))
     }
-    this.#dns.resolve4(name, { ttl: true }, (thrown, records) => take(thrown, records, true))
-    this.#dns.resolve6(name, { ttl: true }, (thrown, records) => take(thrown, records, false))
+    const dns = this.#asked()
+    dns.resolve4(name, { ttl: true }, (thrown, records) => take(thrown, records, true))
+    dns.resolve6(name, { ttl: true }, (thrown, records) => take(thrown, records, false))
   }
 
   reverse(address: string, onResult: (result: ResolveResult) => void): void {
@@ -66,12 +67,18 @@ export class HostResolver implements Resolver {
     }
     if (!this.#mayAsk(onResult)) return
     // Unlike `resolvePtr` this asks for the reversed name of either family; it gives no time to live.
-    this.#dns.reverse(address, (thrown, names) => {
+    this.#asked().reverse(address, (thrown, names) => {
       this.#asking--
       this.#guard(() =>
         onResult(thrown === null && names.length > 0 ? { kind: 'names', names, ttlSec: hostLimits.resolverHostsTtlSec } : failed(thrown)),
       )
     })
+  }
+
+  /** Made for the first question: few nodes are ever asked, and it takes milliseconds of their start. */
+  #asked(): DnsResolver {
+    this.#dns ??= this.#makeDns()
+    return this.#dns
   }
 
   #mayAsk(onResult: (result: ResolveResult) => void): boolean {
@@ -86,6 +93,13 @@ export class HostResolver implements Resolver {
   #answerLater(onResult: (result: ResolveResult) => void, result: ResolveResult): void {
     setImmediate(() => this.#guard(() => onResult(result)))
   }
+}
+
+function serversOf(resolvConfFile: string): string[] {
+  const text = readSmallFile(resolvConfFile)
+  const servers = text === undefined ? [] : parseResolvConf(text)
+  if (servers.length === 0) throw new RelishError('config', `${resolvConfFile} names no name server`)
+  return servers
 }
 
 /** Servers of a resolv.conf, as c-ares takes them: `ADDR`, `ADDR:PORT` or `[ADDR6]:PORT`. Other lines are passed over. */

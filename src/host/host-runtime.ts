@@ -3,7 +3,7 @@
 import { generateKeyPairSync, randomFillSync, sign } from 'node:crypto'
 import { RelishError, asRelishError } from '../core/base/errors.ts'
 import { SeededRng, type Rng } from '../core/base/rng.ts'
-import { durationMs, monotonicMs, wallMs } from '../core/base/time.ts'
+import { durationMs, wallMs } from '../core/base/time.ts'
 import type { Log, TlsKey } from '../runtime/index.ts'
 import { HostFiles } from './host-files.ts'
 import { HostNetwork } from './host-network.ts'
@@ -11,6 +11,7 @@ import type { HostOptions, HostRuntime } from './host-options.ts'
 import { HostResolver } from './host-resolver.ts'
 import { HostTimers } from './host-timers.ts'
 import { systemRngPoolBytes } from './limits.ts'
+import { monotonicNow } from './monotonic-clock.ts'
 import { makeRsaKey } from './rsa-key.ts'
 
 const silentLog: Log = Object.freeze({ enabled: () => false, write: () => undefined })
@@ -32,7 +33,7 @@ export function createHostRuntime(options: HostOptions): HostRuntime {
   const systemRng = new SystemRng()
   const clockOffset = options.clockOffset ?? durationMs(0)
   return {
-    monotonicNow: () => monotonicMs(performance.now()),
+    monotonicNow,
     wallNow: () => wallMs(Date.now() + clockOffset),
     setTimer: (delay, callback) => timers.set(delay, callback),
     rng: (purpose) => {

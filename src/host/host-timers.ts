@@ -7,6 +7,7 @@ import { Heap } from '../core/base/heap.ts'
 import type { DurationMs } from '../core/base/time.ts'
 import type { Timer } from '../runtime/index.ts'
 import { nodeTimerMsMax } from './limits.ts'
+import { monotonicNow } from './monotonic-clock.ts'
 
 interface Entry {
   readonly dueMs: number
@@ -29,7 +30,7 @@ export class HostTimers {
   }
 
   set(delay: DurationMs, callback: () => void): Timer {
-    const entry: Entry = { dueMs: performance.now() + Math.max(0, delay), callback }
+    const entry: Entry = { dueMs: monotonicNow() + Math.max(0, delay), callback }
     this.#heap.push(entry)
     if (entry.dueMs < this.#wakeAtMs) this.#wakeAt(entry.dueMs)
     return {
@@ -52,7 +53,7 @@ export class HostTimers {
   #wakeAt(dueMs: number): void {
     this.#stopWaking()
     this.#wakeAtMs = dueMs
-    const left = dueMs - performance.now()
+    const left = dueMs - monotonicNow()
     if (left <= 0) {
       const handle = setImmediate(this.#wake)
       this.#stopWaking = () => clearImmediate(handle)
@@ -64,7 +65,7 @@ export class HostTimers {
 
   readonly #wake = (): void => {
     this.#wakeAtMs = Number.POSITIVE_INFINITY
-    const nowMs = performance.now()
+    const nowMs = monotonicNow()
     // What a callback adds is due after `nowMs` and waits for the next time.
     for (let entry = this.#heap.peek(); entry !== undefined && entry.dueMs <= nowMs; entry = this.#heap.peek()) {
       this.#heap.pop()

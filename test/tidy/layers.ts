@@ -58,7 +58,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   runtime: pureLayer([...crypto]),
   node: pureLayer([...core, 'runtime'], []),
   seam: { mayImport: [...core, 'runtime', 'node'], modules: [], pure: true },
-  host: { mayImport: [...cert, 'runtime'], modules: ['node:net', 'node:tls', 'node:fs', 'node:path', 'node:crypto', 'node:dns', 'node:timers', 'node:os'], pure: false },
+  host: { mayImport: [...cert, 'runtime'], modules: ['node:net', 'node:tls', 'node:fs', 'node:path', 'node:crypto', 'node:dns', 'node:timers', 'node:os', 'node:process'], pure: false },
   sim: { mayImport: [...cert, 'runtime'], modules: ['node:crypto', 'node:zlib', '@noble/curves'], pure: false },
   trace: { mayImport: [...cell, 'runtime'], modules: ['node:fs', 'node:path', 'node:string_decoder', 'diff'], pure: false },
   testnet: { mayImport: [...core, 'runtime', 'node', 'host', 'sim', 'trace'], modules: ['*'], pure: false },

@@ -33,7 +33,7 @@ const constants = [0x5a82_7999, 0x6ed9_eba1, 0x8f1b_bcdc, 0xca62_c1d6] as const
 const BYTES_SWAPPED = [3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12] as const
 
 /** `compress(from, to)`: takes the blocks at `from` up to `to`, one at least, into the state. */
-export const sha1Compression: WasmFunction = Object.freeze({ name: 'compress', parameters: 2, result: false, locals: LOCALS, vectors: VECTORS, code: compression() })
+export const sha1Compression = (): WasmFunction => ({ name: 'compress', parameters: 2, result: false, locals: LOCALS, vectors: VECTORS, code: compression() })
 
 function compression(): Code {
   return [

@@ -95,7 +95,8 @@ class Scanner {
   }
 
   #skipComment(): void {
-    while (this.#at < this.#text.length && this.#peek() !== '\n') this.#at++
+    const end = this.#text.indexOf('\n', this.#at)
+    this.#at = end < 0 ? this.#text.length : end
   }
 
   #atContinuation(): boolean {

@@ -8,7 +8,7 @@ import type { OptionSpec } from './option-spec.ts'
 /** `short`: options that differ from their defaults. `full`: all options that have a value. Lines end in a newline. */
 export function dumpConfig(config: TorConfig, form: 'short' | 'full'): string {
   const lines: string[] = []
-  for (const name of namesInOrder) {
+  for (const name of [...optionNames].sort((a, b) => (a.toLowerCase() < b.toLowerCase() ? -1 : 1))) {
     if ((optionTable[name] as OptionSpec<unknown>).hidden) continue
     const values = effectiveText(config, name)
     if (form === 'short' && (!config.assigned.has(name) || sameText(values, standardText(config, name)))) continue
@@ -17,8 +17,6 @@ export function dumpConfig(config: TorConfig, form: 'short' | 'full'): string {
   lines.push(...config.hiddenServiceLines.map((line) => `${line.keyword} ${formatConfigValue(line.value)}`))
   return lines.map((line) => `${line}\n`).join('')
 }
-
-const namesInOrder: readonly OptionName[] = [...optionNames].sort((a, b) => (a.toLowerCase() < b.toLowerCase() ? -1 : 1))
 
 /** Values in force as text, one for each line that would set them; none for what is not set. */
 export function effectiveText(config: TorConfig, name: OptionName): string[] {

@@ -9,7 +9,8 @@ import { runModule } from '../../bytes/wasm-writer.ts'
 import { CELL_BODY_BYTES, RELAY_BATCH_CELLS_MAX } from '../../cell/limits.ts'
 import { SHA1_BLOCK_BYTES, SHA1_START, SHA1_STATE_AT } from '../../crypto/sha1-compression.ts'
 import { RunningDigest } from '../../crypto/hashes.ts'
-import { CELLS_AT, DIGEST_AT, RECOGNIZED_AT, sha1CellsModule, TAG_BYTES, TAGS_AT, type Sha1CellsExports } from './sha1-cells.ts'
+import { sha1CellsBytes } from './sha1-cells-bytes.ts'
+import { CELLS_AT, DIGEST_AT, RECOGNIZED_AT, TAG_BYTES, TAGS_AT, type Sha1CellsExports } from './sha1-cells.ts'
 
 export { TAG_BYTES }
 
@@ -26,7 +27,7 @@ export interface CellDigest {
 }
 
 /** Working space shared by all digests, in which nothing is left from one call to the next. */
-const engine = runModule<Sha1CellsExports>(sha1CellsModule())
+const engine = runModule<Sha1CellsExports>(sha1CellsBytes)
 const memory = new Uint8Array(engine.memory.buffer)
 const state = new Int32Array(engine.memory.buffer, SHA1_STATE_AT, SHA1_START.length)
 

@@ -55,7 +55,7 @@ export interface Sha1CellsExports {
 }
 
 export function sha1CellsModule(): Uint8Array {
-  return wasmModule([sha1Compression, { name: 'digestCells', parameters: 5, result: true, locals: LOCALS, code: digestCells() }], MEMORY_PAGES)
+  return wasmModule([sha1Compression(), { name: 'digestCells', parameters: 5, result: true, locals: LOCALS, code: digestCells() }], MEMORY_PAGES)
 }
 
 const keepState = (local: number): Code => five.map((i) => set(local + i, load(i32(SHA1_STATE_AT), 4 * i)))
