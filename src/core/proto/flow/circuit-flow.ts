@@ -14,7 +14,7 @@ import { decodeSendme, encodeSendme } from '../../cell/circuit-messages.ts'
 import { constantTimeEqual } from '../../crypto/hashes.ts'
 import { FixedWindow, type CongestionControl } from './congestion-control.ts'
 import type { CircuitKind, CongestionParameters } from './congestion-parameters.ts'
-import { CIRCUIT_WINDOW_START, PENDING_SENDME_TAGS_MAX } from './limits.ts'
+import { PENDING_SENDME_TAGS_MAX } from './limits.ts'
 import { ClockHealth } from './round-trip.ts'
 import { StreamWindow, type StreamFlow } from './stream-flow.ts'
 import { Vegas } from './vegas.ts'
@@ -60,8 +60,7 @@ export class CircuitFlow {
   readonly #emitVersion: number
   readonly #agreed: AgreedCongestion | undefined
   readonly #clock: ClockHealth
-  /** Always begins at 1000: `circwindow` is about what is sent (C tor does the same). */
-  #deliverWindow: number = CIRCUIT_WINDOW_START
+  #receivedSinceSendme = 0
   #sentSinceTag = 0
   readonly #expectedTags = new BoundedQueue<Uint8Array>('tags of DATA cells that await a SENDME', PENDING_SENDME_TAGS_MAX)
 
@@ -95,24 +94,20 @@ export class CircuitFlow {
     this.#sentSinceTag = (this.#sentSinceTag + cells) % sendmeIncrement
   }
 
-  /** DATA cells that may be received up to and with the one that triggers our next SENDME. */
-  get cellsToSendme(): number {
-    const sinceSendme = CIRCUIT_WINDOW_START - this.#deliverWindow
-    return this.congestion.sendmeIncrement - sinceSendme
-  }
-
   /**
-   * `count` DATA cells came, at most `cellsToSendme`; `last` is the place of the last of them among the `cells` whose tags
-   * these are. Answers the body of the SENDME that is now due, if one is; the window counts it as sent. It is due whether
-   * or not the bytes have left to the application, so that one slow stream does not stop the others: what a stream may
-   * hold back is for its own flow control to bound.
+   * `count` DATA cells came, whose places begin at `first` among the `cells` whose tags these are. Answers the bodies of the
+   * SENDMEs that are now due, in order; they count as sent. They are due whether or not the bytes have left to the
+   * application, so that one slow stream does not stop the others: what a stream may hold back is for its own flow control to bound.
    */
-  handleReceived(count: number, tags: Uint8Array, last: number, cells: number): Uint8Array | undefined {
-    this.#deliverWindow -= count
-    // tor-spec §7.3: a deliver window below zero tears the circuit down. With SENDMEs sent at once it cannot get there.
-    if (this.#deliverWindow > CIRCUIT_WINDOW_START - this.congestion.sendmeIncrement) return undefined
-    this.#deliverWindow += this.congestion.sendmeIncrement
-    return encodeSendme(this.#emitVersion === 0 ? { version: 0 } : { version: 1, tag: tagAt(tags, last, cells) })
+  handleReceived(count: number, tags: Uint8Array, first: number, cells: number): readonly Uint8Array[] {
+    const { sendmeIncrement } = this.congestion
+    const due: Uint8Array[] = []
+    // tor-spec §7.3: a deliver window below zero tears the circuit down. With a SENDME at once for each increment it cannot get there.
+    for (let last = sendmeIncrement - this.#receivedSinceSendme - 1; last < count; last += sendmeIncrement) {
+      due.push(encodeSendme(this.#emitVersion === 0 ? { version: 0 } : { version: 1, tag: tagAt(tags, first + last, cells) }))
+    }
+    this.#receivedSinceSendme = (this.#receivedSinceSendme + count) % sendmeIncrement
+    return due
   }
 
   /** A circuit-level SENDME came. Throws `protocol`: the circuit is to be closed. */

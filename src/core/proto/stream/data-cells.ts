@@ -48,26 +48,38 @@ export class DataPackager {
         length -= SHORTENED_BY_BYTES
         this.#untilRandomness = this.#draw()
       }
-      payloads.fill(0, at, at + RELAY_HEADER_BYTES)
-      payloads[at] = RelayCommand.DATA
-      payloads[at + 3] = streamId >>> 8
-      payloads[at + 4] = streamId
-      payloads[at + 9] = length >>> 8
-      payloads[at + 10] = length
+      writeDataHeader(payloads, at, streamId, length)
       source.moveTo(payloads, at + RELAY_HEADER_BYTES, length)
-      const end = at + CELL_BODY_BYTES
-      const padding = end - RELAY_DATA_BYTES_MAX + length
-      payloads.fill(0, padding, Math.min(padding + ZERO_PADDING_BYTES, end))
-      const unused = end - padding - ZERO_PADDING_BYTES
-      if (unused > 0) payloads.set(this.#rng.bytes(unused), end - unused)
+      if (length < RELAY_DATA_BYTES_MAX) this.#pad(payloads, at + RELAY_HEADER_BYTES + length, at + CELL_BODY_BYTES)
     }
     return payloads
+  }
+
+  #pad(payloads: Uint8Array, from: number, end: number): void {
+    const randomFrom = Math.min(from + ZERO_PADDING_BYTES, end)
+    payloads.fill(0, from, randomFrom)
+    if (randomFrom < end) payloads.set(this.#rng.bytes(end - randomFrom), randomFrom)
   }
 
   #draw(): number {
     const least = Math.floor(this.#everyCells / 2)
     return least + randomBelow(this.#rng, this.#everyCells - least)
   }
+}
+
+/** Byte by byte: calling what fills would take longer. */
+function writeDataHeader(payloads: Uint8Array, at: number, streamId: number, length: number): void {
+  payloads[at] = RelayCommand.DATA
+  payloads[at + 1] = 0
+  payloads[at + 2] = 0
+  payloads[at + 3] = streamId >>> 8
+  payloads[at + 4] = streamId
+  payloads[at + 5] = 0
+  payloads[at + 6] = 0
+  payloads[at + 7] = 0
+  payloads[at + 8] = 0
+  payloads[at + 9] = length >>> 8
+  payloads[at + 10] = length
 }
 
 /** How many of the bodies from index `from` on are DATA of one stream: at least 1, given that the first is. */

@@ -263,6 +263,8 @@ export class Edge {
       this.#handling = false
       this.#sendAnswers()
     }
+    // Once for all cells: the SENDMEs of a batch open the window for one batch.
+    this.#sendReady(now)
   }
 
   #handleEach(now: MonotonicMs, cells: RecognizedCells): void {
@@ -271,7 +273,7 @@ export class Edge {
     for (let index = 0; index < count && this.#port.isOpen; ) {
       const at = index * CELL_BODY_BYTES
       if (bodies[at] === RelayCommand.DATA) {
-        const run = Math.min(dataRunLength(bodies, index), this.flow.cellsToSendme)
+        const run = dataRunLength(bodies, index)
         this.#handleData(now, cells, index, run)
         index += run
       } else {
@@ -286,11 +288,11 @@ export class Edge {
     const at = from * CELL_BODY_BYTES
     const streamId = relayStreamId(bodies, at)
     if (streamId === 0) throw protocolError('DATA without a stream')
-    const sendme = this.flow.handleReceived(count, tags, from + count - 1, cellCount(cells))
+    const sendmes = this.flow.handleReceived(count, tags, from, cellCount(cells))
     const stream = this.#streams.get(streamId)
     if (stream !== undefined) this.#handleStreamData(now, stream, joinData(bodies, from, count), count)
     else this.#handleStrayData(now, streamId, count)
-    if (sendme !== undefined) this.#send(RelayCommand.SENDME, 0, sendme)
+    for (const sendme of sendmes) this.#send(RelayCommand.SENDME, 0, sendme)
   }
 
   #handleStreamData(now: MonotonicMs, stream: Stream, chunk: Uint8Array, cells: number): void {
@@ -325,7 +327,6 @@ export class Edge {
       case RelayCommand.SENDME:
         if (message.streamId === 0) {
           this.flow.handleSendme(now, message.data, this.#blocked)
-          this.#sendReady(now)
           return
         }
         this.#handleStreamMessage(now, message)
@@ -399,7 +400,6 @@ export class Edge {
         stream.flow.handleMessage(now, message.command, message.data)
         this.#paced.delete(stream)
         if (stream.outgoing.length > 0) this.#ready.add(stream)
-        this.#sendReady(now)
     }
   }
 

@@ -60,15 +60,26 @@ describe('the package window of a circuit', () => {
 describe('the deliver window of a circuit', () => {
   it('asks for more with the tag of each hundredth cell', () => {
     const flow = new CircuitFlow()
-    expect(flow.cellsToSendme).toBe(100)
-    expect(flow.handleReceived(60, tag(1), 0, 1)).toBeUndefined()
-    expect(flow.cellsToSendme).toBe(40)
-    expect(flow.handleReceived(40, tags(3), 2, 3)).toEqual(sendme(tag(2)))
-    expect(flow.cellsToSendme).toBe(100)
+    expect(flow.handleReceived(60, tags(60), 0, 60)).toEqual([])
+    expect(flow.handleReceived(40, tags(60, 100), 20, 60)).toEqual([sendme(tag(159))])
+    expect(flow.handleReceived(99, tags(99), 0, 99)).toEqual([])
+  })
+
+  it('asks for as much as came, and names the same cells however they are cut into batches', () => {
+    for (const size of [1, 7, 33, 50, 99, 100, 101, 250, 400]) {
+      const flow = new CircuitFlow()
+      const sent: Uint8Array[] = []
+      for (let first = 0; first < 400; first += size) {
+        const count = Math.min(size, 400 - first)
+        // Two cells that are not DATA lie in front.
+        sent.push(...flow.handleReceived(count, tags(count + 2, first - 2 + 256), 2, count + 2))
+      }
+      expect(sent, `batches of ${size}`).toEqual([99, 199, 299, 399].map((last) => sendme(tag(last % 256))))
+    }
   })
 
   it('says nothing but that, when the consensus wants version 0', () => {
-    expect(new CircuitFlow({ sendmeEmitMinVersion: 0 }).handleReceived(100, tag(1), 0, 1)).toEqual(new Uint8Array(0))
+    expect(new CircuitFlow({ sendmeEmitMinVersion: 0 }).handleReceived(100, tags(100), 0, 100)).toEqual([new Uint8Array(0)])
   })
 })
 
