@@ -5,7 +5,7 @@
  * shows none and accepts any; who the peer is gets proven inside, by CERTS and AUTHENTICATE cells.
  */
 
-import { connect, createServer, isIP, type Server, type Socket } from 'node:net'
+import { connect, createServer, isIP, type Server, type Socket, type TcpNetConnectOpts } from 'node:net'
 import { connect as connectTls, createSecureContext, TLSSocket, type SecureContext } from 'node:tls'
 import { bytesToFill } from '../core/base/encoding.ts'
 import { RelishError } from '../core/base/errors.ts'
@@ -22,6 +22,7 @@ import type {
 } from '../runtime/index.ts'
 import { HostSecureStream, HostStream, type HostStreamContext } from './host-stream.ts'
 import { addressText, askProxy } from './http-connect.ts'
+import { ReadBuffers, SocketReader } from './incoming-bytes.ts'
 import { hostLimits } from './limits.ts'
 import { WriteBuffers } from './outgoing-bytes.ts'
 import { socketError } from './socket-errors.ts'
@@ -62,6 +63,8 @@ export class HostNetwork implements Network {
   readonly #context: HostStreamContext
   readonly #streams = new Set<HostStream>()
   readonly #servers = new Set<Server>()
+  /** Where what dialled sockets bring is read to. */
+  readonly #readSpace = bytesToFill(hostLimits.readChunkBytesMax)
   /** Of all links that we dial. */
   #dialling: SecureContext | undefined
   /** Sockets that are not streams yet: being dialled or in a handshake. */
@@ -70,30 +73,33 @@ export class HostNetwork implements Network {
   constructor(options: HostNetworkOptions) {
     this.#guard = options.guard
     this.#inherited = options.inheritedListeners
-    this.#context = { turns: new TurnQueue(options.guard), arrival: bytesToFill(hostLimits.readChunkBytesMax), writeBuffers: new WriteBuffers(), guard: options.guard, onClosed: (stream) => this.#streams.delete(stream) }
+    this.#context = { turns: new TurnQueue(options.guard), readBuffers: new ReadBuffers(), writeBuffers: new WriteBuffers(), guard: options.guard, onClosed: (stream) => this.#streams.delete(stream) }
   }
 
   dial(options: DialOptions, handlers: DialHandlers<ByteStream>): { cancel(): void } {
-    return this.#dialSocket<ByteStream, HostStream>(options, handlers, (socket, done) => done(new HostStream(socket, this.#context)))
+    return this.#dialSocket<ByteStream, HostStream, Socket>(options, handlers, {
+      begin: (to) => connect(to),
+      within: (tunnel) => tunnel,
+      ready: 'connect',
+      finish: (socket, reader) => new HostStream(socket, this.#context, { reader }),
+    })
   }
 
   dialSecure(options: DialOptions, handlers: DialHandlers<SecureByteStream>): { cancel(): void } {
-    return this.#dialSocket<SecureByteStream, HostSecureStream>(options, handlers, (socket, done, failed, replace) => {
-      const tls = connectTls({
-        socket,
+    const secure = (carrier: TcpNetConnectOpts | { readonly socket: Socket }): TLSSocket =>
+      connectTls({
         secureContext: (this.#dialling ??= createSecureContext(tlsSettings)),
         rejectUnauthorized: false,
         checkServerIdentity: () => undefined,
         // Not in the typings of these options, but heeded.
         ...{ allowHalfOpen: true },
+        ...carrier,
       })
-      replace(tls)
-      tls.once('error', failed)
-      tls.once('close', () => failed(new RelishError('local-io', 'the peer closed during the TLS handshake')))
-      tls.once('secureConnect', () => {
-        tls.pause()
-        done(new HostSecureStream(tls, this.#context, undefined))
-      })
+    return this.#dialSocket<SecureByteStream, HostSecureStream, TLSSocket>(options, handlers, {
+      begin: (to) => secure(to).setNoDelay(true),
+      within: (tunnel) => secure({ socket: tunnel }),
+      ready: 'secureConnect',
+      finish: (socket, reader) => new HostSecureStream(socket, this.#context, { reader }),
     })
   }
 
@@ -135,13 +141,13 @@ export class HostNetwork implements Network {
       tls.once('secure', () => {
         if (!settle()) return
         tls.pause()
-        this.#accept(new HostSecureStream(tls, this.#context, shown.certificateDer), handlers)
+        this.#accept(new HostSecureStream(tls, this.#context, { localCertificate: shown.certificateDer }), handlers)
       })
     })
   }
 
   listenUnix(path: string, handlers: ListenHandlers<ByteStream>): Listener {
-    const server = this.#server((socket) => this.#accept(new HostStream(socket, this.#context, path), handlers), path, handlers)
+    const server = this.#server((socket) => this.#accept(new HostStream(socket, this.#context, { unixPath: path }), handlers), path, handlers)
     server.listen({ path, backlog: hostLimits.listenBacklog }, () => {
       this.#guard(() => handlers.onListening({ host: path, port: 0 }))
     })
@@ -162,45 +168,42 @@ export class HostNetwork implements Network {
   }
 
   /**
-   * Connects, through the proxy where there is one, then lets `finish` make the stream. One timer covers all of it, and
-   * exactly one handler is called unless the dial is cancelled.
+   * Connects, through the proxy where there is one. One timer covers all of it, and exactly one handler is called unless the
+   * dial is cancelled.
    */
-  #dialSocket<T, S extends HostStream & T>(
-    options: DialOptions,
-    handlers: DialHandlers<T>,
-    finish: (socket: Socket, done: (stream: S) => void, failed: (thrown: unknown) => void, replace: (socket: Socket) => void) => void,
-  ): { cancel(): void } {
+  #dialSocket<T, S extends HostStream & T, K extends Socket>(options: DialOptions, handlers: DialHandlers<T>, way: WayToDial<S, K>): { cancel(): void } {
     const attempt = `connecting to ${addressText(options.target)}`
-    let settled = false
     const first = options.httpsProxy ?? options.target
-    const settle = (): boolean => {
-      if (settled) return false
-      settled = true
-      clearTimeout(timer)
-      this.#unfinished.delete(current)
-      return true
-    }
-    const failed = (thrown: unknown): void => {
-      if (!settle()) return
-      current.destroy()
-      this.#guard(() => handlers.onError(socketError(attempt, thrown)))
-    }
     if (isIP(first.host) === 0) {
       const timerOfRefusal = setImmediate(() => {
         this.#guard(() => handlers.onError(new RelishError('local-io', `${attempt}: not an IP address`)))
       })
       return { cancel: () => clearImmediate(timerOfRefusal) }
     }
-    let current: Socket = connect({
-      host: first.host,
-      port: first.port,
-      ...(options.localHost === undefined ? {} : { localAddress: options.localHost }),
-      allowHalfOpen: true,
-      noDelay: true,
-    })
-    this.#unfinished.add(current)
-    const timer = setTimeout(() => failed(new RelishError('timeout', `no answer within ${options.timeout} ms`)), options.timeout)
-    const done = (stream: S): void => {
+    let settled = false
+    let current: Socket | undefined
+    const settle = (): boolean => {
+      if (settled) return false
+      settled = true
+      clearTimeout(timer)
+      if (current !== undefined) this.#unfinished.delete(current)
+      return true
+    }
+    const failed = (thrown: unknown): void => {
+      if (!settle()) return
+      current?.destroy()
+      this.#guard(() => handlers.onError(socketError(attempt, thrown)))
+    }
+    const watch = (socket: Socket): void => {
+      if (current !== undefined) this.#unfinished.delete(current)
+      current = socket
+      this.#unfinished.add(socket)
+      socket.on('error', failed)
+      socket.once('close', () => failed(new RelishError('local-io', 'closed while connecting')))
+    }
+    const done = (socket: K, reader?: SocketReader): void => {
+      socket.pause()
+      const stream = way.finish(socket, reader)
       if (!settle()) {
         stream.destroy()
         return
@@ -208,23 +211,30 @@ export class HostNetwork implements Network {
       this.#streams.add(stream)
       this.#guard(() => handlers.onConnect(stream))
     }
-    const replace = (socket: Socket): void => {
-      this.#unfinished.delete(current)
-      current = socket
-      this.#unfinished.add(current)
+    const timer = setTimeout(() => failed(new RelishError('timeout', `no answer within ${options.timeout} ms`)), options.timeout)
+    const to: TcpNetConnectOpts = { ...first, ...(options.localHost === undefined ? {} : { localAddress: options.localHost }), allowHalfOpen: true, noDelay: true }
+    if (options.httpsProxy === undefined) {
+      const reader = new SocketReader(this.#context.readBuffers, this.#readSpace)
+      const socket = way.begin({ ...to, onread: reader.onread })
+      watch(socket)
+      socket.once(way.ready, () => done(socket, reader))
+    } else {
+      const tunnel = connect(to)
+      watch(tunnel)
+      const throughProxy = (): void => {
+        const socket = way.within(tunnel)
+        if (socket !== tunnel) watch(socket)
+        if (socket === tunnel) done(socket)
+        else socket.once(way.ready, () => done(socket))
+      }
+      tunnel.once('connect', () => {
+        tunnel.pause()
+        askProxy(tunnel, options.target, throughProxy, failed)
+      })
     }
-    const raw = current
-    raw.on('error', failed)
-    raw.once('close', () => failed(new RelishError('local-io', 'closed while connecting')))
-    raw.once('connect', () => {
-      raw.pause()
-      const connected = (): void => finish(raw, done, failed, replace)
-      if (options.httpsProxy === undefined) connected()
-      else askProxy(raw, options.target, connected, failed)
-    })
     return {
       cancel: () => {
-        if (settle()) current.destroy()
+        if (settle()) current?.destroy()
       },
     }
   }
@@ -260,6 +270,16 @@ export class HostNetwork implements Network {
       },
     }
   }
+}
+
+/** What plain and secure dialling do not have in common. */
+interface WayToDial<S extends HostStream, K extends Socket> {
+  begin(to: TcpNetConnectOpts): K
+  /** The socket that runs through a proxy's tunnel; it may be the tunnel itself. */
+  within(tunnel: Socket): K
+  /** When the socket has connected and, if it is secure, shaken hands. */
+  readonly ready: 'connect' | 'secureConnect'
+  finish(socket: K, reader: SocketReader | undefined): S
 }
 
 /** The OpenSSL context of the current certificate; certificates change rarely, connections come often. */

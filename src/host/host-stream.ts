@@ -1,8 +1,8 @@
 /**
  * A ByteStream over a socket of Node.js, plain or TLS.
  *
- * What comes in one turn of the event loop, of TLS a record of 16 KiB at a time, is joined as far as it fits one chunk: the
- * way of a chunk through a node costs much more than its bytes do.
+ * What comes in one turn of the event loop, of TLS a record of 16 KiB at a time, is joined as far as it fits one chunk
+ * (`incoming-bytes.ts`): the way of a chunk through a node costs much more than its bytes do.
  *
  * Writes are joined, too (`outgoing-bytes.ts`): what is written waits until the turn of the event loop ends, then leaves as one
  * write; while that is under way more waits and is joined again. So one write is in flight at most, and `bufferedBytes` is exact.
@@ -13,6 +13,7 @@ import { TLSSocket } from 'node:tls'
 import { assert } from '../core/base/assert.ts'
 import { RelishError } from '../core/base/errors.ts'
 import type { ByteStream, ByteStreamHandlers, SecureByteStream, SocketAddress } from '../runtime/index.ts'
+import { IncomingBytes, type ReadBuffers, type SocketReader } from './incoming-bytes.ts'
 import { hostLimits } from './limits.ts'
 import { OutgoingBytes, type WriteBuffers } from './outgoing-bytes.ts'
 import { socketError } from './socket-errors.ts'
@@ -20,8 +21,7 @@ import type { TurnQueue } from './turn-queue.ts'
 
 export interface HostStreamContext {
   readonly turns: TurnQueue
-  /** Where chunks are joined that handlers are lent, for streams all alike. */
-  readonly arrival: Uint8Array
+  readonly readBuffers: ReadBuffers
   readonly writeBuffers: WriteBuffers
   /** Calls `work`; what it throws goes to the owner's `onBug`. */
   readonly guard: (work: () => void) => void
@@ -35,9 +35,8 @@ export class HostStream implements ByteStream {
   protected readonly socket: Socket
   readonly #context: HostStreamContext
   #handlers: ByteStreamHandlers | undefined
-  /** Read and not handled yet. */
-  #arrived: Uint8Array[] = []
-  #arrivedBytes = 0
+  readonly #reader: SocketReader | undefined
+  readonly #arrived: IncomingBytes
   #deliveryPlanned = false
   /** The owner wants nothing now. */
   #paused = false
@@ -56,10 +55,12 @@ export class HostStream implements ByteStream {
   #closed = false
   #error: RelishError | undefined
 
-  /** `socket` is connected, paused, and was made with `allowHalfOpen`. */
-  constructor(socket: Socket, context: HostStreamContext, unixPath?: string) {
+  /** `socket` is connected, paused, and was made with `allowHalfOpen`, and with the reader if there is one. */
+  constructor(socket: Socket, context: HostStreamContext, { unixPath, reader }: { readonly unixPath?: string; readonly reader?: SocketReader | undefined } = {}) {
     this.socket = socket
     this.#context = context
+    this.#reader = reader
+    this.#arrived = reader?.incoming ?? new IncomingBytes(context.readBuffers)
     this.#waiting = new OutgoingBytes(context.writeBuffers)
     this.local = unixPath === undefined ? { host: plainHost(socket.localAddress), port: socket.localPort ?? 0 } : { host: unixPath, port: 0 }
     this.remote = unixPath === undefined ? { host: plainHost(socket.remoteAddress), port: socket.remotePort ?? 0 } : { host: unixPath, port: 0 }
@@ -81,7 +82,15 @@ export class HostStream implements ByteStream {
       this.#context.turns.add(() => handlers.onClose(this.#error))
       return
     }
-    this.socket.on('data', (chunk: Buffer) => this.#onData(chunk))
+    if (this.#reader === undefined) {
+      this.socket.on('data', (chunk: Buffer) => {
+        this.#arrived.push(chunk)
+        this.#onArrived()
+      })
+    } else {
+      this.#reader.listener = () => this.#onArrived()
+      if (this.#arrived.length > 0) this.#onArrived()
+    }
     this.socket.on('end', () => {
       this.#remoteEnded = true
       if (!this.#deliveryPlanned) this.#deliver()
@@ -107,8 +116,7 @@ export class HostStream implements ByteStream {
 
   destroy(): void {
     this.#waiting.clear()
-    this.#arrived = []
-    this.#arrivedBytes = 0
+    this.#arrived.clear()
     this.#ended = true
     this.#destroyed = true
     this.socket.destroy()
@@ -124,15 +132,16 @@ export class HostStream implements ByteStream {
   resumeReading(): void {
     this.#paused = false
     if (this.#handlers === undefined) return
-    if (this.#arrivedBytes > 0 || this.#remoteEnded) this.#planDelivery()
+    if (this.#arrived.length > 0 || this.#remoteEnded) this.#planDelivery()
     else this.socket.resume()
   }
 
-  #onData(chunk: Buffer): void {
-    if (this.#destroyed) return
-    this.#arrived.push(chunk)
-    this.#arrivedBytes += chunk.length
-    if (this.#arrivedBytes >= hostLimits.readTurnBytesMax) this.socket.pause()
+  #onArrived(): void {
+    if (this.#destroyed) {
+      this.#arrived.clear()
+      return
+    }
+    if (this.#arrived.length >= hostLimits.readTurnBytesMax) this.socket.pause()
     this.#planDelivery()
   }
 
@@ -149,10 +158,10 @@ export class HostStream implements ByteStream {
   #deliver(): void {
     const handlers = this.#handlers
     if (handlers === undefined) return
-    while (this.#arrivedBytes > 0 && !this.#paused) {
-      const chunk = this.#takeArrived()
-      this.#context.guard(() => handlers.onData(chunk))
+    while (this.#arrived.length > 0 && !this.#paused) {
+      this.#arrived.lendFirst((chunk) => this.#context.guard(() => handlers.onData(chunk)))
     }
+    this.#arrived.shrink()
     if (this.#paused || this.#destroyed || this.#closed) return
     if (this.#remoteEnded && !this.#endTold) {
       this.#endTold = true
@@ -160,24 +169,6 @@ export class HostStream implements ByteStream {
     }
     if (this.socket.closed) this.#onClosed()
     else if (this.socket.isPaused()) this.socket.resume()
-  }
-
-  /** The first bytes of what has come, as many as go into one chunk. */
-  #takeArrived(): Uint8Array {
-    const chunks: Uint8Array[] = []
-    let bytes = 0
-    while (bytes < hostLimits.readChunkBytesMax) {
-      const next = this.#arrived[0]
-      if (next === undefined) break
-      const room = hostLimits.readChunkBytesMax - bytes
-      if (next.length <= room) this.#arrived.shift()
-      else this.#arrived[0] = next.subarray(room)
-      const part = next.length <= room ? next : next.subarray(0, room)
-      chunks.push(part)
-      bytes += part.length
-    }
-    this.#arrivedBytes -= bytes
-    return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : joinInto(this.#context.arrival, chunks)
   }
 
   #planFlush(): void {
@@ -218,11 +209,10 @@ export class HostStream implements ByteStream {
   #onClosed(): void {
     if (this.#closed) return
     // What came before is handled first, as soon as the owner wants it; but after a failure nobody waits.
-    if (this.#arrivedBytes > 0 && !this.#paused) this.#deliver()
-    if (this.#closed || (this.#arrivedBytes > 0 && this.#error === undefined)) return
+    if (this.#arrived.length > 0 && !this.#paused) this.#deliver()
+    if (this.#closed || (this.#arrived.length > 0 && this.#error === undefined)) return
     this.#closed = true
-    this.#arrived = []
-    this.#arrivedBytes = 0
+    this.#arrived.clear()
     this.#waiting.clear()
     this.#inFlightBytes = 0
     this.#context.onClosed(this)
@@ -231,24 +221,14 @@ export class HostStream implements ByteStream {
   }
 }
 
-/** Puts the chunks side by side; answers the part of the buffer that they fill. */
-function joinInto(buffer: Uint8Array, chunks: readonly Uint8Array[]): Uint8Array {
-  let at = 0
-  for (const chunk of chunks) {
-    buffer.set(chunk, at)
-    at += chunk.length
-  }
-  return buffer.subarray(0, at)
-}
-
 /** A stream whose socket has finished its TLS handshake. */
 export class HostSecureStream extends HostStream implements SecureByteStream {
   readonly peerCertificate: Uint8Array | undefined
   readonly localCertificate: Uint8Array | undefined
   readonly #tls: TLSSocket
 
-  constructor(socket: TLSSocket, context: HostStreamContext, localCertificate: Uint8Array | undefined) {
-    super(socket, context)
+  constructor(socket: TLSSocket, context: HostStreamContext, { localCertificate, reader }: { readonly localCertificate?: Uint8Array; readonly reader?: SocketReader | undefined }) {
+    super(socket, context, { reader })
     this.#tls = socket
     const shown = socket.getPeerX509Certificate()
     this.peerCertificate = shown === undefined ? undefined : new Uint8Array(shown.raw)

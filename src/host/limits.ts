@@ -13,6 +13,8 @@ export const hostLimits = Object.freeze({
   writeBuffersKept: 4,
   /** Largest chunk given to `onData`. */
   readChunkBytesMax: 64 * 1024,
+  /** Buffers for such chunks that are kept for the next. Further ones are left to the collector. */
+  readBuffersKept: 4,
   /** Bytes read of one socket in one turn of the event loop: with so many it is left alone until they are handled. */
   readTurnBytesMax: 128 * 1024,
   /** Connections waiting in the kernel for `accept`. It refuses more. */
