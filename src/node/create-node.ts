@@ -31,6 +31,7 @@ import { DirCache } from './dir-cache.ts'
 import { DirClient } from './dir-client.ts'
 import { ConsensusHistory } from './dir-consensus-history.ts'
 import { DescriptorPublisher } from './dir-publisher.ts'
+import { ConsensusWaits } from './dir-consensus-waits.ts'
 import { DirServerConnections } from './dir-server-connection.ts'
 import { DirServer } from './dir-server.ts'
 import { dirRoles, DirSources, trustedIdentities } from './dir-sources.ts'
@@ -72,6 +73,7 @@ interface Parts {
   readonly circuits: OriginCircuitManager
   readonly view: NetworkView
   readonly cache: DirCache
+  readonly waits: ConsensusWaits | undefined
   readonly beginDir: BeginDirTransport
   readonly dirClient: DirClient
   readonly client: Client
@@ -249,6 +251,8 @@ class TorNode implements Node {
     })
     const circuits = new OriginCircuitManager({ runtime, channels, news: this.#news, flow })
     const cache = new DirCache(runtime, trustedIdentities(options))
+    // First: others wait for what comes.
+    const waits = options.TestingTorNetwork && relay !== undefined ? new ConsensusWaits(runtime, cache) : undefined
     cache.listen({ consensusChanged: (consensus) => clocks.consensusHeld(consensus) })
     const dirPort = new DirPortTransport(runtime, bindAddress)
     const beginDir = new BeginDirTransport(runtime, circuits, (step) => this.#bootstrap.directoryRequest(step))
@@ -289,7 +293,7 @@ class TorNode implements Node {
       onListenError: (error) => this.#fail(error),
     })
     const dirClient = new DirClient(runtime, options, cache, sources, (words) => this.#stages.setBack('consensus', words))
-    return { channels, circuits, view, cache, beginDir, dirClient, client, relay, authority, publisher, publication }
+    return { channels, circuits, view, cache, waits, beginDir, dirClient, client, relay, authority, publisher, publication }
   }
 
   #makeControlPort(): ControlPort {
@@ -322,7 +326,7 @@ class TorNode implements Node {
   }
 
   #begin(parts: Parts): void {
-    const { cache, view, relay, authority, dirClient, client, channels } = parts
+    const { cache, waits, view, relay, authority, dirClient, client, channels } = parts
     cache.listen({
       consensusChanged: (consensus) => this.#onConsensus(consensus),
       descriptorsChanged: () => this.#onDescriptors(),
@@ -341,6 +345,7 @@ class TorNode implements Node {
     const server = new DirServer({
       runtime: this.#runtime,
       cache,
+      ...(waits === undefined ? {} : { waits }),
       ...(dirRoles(this.options).caches ? { history: new ConsensusHistory(this.#runtime, cache) } : {}),
       ...(authority === undefined ? {} : { authority: authority.documents }),
       ...(hsDir === undefined ? {} : { hsDir }),

@@ -11,7 +11,7 @@ import type { DirCache } from './dir-cache.ts'
 import { CERTIFICATE_CHECK_INTERVAL, CERTIFICATE_RENEWED_BEFORE, DIR_EXCHANGE_TIMEOUT } from './dir-limits.ts'
 import { DownloadSchedule, paceFor } from './dir-schedule.ts'
 import { rememberFailed, type DirSource, type DirSources } from './dir-sources.ts'
-import type { DirResponse } from './dir-transport.ts'
+import type { DirResponse, DirTarget } from './dir-transport.ts'
 import { readCertificates } from './shared-documents.ts'
 
 export class CertificateClient {
@@ -51,12 +51,12 @@ export class CertificateClient {
     this.#checkTimer?.cancel()
   }
 
-  /** Asks for what is missing, until nothing is. */
-  fetchMissing(): void {
+  /** Asks for what is missing, until nothing is: first `giver`, who gave what they sign. C tor does so, too, and there is a link to it. */
+  fetchMissing(giver?: DirTarget): void {
     if (this.#stopped || this.#request !== undefined || this.#retryTimer !== undefined) return
     const wanted = this.#missing()
     if (wanted.length === 0) return
-    const source = this.#sources.forConsensus(this.#avoid)
+    const source = giver === undefined || this.#avoid.has(giver.fingerprint) ? this.#sources.forConsensus(this.#avoid) : this.#sources.direct(giver)
     if (source === undefined) {
       this.#retryLater()
       return

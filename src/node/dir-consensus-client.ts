@@ -14,10 +14,10 @@ import { NetworkParameters } from '../core/netdir/parameters.ts'
 import type { Runtime, Timer } from '../runtime/index.ts'
 import type { DirCache } from './dir-cache.ts'
 import { CertificateClient } from './dir-certificate-client.ts'
-import { CACHE_STARTS_AFTER, CLOCK_LOOK_INTERVAL, DIR_EXCHANGE_TIMEOUT } from './dir-limits.ts'
+import { CACHE_STARTS_AFTER, CLOCK_LOOK_INTERVAL, DIR_EXCHANGE_TIMEOUT, FIRST_CONSENSUS_WAIT } from './dir-limits.ts'
 import { DownloadSchedule, paceFor } from './dir-schedule.ts'
 import { rememberFailed, type DirSource, type DirSources } from './dir-sources.ts'
-import type { DirResponse } from './dir-transport.ts'
+import type { DirResponse, DirTarget } from './dir-transport.ts'
 import { applyDiff, digestForDiffs, readConsensus, sharedSignatureTest } from './shared-documents.ts'
 
 /** A flavour being kept up to date. */
@@ -27,6 +27,8 @@ interface Flavour {
   readonly avoid: Set<string>
   /** Received, waiting for certificates. */
   pending: ConsensusUnverified | undefined
+  /** Who gave it. */
+  giver: DirTarget | undefined
   request: { cancel(): void } | undefined
   timer: Timer | undefined
   /** What is kept for others alone has time at the start. */
@@ -46,12 +48,14 @@ export class ConsensusClient {
   readonly #flavours: readonly Flavour[]
   readonly #certificates: CertificateClient
   readonly #onFailure: (words: string) => void
+  readonly #testing: boolean
   #stopped = false
 
   /** `onFailure`: in words, why an attempt to get a consensus gave none. */
   constructor(runtime: Runtime, cache: DirCache, sources: DirSources, testing: boolean, onFailure: (words: string) => void = () => undefined) {
     this.#runtime = runtime
     this.#onFailure = onFailure
+    this.#testing = testing
     this.#cache = cache
     this.#sources = sources
     const { roles } = sources
@@ -61,9 +65,10 @@ export class ConsensusClient {
     this.#flavours = names.map((name) => ({
       name,
       notBefore: name === roles.usableFlavour || roles.votes ? now : later(now, CACHE_STARTS_AFTER),
-      schedule: new DownloadSchedule(paceFor(testing), rng),
+      schedule: new DownloadSchedule(paceFor(testing, roles.votes), rng),
       avoid: new Set(),
       pending: undefined,
+      giver: undefined,
       request: undefined,
       timer: undefined,
       refreshAt: undefined,
@@ -172,7 +177,8 @@ export class ConsensusClient {
 
   /** What is held need not come again, and what has changed is enough (dir-spec §4.5.2). */
   #headers(flavour: Flavour, held: Consensus | undefined): HttpHeader[] {
-    if (held === undefined) return []
+    // In a test network the first one is about to be made. Who makes it itself is only told of one made before.
+    if (held === undefined) return this.#testing && !this.#sources.roles.votes ? [{ name: 'Prefer', value: `wait=${FIRST_CONSENSUS_WAIT / 1000}` }] : []
     const ifNewer = { name: 'If-Modified-Since', value: new Date(held.validAfter).toUTCString() }
     // param-spec §5: directories have no diffs from consensuses that are older.
     const oldest = this.#runtime.wallNow() - hours(new NetworkParameters(held.params).get('try-diff-for-consensus-newer-than'))
@@ -194,6 +200,7 @@ export class ConsensusClient {
       const held = this.#cache.consensus(flavour.name)
       if (held !== undefined && parsed.validAfter <= held.validAfter) throw new RelishError('unavailable', 'it is no newer than ours')
       flavour.pending = parsed
+      flavour.giver = source.target
     } catch (thrown) {
       const error = asRelishError(thrown)
       if (error.kind === 'bug') throw error
@@ -240,7 +247,7 @@ export class ConsensusClient {
       const error = asRelishError(thrown)
       if (error.kind === 'bug') throw error
       if (error.kind === 'unavailable') {
-        this.#certificates.fetchMissing()
+        this.#certificates.fetchMissing(flavour.giver)
         return
       }
       this.#runtime.log.write('warn', 'dir', `A ${pending.flavour} consensus is not used: ${error.message}`)

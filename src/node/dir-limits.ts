@@ -10,6 +10,9 @@ export const DIR_CONNECTIONS_MAX = 1_000
 /** A request that has not arrived in full by then is given up. */
 export const DIR_REQUEST_TIMEOUT = seconds(60)
 
+/** A request for a first consensus waits no longer for it, whatever the peer prefers. Then the answer is 404. */
+export const CONSENSUS_WAIT_MAX = seconds(10)
+
 /** A response nobody has taken by then is given up. */
 export const DIR_RESPONSE_TIMEOUT = minutes(5)
 
@@ -69,6 +72,9 @@ export const DIR_REQUESTS_MAX = 24
 
 /** A request without an answer by then has failed. */
 export const DIR_EXCHANGE_TIMEOUT = seconds(60)
+
+/** How long a node of a test network would have a directory wait for a first consensus. Then it asks another one. */
+export const FIRST_CONSENSUS_WAIT = seconds(2)
 
 /** How often we look for certificates that are about to expire. */
 export const CERTIFICATE_CHECK_INTERVAL = hours(1)

@@ -14,11 +14,12 @@ export interface SchedulePace {
 
 /**
  * Public network: exponential back-off with C tor's factor of three. Test networks: what is waited for (a first
- * consensus, peers that are starting) comes within seconds.
+ * consensus, peers that are starting) comes within seconds. `votes`: an authority's consensus comes of its vote, and is
+ * seldom fetched.
  */
-export function paceFor(testing: boolean): SchedulePace {
+export function paceFor(testing: boolean, votes = false): SchedulePace {
   return testing
-    ? { first: durationMs(100), steady: 40, growth: 1.5, longest: durationMs(10_000) }
+    ? { first: durationMs(votes ? 1_000 : 100), steady: votes ? 4 : 40, growth: 1.5, longest: durationMs(10_000) }
     : { first: durationMs(1_000), steady: 0, growth: 3, longest: durationMs(3_600_000) }
 }
 

@@ -6,7 +6,7 @@
 import { asRelishError, type RelishError } from '../core/base/errors.ts'
 import { emitResponse, reasonFor, type HttpRequest, type HttpResponse } from '../core/dirhttp/message.ts'
 import { RequestParser } from '../core/dirhttp/parser.ts'
-import type { Runtime, SocketAddress, Timer } from '../runtime/index.ts'
+import type { Runtime, SocketAddress } from '../runtime/index.ts'
 import { DIR_CONNECTIONS_MAX, DIR_REQUEST_TIMEOUT, DIR_RESPONSE_TIMEOUT, DIR_UPLOAD_BYTES_MAX, DIR_WRITE_BYTES } from './dir-limits.ts'
 
 /** What is needed of a stream; a `ByteStream` of the runtime is one. */
@@ -22,6 +22,8 @@ export interface DirServerStream {
 /** Who answers: a `DirServer`. */
 export interface DirResponder {
   handle(request: HttpRequest, from: SocketAddress | undefined, anonymous: boolean): HttpResponse
+  /** Puts a request off, whose answer may be a better one soon. `onOver`: once, later, when it is to be handled. Undefined: now. */
+  hold?(request: HttpRequest, onOver: () => void): { cancel(): void } | undefined
 }
 
 export class DirServerConnections {
@@ -41,7 +43,7 @@ export class DirServerConnections {
       return
     }
     const answer = (request: HttpRequest): HttpResponse => this.#server.handle(request, from, anonymous)
-    const connection = new DirServerConnection(this.#runtime, answer, stream, () => this.#connections.delete(connection))
+    const connection = new DirServerConnection(this.#runtime, this.#server, answer, stream, () => this.#connections.delete(connection))
     this.#connections.add(connection)
     connection.start()
   }
@@ -53,17 +55,20 @@ export class DirServerConnections {
 
 class DirServerConnection {
   readonly #runtime: Runtime
+  readonly #server: DirResponder
   readonly #answer: (request: HttpRequest) => HttpResponse
   readonly #stream: DirServerStream
   readonly #onOver: () => void
   readonly #parser = new RequestParser({ bodyBytesMax: DIR_UPLOAD_BYTES_MAX })
-  #state: 'reading' | 'writing' | 'ending' | 'closed' = 'reading'
+  #state: 'reading' | 'holding' | 'writing' | 'ending' | 'closed' = 'reading'
   #response: Uint8Array = new Uint8Array(0)
   #written = 0
-  #timer: Timer | undefined
+  /** The request's deadline, later the response's; between them what ends the holding. */
+  #timer: { cancel(): void } | undefined
 
-  constructor(runtime: Runtime, answer: (request: HttpRequest) => HttpResponse, stream: DirServerStream, onOver: () => void) {
+  constructor(runtime: Runtime, server: DirResponder, answer: (request: HttpRequest) => HttpResponse, stream: DirServerStream, onOver: () => void) {
     this.#runtime = runtime
+    this.#server = server
     this.#answer = answer
     this.#stream = stream
     this.#onOver = onOver
@@ -97,11 +102,23 @@ class DirServerConnection {
 
   #read(chunk: Uint8Array): void {
     if (this.#state !== 'reading') return
-    let response: HttpResponse
-    try {
+    this.#respond(() => {
       const request = this.#parser.feed(chunk)
-      if (request === undefined) return
-      response = this.#answer(request)
+      if (request === undefined) return undefined
+      const held = this.#server.hold?.(request, () => this.#respond(() => this.#answer(request)))
+      if (held === undefined) return this.#answer(request)
+      this.#state = 'holding'
+      this.#timer?.cancel()
+      this.#timer = held
+      return undefined
+    })
+  }
+
+  /** Sends what `answer` gives, if anything, or what is wrong with the request. */
+  #respond(answer: () => HttpResponse | undefined): void {
+    let response: HttpResponse | undefined
+    try {
+      response = answer()
     } catch (thrown) {
       const error = asRelishError(thrown)
       if (error.kind === 'bug') throw error
@@ -109,6 +126,7 @@ class DirServerConnection {
       const status = error.kind === 'limit' ? 413 : 400
       response = { status, reason: reasonFor(status), headers: [], body: new Uint8Array(0) }
     }
+    if (response === undefined) return
     this.#state = 'writing'
     this.#response = emitResponse(response)
     this.#timer?.cancel()

@@ -14,6 +14,7 @@ import type { Runtime, SocketAddress } from '../runtime/index.ts'
 import type { AuthorityDocuments } from './dir-authority-documents.ts'
 import type { DirCache } from './dir-cache.ts'
 import type { ConsensusHistory } from './dir-consensus-history.ts'
+import type { ConsensusWaits } from './dir-consensus-waits.ts'
 import { DIR_COMPRESSED_KEPT, DIR_DIFF_BASES_MAX, TRACED_TARGET_CHARS } from './dir-limits.ts'
 import { parseDirUrl, type DirResource } from './dir-server-url.ts'
 import type { HsDirServer } from './hs-dir-server.ts'
@@ -22,6 +23,8 @@ import { compressText } from './shared-documents.ts'
 export interface DirServerOptions {
   readonly runtime: Runtime
   readonly cache: DirCache
+  /** For peers that would wait for a first consensus; without it they get 404 at once. */
+  readonly waits?: ConsensusWaits
   /** What diffs are made from; without it, consensuses go out in full. */
   readonly history?: ConsensusHistory
   /** On authorities. */
@@ -56,6 +59,7 @@ const servedAfterExpiry = hours(24)
 export class DirServer {
   readonly #runtime: Runtime
   readonly #cache: DirCache
+  readonly #waits: ConsensusWaits | undefined
   readonly #history: ConsensusHistory | undefined
   readonly #authority: AuthorityDocuments | undefined
   readonly #hsDir: HsDirServer | undefined
@@ -66,10 +70,16 @@ export class DirServer {
   constructor(options: DirServerOptions) {
     this.#runtime = options.runtime
     this.#cache = options.cache
+    this.#waits = options.waits
     this.#history = options.history
     this.#authority = options.authority
     this.#hsDir = options.hsDir
     this.#own = options.own ?? (() => ({}))
+  }
+
+  /** See `DirResponder`. */
+  hold(request: HttpRequest, onOver: () => void): { cancel(): void } | undefined {
+    return this.#waits?.hold(request, onOver)
   }
 
   /** `from`: where the request came from, if that is known. `anonymous`: it came through a circuit of several hops, so that `from` is not the client. */

@@ -63,6 +63,8 @@ export class DirSources {
   readonly authorities: readonly DirTarget[]
   readonly #options: DirSourcesOptions
   readonly #fallbacks: readonly DirTarget[]
+  /** Whom a client asked last without knowing of guards. As long as it delivers no second link is needed. */
+  #asked: DirTarget | undefined
 
   constructor(options: DirSourcesOptions) {
     this.#options = options
@@ -111,8 +113,12 @@ export class DirSources {
 
   #pick(targets: readonly DirTarget[], avoid: ReadonlySet<string>): DirSource | undefined {
     const rng = this.#options.runtime.rng('directory choice')
-    const target = randomChoice(rng, targets.filter((one) => !avoid.has(one.fingerprint))) ?? randomChoice(rng, targets)
-    return target === undefined ? undefined : this.direct(target)
+    const asked = this.#asked
+    const isAskedAgain = asked !== undefined && !avoid.has(asked.fingerprint) && targets.includes(asked)
+    const target = isAskedAgain ? asked : (randomChoice(rng, targets.filter((one) => !avoid.has(one.fingerprint))) ?? randomChoice(rng, targets))
+    if (target === undefined) return undefined
+    if (!this.roles.fromAuthorities) this.#asked = target
+    return this.direct(target)
   }
 }
 
