@@ -11,20 +11,17 @@ import { protocolError, RelishError } from '../../base/errors.ts'
 import { randomBelow, type Rng } from '../../base/rng.ts'
 import { durationMs, later, type MonotonicMs } from '../../base/time.ts'
 import { EndReason, RelayCommand } from '../../cell/commands.ts'
-import { CELL_BODY_BYTES, RELAY_BATCH_CELLS_MAX } from '../../cell/limits.ts'
+import { CELL_BODY_BYTES } from '../../cell/limits.ts'
 import { encodeRelayMessage, readRelayMessage, relayStreamId, type RelayMessage } from '../../cell/relay-cell.ts'
 import {
-  decodeBegin,
   decodeConnected,
   decodeEnd,
-  decodeResolve,
   decodeResolved,
   encodeBegin,
   encodeConnected,
   encodeEnd,
   encodeResolve,
   encodeResolved,
-  type Begin,
   type Connected,
   type End,
   type ResolvedAnswer,
@@ -33,10 +30,13 @@ import type { CircuitFlow } from '../flow/circuit-flow.ts'
 import { HALF_STREAM_LIFETIME_MS } from '../flow/limits.ts'
 import type { FlowMessage } from '../flow/stream-flow.ts'
 import { cellCount, type RecognizedCells } from '../relaycrypt/layer.ts'
-import { DataPackager, dataRunLength, joinData } from './data-cells.ts'
-import { CELLS_PER_TURN_MAX, HELD_BYTES_PER_CIRCUIT_MAX, RELEASED_PORTION_BYTES, STREAM_SEND_HIGH_BYTES, STREAM_SEND_LOW_BYTES, STREAM_SEND_QUEUE_BYTES_MAX, STREAMS_PER_CIRCUIT_MAX } from './limits.ts'
-import { Stream, type StreamKind } from './stream.ts'
+import { dataRunLength, joinData } from './data-cells.ts'
+import { Delivery, type DeliveryPort } from './delivery.ts'
+import { STREAM_SEND_HIGH_BYTES, STREAM_SEND_LOW_BYTES, STREAM_SEND_QUEUE_BYTES_MAX, STREAMS_PER_CIRCUIT_MAX } from './limits.ts'
+import { SendingTurns, type SendingPort } from './sending-turns.ts'
+import { Stream } from './stream.ts'
 import { StreamMap } from './stream-map.ts'
+import { decodeRequest, requestTarget, type StreamRequest } from './stream-request.ts'
 
 /** What the edge needs of the circuit around it. */
 export interface EdgePort {
@@ -49,11 +49,6 @@ export interface EdgePort {
   /** Something happened that the application should know. */
   emit(output: EdgeOutput): void
 }
-
-export type StreamRequest =
-  | ({ readonly kind: 'connect' } & Begin)
-  | { readonly kind: 'directory' }
-  | { readonly kind: 'resolve'; readonly name: string }
 
 export type EdgeOutput =
   /** The peer asks for a stream: to be answered with `accept`, `answer` or `end`. */
@@ -73,23 +68,16 @@ export interface EdgeOptions {
   readonly rng: Rng
 }
 
-export class Edge {
+export class Edge implements SendingPort, DeliveryPort {
   readonly flow: CircuitFlow
   readonly #port: EdgePort
   readonly #role: 'origin' | 'responder'
   readonly #rng: Rng
-  readonly #packager: DataPackager
   readonly #streams: StreamMap
+  readonly #turns: SendingTurns
+  readonly #delivery: Delivery
   /** Streams that the peer has ended, with data not delivered yet. */
   readonly #draining = new Set<Stream>()
-  /** Streams with data to send, in the order of their turns. */
-  readonly #ready = new Set<Stream>()
-  /** Streams with data to send whose peer wants it slowly. */
-  readonly #paced = new Set<Stream>()
-  /** Streams whose application takes data again, with some of it held back. */
-  readonly #releasing = new Set<Stream>()
-  #heldBytes = 0
-  #blocked = false
   /** Messages that answer the cells being handled, to leave together: many SENDMEs go back for a large batch. */
   #answers: Uint8Array[] = []
   #handling = false
@@ -99,7 +87,8 @@ export class Edge {
     this.flow = options.flow
     this.#role = options.role
     this.#rng = options.rng
-    this.#packager = new DataPackager(options.rng, options.flow.congestion.sendmeIncrement)
+    this.#turns = new SendingTurns(this, options.flow, options.rng)
+    this.#delivery = new Delivery(this)
     this.#streams = new StreamMap(1 + randomBelow(options.rng, 0xffff))
   }
 
@@ -116,20 +105,20 @@ export class Edge {
   // What the application asks for.
 
   /** Sends BEGIN or BEGIN_DIR. Throws `limit` when the circuit has all the streams it may. */
-  open(target: ({ readonly kind: 'connect' } & Begin) | { readonly kind: 'directory' }): Stream {
+  open(target: Exclude<StreamRequest, { kind: 'resolve' }>): Stream {
     if (target.kind === 'directory') {
-      const stream = this.#add(this.#streams.allocateId(), 'directory', true, 'dir')
+      const stream = this.#add(this.#streams.allocateId(), target, true)
       this.#send(RelayCommand.BEGIN_DIR, stream.id, new Uint8Array(0))
       return stream
     }
-    const stream = this.#add(this.#streams.allocateId(), 'connect', true, formatTarget(target))
+    const stream = this.#add(this.#streams.allocateId(), target, true)
     this.#send(RelayCommand.BEGIN, stream.id, encodeBegin(target))
     return stream
   }
 
   /** Sends RESOLVE. */
   resolve(name: string): Stream {
-    const stream = this.#add(this.#streams.allocateId(), 'resolve', true, name)
+    const stream = this.#add(this.#streams.allocateId(), { kind: 'resolve', name }, true)
     this.#send(RelayCommand.RESOLVE, stream.id, encodeResolve({ name }))
     return stream
   }
@@ -141,7 +130,7 @@ export class Edge {
     stream.answered = true
     this.#send(RelayCommand.CONNECTED, stream.id, encodeConnected(connected))
     stream.flow.handleAnswered()
-    this.#release(stream)
+    this.#delivery.release(stream)
   }
 
   /** Answers RESOLVE. */
@@ -161,8 +150,8 @@ export class Edge {
       this.#port.emit({ kind: 'stream-ended', stream, remote: false, reason: EndReason.RESOURCELIMIT })
       return true
     }
-    this.#ready.add(stream)
-    this.#sendReady(now)
+    this.#turns.add(stream)
+    this.#turns.run(now)
     stream.outgoing.keep()
     if (stream.outgoing.length <= STREAM_SEND_HIGH_BYTES) return true
     stream.wantsDrain = true
@@ -181,8 +170,8 @@ export class Edge {
     }
     stream.state = 'finishing'
     stream.finishReason = reason
-    this.#ready.add(stream)
-    this.#sendReady(now)
+    this.#turns.add(stream)
+    this.#turns.run(now)
   }
 
   /** Sends END at once and drops what is queued both ways. */
@@ -200,50 +189,39 @@ export class Edge {
   }
 
   pause(stream: Stream): void {
-    stream.paused = true
-    this.#releasing.delete(stream)
+    this.#delivery.pause(stream)
   }
 
   /** What is held back goes out in portions, with the outputs that are taken from now on, until the stream is paused again. */
   resume(stream: Stream): void {
     stream.paused = false
-    this.#release(stream)
+    this.#delivery.release(stream)
   }
 
   /** Puts out a portion of what streams that were resumed hold. To be called before outputs are taken. */
   releaseHeld(now: MonotonicMs): void {
-    for (const stream of this.#releasing) this.#deliverPortion(now, stream)
+    this.#delivery.releaseHeld(now)
   }
 
   /** Whether the link takes cells. While it does not, no data is packaged. */
   setBlocked(now: MonotonicMs, blocked: boolean): void {
-    this.#blocked = blocked
-    if (!blocked) this.#sendReady(now)
+    this.#turns.blocked = blocked
+    if (!blocked) this.#turns.run(now)
   }
 
   /** When `handleTimeout` is due: streams that are sent to at a rate have something to send again. */
   nextTimeout(): MonotonicMs | undefined {
-    let next: MonotonicMs | undefined
-    for (const { flow } of this.#paced) {
-      const { pacedUntil } = flow
-      if (pacedUntil !== undefined && (next === undefined || pacedUntil < next)) next = pacedUntil
-    }
-    return next
+    return this.#turns.nextTimeout()
   }
 
   handleTimeout(now: MonotonicMs): void {
-    for (const stream of this.#paced) {
-      if (stream.flow.available(now) === 0) continue
-      this.#paced.delete(stream)
-      this.#ready.add(stream)
-    }
-    this.#sendReady(now)
+    this.#turns.handleTimeout(now)
   }
 
   /** The circuit is gone: every stream ends with DESTROY. What was held back is delivered first. */
   closeAll(): void {
     for (const stream of [...this.streams()]) {
-      for (let held = stream.takeHeld(); held !== undefined; held = stream.takeHeld()) if (stream.answered) this.#output(stream, held.chunk)
+      if (stream.answered) this.#delivery.deliverAll(stream)
       const end: End = stream.remoteEnd ?? { reason: EndReason.DESTROY }
       this.#streams.remove(stream)
       this.#draining.delete(stream)
@@ -264,7 +242,7 @@ export class Edge {
       this.#sendAnswers()
     }
     // Once for all cells: the SENDMEs of a batch open the window for one batch.
-    this.#sendReady(now)
+    this.#turns.run(now)
   }
 
   #handleEach(now: MonotonicMs, cells: RecognizedCells): void {
@@ -298,16 +276,7 @@ export class Edge {
   #handleStreamData(now: MonotonicMs, stream: Stream, chunk: Uint8Array, cells: number): void {
     if (stream.kind === 'resolve') throw protocolError('DATA in answer to RESOLVE')
     if (stream.initiated && !stream.answered) throw protocolError('DATA before CONNECTED')
-    const messages = stream.flow.handleReceived(now, cells, chunk.length)
-    if (stream.mayDeliver && !stream.hasHeld) {
-      this.#output(stream, chunk)
-      this.#sendFlow(stream, stream.flow.handleDelivered(now, cells, chunk.length))
-      return
-    }
-    stream.hold(chunk, cells)
-    this.#heldBytes += chunk.length
-    if (this.#heldBytes > HELD_BYTES_PER_CIRCUIT_MAX) throw new RelishError('limit', 'the peer goes on sending to streams that nobody reads')
-    this.#sendFlow(stream, messages)
+    this.#delivery.receive(now, stream, chunk, cells)
   }
 
   #handleStrayData(now: MonotonicMs, streamId: number, count: number): void {
@@ -326,7 +295,7 @@ export class Edge {
         return
       case RelayCommand.SENDME:
         if (message.streamId === 0) {
-          this.flow.handleSendme(now, message.data, this.#blocked)
+          this.flow.handleSendme(now, message.data, this.#turns.blocked)
           return
         }
         this.#handleStreamMessage(now, message)
@@ -360,8 +329,7 @@ export class Edge {
       this.#send(RelayCommand.END, streamId, encodeEnd({ reason: EndReason.TORPROTOCOL }))
       return
     }
-    const target = request.kind === 'connect' ? formatTarget(request) : request.kind === 'directory' ? 'dir' : request.name
-    const stream = this.#add(streamId, request.kind, false, target)
+    const stream = this.#add(streamId, request, false)
     this.#port.emit({ kind: 'stream-requested', stream, request })
   }
 
@@ -398,8 +366,7 @@ export class Edge {
         // SPEC-DIFF: C tor's exits send XOFF before CONNECTED when more comes than they can hold until they are connected.
         if (stream.initiated && !stream.answered && message.command === RelayCommand.SENDME) throw protocolError('SENDME before CONNECTED')
         stream.flow.handleMessage(now, message.command, message.data)
-        this.#paced.delete(stream)
-        if (stream.outgoing.length > 0) this.#ready.add(stream)
+        this.#turns.handleFlow(stream)
     }
   }
 
@@ -416,78 +383,44 @@ export class Edge {
     this.#port.emit({ kind: 'stream-ended', stream, remote: true, ...end })
   }
 
-  // Sending.
+  // From the streams' turns and deliveries.
 
-  /** Packages data while every window is open, each stream in turn. */
-  #sendReady(now: MonotonicMs): void {
-    while (this.#ready.size > 0 && !this.#blocked && this.#port.isOpen && this.flow.packageWindow > 0) {
-      const stream = first(this.#ready)
-      if (stream === undefined) return
-      this.#ready.delete(stream)
-      if (!stream.maySend) continue
-      const available = stream.flow.available(now)
-      if (available > 0) this.#sendData(now, stream, Math.min(this.#ready.size === 0 ? RELAY_BATCH_CELLS_MAX : CELLS_PER_TURN_MAX, this.flow.packageWindow, available))
-      else if (stream.flow.pacedUntil !== undefined) this.#paced.add(stream)
-    }
+  get isOpen(): boolean {
+    return this.#port.isOpen
   }
 
-  #sendData(now: MonotonicMs, stream: Stream, cellsMax: number): void {
-    const before = stream.outgoing.length
-    const payloads = this.#packager.pack(stream.id, stream.outgoing, cellsMax)
-    if (payloads.length > 0) {
-      // Nothing overtakes what was said before.
-      this.#sendAnswers()
-      const bytes = before - stream.outgoing.length
-      const cells = payloads.length / CELL_BODY_BYTES
-      this.flow.handleSent(now, this.#port.send(payloads), cells)
-      stream.flow.handleSent(cells, bytes)
-      stream.bytesSent += bytes
-    }
-    if (stream.outgoing.length > 0) {
-      this.#ready.add(stream)
-    } else if (stream.finishReason !== undefined) {
+  sendData(payloads: Uint8Array): Uint8Array {
+    // Nothing overtakes what was said before.
+    this.#sendAnswers()
+    return this.#port.send(payloads)
+  }
+
+  handleTurn(now: MonotonicMs, stream: Stream): void {
+    if (stream.outgoing.length === 0 && stream.finishReason !== undefined) {
       const reason = stream.finishReason
       this.end(now, stream, { reason })
       this.#port.emit({ kind: 'stream-ended', stream, remote: false, reason })
-      return
-    }
-    if (stream.wantsDrain && stream.outgoing.length < STREAM_SEND_LOW_BYTES) {
+    } else if (stream.wantsDrain && stream.outgoing.length < STREAM_SEND_LOW_BYTES) {
       stream.wantsDrain = false
       this.#port.emit({ kind: 'stream-drain', stream })
     }
   }
 
-  #release(stream: Stream): void {
-    if (stream.mayDeliver && stream.hasHeld) this.#releasing.add(stream)
+  emitData(stream: Stream, chunk: Uint8Array): void {
+    this.#port.emit({ kind: 'stream-data', stream, chunk })
   }
 
-  #deliverPortion(now: MonotonicMs, stream: Stream): void {
-    let cells = 0
-    let bytes = 0
-    for (let held = stream.takeHeld(); held !== undefined; held = bytes < RELEASED_PORTION_BYTES ? stream.takeHeld() : undefined) {
-      this.#output(stream, held.chunk)
-      cells += held.cells
-      bytes += held.chunk.length
-    }
-    this.#heldBytes -= bytes
-    if (!stream.hasHeld) this.#releasing.delete(stream)
-    if (stream.state !== 'draining') {
-      this.#sendFlow(stream, stream.flow.handleDelivered(now, cells, bytes))
-    } else if (!stream.hasHeld) {
-      this.#draining.delete(stream)
-      this.#forget(stream)
-      this.#port.emit({ kind: 'stream-ended', stream, remote: true, ...(stream.remoteEnd ?? { reason: EndReason.MISC }) })
-    }
-  }
-
-  #output(stream: Stream, chunk: Uint8Array): void {
-    stream.bytesReceived += chunk.length
-    if (chunk.length > 0) this.#port.emit({ kind: 'stream-data', stream, chunk })
-  }
-
-  #sendFlow(stream: Stream, messages: readonly FlowMessage[]): void {
+  sendFlow(stream: Stream, messages: readonly FlowMessage[]): void {
     for (const message of messages) this.#send(message.command, stream.id, message.body)
   }
+
+  handleDrained(stream: Stream): void {
+    this.#draining.delete(stream)
+    this.#forget(stream)
+    this.#port.emit({ kind: 'stream-ended', stream, remote: true, ...(stream.remoteEnd ?? { reason: EndReason.MISC }) })
+  }
+
+  // Inside.
 
   #send(command: RelayCommand, streamId: number, data: Uint8Array): void {
     if (!this.#port.isOpen) return
@@ -503,8 +436,8 @@ export class Edge {
     if (this.#port.isOpen) this.#port.send(bodies)
   }
 
-  #add(id: number, kind: StreamKind, initiated: boolean, target: string): Stream {
-    const stream = new Stream(id, kind, initiated, target, this.flow.newStreamFlow(this.#role))
+  #add(id: number, request: StreamRequest, initiated: boolean): Stream {
+    const stream = new Stream(id, request.kind, initiated, requestTarget(request), this.flow.newStreamFlow(this.#role))
     this.#streams.add(stream)
     return stream
   }
@@ -512,38 +445,16 @@ export class Edge {
   #forget(stream: Stream): void {
     stream.state = 'closed'
     this.#stopSending(stream)
-    this.#releasing.delete(stream)
-    this.#heldBytes -= stream.heldBytes
-    stream.dropHeld()
+    this.#delivery.forget(stream)
   }
 
   #stopSending(stream: Stream): void {
     stream.outgoing.clear()
-    this.#ready.delete(stream)
-    this.#paced.delete(stream)
+    this.#turns.remove(stream)
   }
 
   /** prop324 §4.1.4: how long cells may come on a stream that was ended, where nobody counts them. */
   #halfStreamExpiry(now: MonotonicMs): MonotonicMs {
     return later(now, durationMs(Math.max(HALF_STREAM_LIFETIME_MS, this.flow.congestion.roundTripMaxMs)))
   }
-}
-
-function decodeRequest(message: RelayMessage): StreamRequest {
-  switch (message.command) {
-    case RelayCommand.BEGIN_DIR:
-      // tor-spec §6.2.1: the content is ignored.
-      return { kind: 'directory' }
-    case RelayCommand.RESOLVE:
-      return { kind: 'resolve', ...decodeResolve(message.data) }
-    default:
-      return { kind: 'connect', ...decodeBegin(message.data) }
-  }
-}
-
-const formatTarget = (target: Begin): string => (target.host.includes(':') ? `[${target.host}]:${target.port}` : `${target.host}:${target.port}`)
-
-function first<T>(items: Iterable<T>): T | undefined {
-  for (const item of items) return item
-  return undefined
 }
