@@ -3,11 +3,11 @@
  * and relay identity (its DirAuthority line), and the relay identities of families (MyFamily). Nodes make all their other
  * keys themselves. A key that is on disk is used as it is: the same directory gives the same network again.
  *
- * RSA keys are made by the thread pool, all at the same time, except for the largest: they are much of a cold start.
+ * RSA keys are made side by side, by all cores: they are much of a cold start.
  */
 
 import { utf8Decode } from '../core/base/encoding.ts'
-import { RelishError, asRelishError } from '../core/base/errors.ts'
+import { asRelishError } from '../core/base/errors.ts'
 import type { Rng } from '../core/base/rng.ts'
 import { hours, later, wallMs, type WallMs } from '../core/base/time.ts'
 import { emitAuthorityIdentityKey } from '../core/cert/authority-keys.ts'
@@ -17,15 +17,15 @@ import { emitRsaKeyFile, keyFilePaths, parseRsaKeyFile } from '../core/ident/key
 import { parseAuthorityCertificate, signAuthorityCertificate } from '../core/netdoc/authority-certificate.ts'
 import { HostFiles } from '../host/host-files.ts'
 import { SystemRng } from '../host/host-runtime.ts'
-import { makeRsaKey } from '../host/rsa-key.ts'
+import { RsaKeyMaker } from '../host/rsa-key.ts'
 import type { FileStore } from '../runtime/index.ts'
-import { isRelay } from './network-types.ts'
+import { isRelay, type Genesis, type ResolvedNode } from './network-types.ts'
 import type { AuthorityIdentity, NodePlacement } from './placement.ts'
 
 /** An authority never reads its identity key; the passphrase keeps the file in the form that gencert programs expect. */
 export const identityKeyPassphrase = 'relish'
 
-const relayIdentityBits = 1024
+const relayKeyBits = 1024
 /**
  * Gencert programs make 3072 and 2048 bits. All sizes from 1024 on are read by everybody (dir-spec §3.1), and prime search is
  * the largest part of a cold start: so the identity has what the specification recommends, and the signing key, which
@@ -54,20 +54,33 @@ export interface KeyWorkshop {
   readonly keepsAuthorityIdentityKeys: boolean
 }
 
-/** `soon`: how many keys of a relay's size will be asked for; the thread pool makes them from now on. */
-export function hostWorkshop({ now = wallMs(Date.now()), soon = 0 }: { readonly now?: WallMs; readonly soon?: number } = {}): KeyWorkshop {
+/** `soon`: the sizes of keys that will be asked for, in that order among those of one size; they are made from now on. */
+export function hostWorkshop({ now = wallMs(Date.now()), soon = [] }: { readonly now?: WallMs; readonly soon?: readonly number[] } = {}): KeyWorkshop {
   const rng = new SystemRng()
-  const make = (bits: number): Promise<RsaPrivateKey> => new Promise((resolve, reject) => makeRsaKey(bits, rng, (made) => (made instanceof RelishError ? reject(made) : resolve(made))))
-  const coming = Array.from({ length: soon }, () => make(relayIdentityBits))
+  const maker = new RsaKeyMaker(rng)
+  const coming = soon.map((bits) => ({ bits, key: maker.make(bits) }))
   // Who asks for it hears of a failure.
-  for (const key of coming) key.catch(() => undefined)
+  for (const { key } of coming) key.catch(() => undefined)
   return {
     now,
     files: (placed) => new HostFiles(placed.dataDirectory),
     rng: () => rng,
-    generate: (_placed, _purpose, bits) => (bits === relayIdentityBits ? coming.shift() : undefined) ?? make(bits),
+    generate: (_placed, _purpose, bits) => {
+      const place = coming.findIndex((one) => one.bits === bits)
+      return coming.splice(place, place < 0 ? 0 : 1)[0]?.key ?? maker.make(bits)
+    },
     keepsAuthorityIdentityKeys: true,
   }
+}
+
+/**
+ * Sizes of the RSA keys with which a new node begins: an authority's identities and signing key, and for the first documents identity and TAP
+ * key of every relay.
+ */
+export function firstKeySizes(node: ResolvedNode, genesis: Genesis): number[] {
+  const ofRelay = genesis === 'warm' ? [relayKeyBits, relayKeyBits] : []
+  if (node.role === 'authority') return [authorityIdentityBits, authoritySigningBits, relayKeyBits, ...ofRelay.slice(1)]
+  return isRelay(node) ? ofRelay : []
 }
 
 export async function prepareKeys(nodes: readonly NodePlacement[], workshop: KeyWorkshop = hostWorkshop()): Promise<PreparedKeys> {
@@ -92,7 +105,7 @@ async function relayFingerprint(placed: NodePlacement, workshop: KeyWorkshop): P
   const files = workshop.files(placed)
   let key = readIfThere(files, keyFilePaths.rsaIdentity, parseRsaKeyFile, placed)
   if (key === undefined) {
-    key = await workshop.generate(placed, 'relay identity', relayIdentityBits)
+    key = await workshop.generate(placed, 'relay identity', relayKeyBits)
     files.write(keyFilePaths.rsaIdentity, emitRsaKeyFile(key))
   }
   return formatFingerprint(key.publicKey.fingerprint())

@@ -15,9 +15,9 @@ import { claimAddressBlock, hasIpv6Loopback, type ReservedPort } from '../addres
 import { allOrNone } from '../all-or-none.ts'
 import { scriptNames, startNameServer } from '../name-server.ts'
 import { prepareWarmGenesis } from '../genesis/warm-genesis.ts'
-import { isRelay, type Genesis, type ResolvedNetwork, type ResolvedNode } from '../network-types.ts'
+import type { Genesis, ResolvedNetwork } from '../network-types.ts'
 import type { NetworkPlacement, NodePlacement } from '../placement.ts'
-import { hostWorkshop, prepareKeys } from '../prepare-keys.ts'
+import { firstKeySizes, hostWorkshop, prepareKeys } from '../prepare-keys.ts'
 import { renderNodeTorrc } from '../render-torrc.ts'
 import { lockRunDirectory, type RunDirectory } from '../run-directory.ts'
 import { CoreBuilds } from './core-build.ts'
@@ -42,7 +42,7 @@ export async function prepareInlineNetwork(options: InlineNetworkOptions): Promi
   refuseForeign(network, 'inline')
   await checkMachine(network)
   const genesis = options.genesis ?? network.genesis ?? 'warm'
-  const workshop = hostWorkshop({ soon: network.nodes.reduce((count, node) => count + (existsSync(directory.nodeDirectory(node.name)) ? 0 : smallKeysOf(node, genesis)), 0) })
+  const workshop = hostWorkshop({ soon: network.nodes.flatMap((node) => (existsSync(directory.nodeDirectory(node.name)) ? [] : firstKeySizes(node, genesis))) })
   const cores = await CoreBuilds.load(network)
   const lock = await lockRunDirectory(directory)
   const held: { release(): unknown }[] = [lock]
@@ -150,15 +150,6 @@ export async function prepareInlineNetwork(options: InlineNetworkOptions): Promi
     for (const thing of held.splice(0).reverse()) await thing.release()
     throw error
   }
-}
-
-/**
- * How many RSA keys of 1024 bits are made for a new node before it starts: an authority's identity as a relay and its signing key, and
- * for the first documents identity and TAP key of every relay.
- */
-function smallKeysOf(node: ResolvedNode, genesis: Genesis): number {
-  if (node.role === 'authority') return genesis === 'warm' ? 3 : 2
-  return isRelay(node) && genesis === 'warm' ? 2 : 0
 }
 
 function nodeLog(node: string, sink: InlineNetworkOptions['logSink']): Log {

@@ -5,7 +5,6 @@
  * No node has tested another one yet: each relay counts as reached. Measured bandwidths are left to the first real vote.
  */
 
-import { must } from '../../core/base/assert.ts'
 import { bytesCompare, hexDecode } from '../../core/base/encoding.ts'
 import { RelishError } from '../../core/base/errors.ts'
 import type { Rng } from '../../core/base/rng.ts'
@@ -27,23 +26,25 @@ import type { TorOptions } from '../../core/torrc/option-table.ts'
 import { ApprovedRouters, configuredVote, flagRules, judge } from '../../node/authority-rules.ts'
 import { makeOwnDocuments, ownAddresses, ownExitPolicy, type OwnDocuments } from '../../node/own-descriptor.ts'
 
-/** A relay of the first consensus. */
+/** A relay of the first consensus, and what it says of itself. */
 export interface FirstRelay {
   readonly name: string
   readonly options: TorOptions
-  readonly keys: RelayKeys
   /** Of authorities. */
   readonly authority: { readonly certificate: AuthorityCertificate; readonly signingKey: RsaPrivateKey } | undefined
   /** For its commitment to a shared random value. */
   readonly rng: Rng
+  readonly own: OwnDocuments
+  /** Every vote says the same of them. */
+  readonly microdescriptors: ReturnType<typeof microdescriptorsOf>
 }
 
 export interface FirstDocuments {
   readonly certificates: readonly AuthorityCertificate[]
   readonly consensuses: { readonly ns: Consensus; readonly microdesc: Consensus }
   readonly microdescriptors: readonly Microdescriptor[]
-  /** By name of the relay. */
-  readonly own: ReadonlyMap<string, OwnDocuments>
+  /** Of all relays. */
+  readonly own: readonly OwnDocuments[]
   /** What each authority knows of shared randomness, by name; absent where it takes no part. */
   readonly sharedRandom: ReadonlyMap<string, SharedRandomState>
   readonly histories: RelayHistories
@@ -51,28 +52,33 @@ export interface FirstDocuments {
 
 type FirstAuthority = FirstRelay & { readonly authority: NonNullable<FirstRelay['authority']> }
 
-/** Throws `config` for options that cannot be carried out, `unavailable` without an authority. */
+/** Throws `config` for options that cannot be carried out. */
+export function makeFirstRelay(relay: Pick<FirstRelay, 'name' | 'options' | 'authority' | 'rng'>, keys: RelayKeys, now: WallMs): FirstRelay {
+  const own = ownDocuments(relay.options, keys, wallFromSec(wallToSec(now)))
+  return { ...relay, own, microdescriptors: microdescriptorsOf(own.descriptor) }
+}
+
+/** `now`: as for each of them. Throws `unavailable` without an authority. */
 export function makeFirstDocuments(relays: readonly FirstRelay[], now: WallMs): FirstDocuments {
   const authorities = relays.filter((relay): relay is FirstAuthority => relay.authority !== undefined)
   if (authorities.length === 0) throw new RelishError('unavailable', 'the first consensus needs an authority')
   const nowSec = wallToSec(now)
   const published = wallFromSec(nowSec)
-  const own = new Map(relays.map((relay) => [relay.name, ownDocuments(relay, published)]))
+  const own = relays.map((relay) => relay.own)
   const histories = new RelayHistories()
-  for (const { descriptor } of own.values()) histories.noteReachable(descriptor.fingerprint, `${descriptor.address}:${descriptor.orPort}`, nowSec, 0)
+  for (const { descriptor } of own) histories.noteReachable(descriptor.fingerprint, `${descriptor.address}:${descriptor.orPort}`, nowSec, 0)
 
   const sharedRandom = makeSharedRandom(authorities, published)
-  // Every vote says the same of them.
-  const madeOf = new Map([...own.values()].map(({ descriptor }) => [descriptor, microdescriptorsOf(descriptor)]))
+  const madeOf = new Map(relays.map((relay) => [relay.own.descriptor, relay.microdescriptors]))
   const microdescriptors = new Map<string, Microdescriptor>()
   const votes = authorities.map((authority) => {
     const { options } = authority
     const built = buildVote({
       now: published,
       validAfter: published,
-      ...configuredVote(options, authority.authority.certificate, documentsOf(own, authority.name).descriptor),
+      ...configuredVote(options, authority.authority.certificate, authority.own.descriptor),
       rules: flagRules(options, durationMs(0), new Map()),
-      relays: relays.map((relay) => votedRelay(relay, authority, authorities, { own, histories, now })),
+      relays: relays.map((relay) => votedRelay(relay, authority, authorities, { histories, now })),
       enoughMtbf: histories.hasEnough(nowSec),
       sharedRandom: sharedRandom.get(authority.name)?.vote(),
       bandwidthFile: undefined,
@@ -96,7 +102,7 @@ export function makeFirstDocuments(relays: readonly FirstRelay[], now: WallMs): 
   }
 }
 
-function ownDocuments({ options, keys }: FirstRelay, published: WallMs): OwnDocuments {
+function ownDocuments(options: TorOptions, keys: RelayKeys, published: WallMs): OwnDocuments {
   const addresses = ownAddresses(options, { portOf: (spec) => spec.port })
   return makeOwnDocuments({
     options,
@@ -112,15 +118,13 @@ function ownDocuments({ options, keys }: FirstRelay, published: WallMs): OwnDocu
   })
 }
 
-const documentsOf = (own: ReadonlyMap<string, OwnDocuments>, name: string): OwnDocuments => must(own.get(name), 'every relay has documents of its own')
-
 function votedRelay(
   relay: FirstRelay,
   voter: FirstAuthority,
   authorities: readonly FirstAuthority[],
-  known: { readonly own: ReadonlyMap<string, OwnDocuments>; readonly histories: RelayHistories; readonly now: WallMs },
+  known: { readonly histories: RelayHistories; readonly now: WallMs },
 ): VotedRelay {
-  const { descriptor } = documentsOf(known.own, relay.name)
+  const { descriptor } = relay.own
   return {
     descriptor,
     judgement: judge(descriptor, new ApprovedRouters('', () => undefined), voter.options),

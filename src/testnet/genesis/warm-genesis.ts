@@ -5,7 +5,7 @@
 
 import { latin1Encode } from '../../core/base/encoding.ts'
 import { RelishError, asRelishError } from '../../core/base/errors.ts'
-import { durationMs, wallToSec } from '../../core/base/time.ts'
+import { durationMs, wallToSec, type WallMs } from '../../core/base/time.ts'
 import { torVersion } from '../../core/base/version.ts'
 import { loadOrCreateRelayKeys, type RelayKeys } from '../../core/cert/relay-keys.ts'
 import { emitRelayHistories } from '../../core/dirvote/relay-history-file.ts'
@@ -15,12 +15,13 @@ import { readCertificate, sharedRandomFile } from '../../node/authority.ts'
 import { stabilityFile } from '../../node/authority-relays.ts'
 import { DirCacheFiles } from '../../node/dir-cache-files.ts'
 import { dirRoles } from '../../node/dir-sources.ts'
+import type { OwnDocuments } from '../../node/own-descriptor.ts'
 import type { FileStore, Log } from '../../runtime/index.ts'
 import { isRelay, type ResolvedNetwork } from '../network-types.ts'
 import { readTorrc } from '../option-changes.ts'
 import type { NodePlacement } from '../placement.ts'
 import type { KeyWorkshop } from '../prepare-keys.ts'
-import { makeFirstDocuments, type FirstDocuments, type FirstRelay } from './first-documents.ts'
+import { makeFirstDocuments, makeFirstRelay, type FirstDocuments, type FirstRelay } from './first-documents.ts'
 
 export interface WarmGenesisInput {
   readonly network: ResolvedNetwork
@@ -40,11 +41,12 @@ export async function prepareWarmGenesis(input: WarmGenesisInput): Promise<void>
   const optionsOfNode = (placed: NodePlacement): TorOptions => options.get(placed.node.name) ?? optionsOf(input.torrcOf(placed), placed)
   // Relays of later phases are no part of the network when it begins.
   const present = input.nodes.filter((placed) => isRelay(placed.node) && placed.node.phase === firstPhase)
+  // What each says of itself is made while others wait for their keys.
   const relays = await Promise.all(present.map(async (placed) => firstRelay(placed, optionsOfNode(placed), input)))
   const documents = makeFirstDocuments(relays, input.workshop.now)
   for (const placed of input.nodes) {
     if (isRelay(placed.node) && !present.includes(placed)) continue
-    fill(input.workshop.files(placed), placed, optionsOfNode(placed), documents, input)
+    fill(input.workshop.files(placed), placed, optionsOfNode(placed), documents, relays.find((one) => one.name === placed.node.name)?.own, input.workshop.now)
   }
 }
 
@@ -77,13 +79,12 @@ async function firstRelay(placed: NodePlacement, options: TorOptions, { workshop
     )
   })
   const authority = placed.node.role === 'authority' ? readCertificate({ files, wallNow: () => workshop.now }) : undefined
-  return { name: placed.node.name, options, keys, authority, rng }
+  return makeFirstRelay({ name: placed.node.name, options, authority, rng }, keys, workshop.now)
 }
 
 const silentLog: Log = Object.freeze({ enabled: () => false, write: () => undefined })
 
-function fill(files: FileStore, placed: NodePlacement, options: TorOptions, documents: FirstDocuments, { workshop }: WarmGenesisInput): void {
-  const { now } = workshop
+function fill(files: FileStore, placed: NodePlacement, options: TorOptions, documents: FirstDocuments, own: OwnDocuments | undefined, now: WallMs): void {
   const { role } = placed.node
   const cache = new DirCacheFiles({ files, log: silentLog })
   const { caches, usableFlavour } = dirRoles(options)
@@ -91,10 +92,8 @@ function fill(files: FileStore, placed: NodePlacement, options: TorOptions, docu
   cache.writeCertificates(documents.certificates)
   for (const flavour of ['ns', 'microdesc'] as const) if (caches || flavour === usableFlavour) cache.writeConsensus(consensuses[flavour])
   const listed = new Set(consensuses.microdesc.relays.map((relay) => relay.microdescriptorDigest))
-  const all = [...documents.own.values()]
-  const own = documents.own.get(placed.node.name)
   // A cache fetches those of others when it has time, as after any start.
-  const held = role === 'authority' || usableFlavour === 'ns' ? all : own === undefined ? [] : [own]
+  const held = role === 'authority' || usableFlavour === 'ns' ? documents.own : own === undefined ? [] : [own]
   cache.replaceDescriptors({
     microdescriptors: documents.microdescriptors.filter((one) => listed.has(one.digestBase64)).map((document) => ({ document, lastListed: now })),
     descriptors: held.map((one) => one.descriptor),
