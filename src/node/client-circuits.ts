@@ -19,7 +19,7 @@ import type { CircuitExplanation } from '../runtime/events.ts'
 import type { Timer } from '../runtime/index.ts'
 import { ClientCircuit, type CircuitWish } from './client-circuit.ts'
 import { ClientCircuitBuilder, type ClientCircuitBuilderParts, type OnBuilt } from './client-circuit-builder.ts'
-import { circuitsPerPredictedPort, cleanCircuitsMax, pathsChosenMax, relayCircuitDelay, untrustedExitsMax } from './client-limits.ts'
+import { circuitsPerPredictedPort, cleanCircuitsMax, firstCircuitAlone, pathsChosenMax, relayCircuitDelay, untrustedExitsMax } from './client-limits.ts'
 
 /** A stream that waits for a circuit. */
 export interface CircuitWaiter extends CircuitWish {
@@ -335,6 +335,7 @@ export class ClientCircuits {
       const supported = this.#isSupported(port)
       if (!supported) this.#predicted.forget(port)
       while (supported && this.#coverage(port, stable, now) < circuitsPerPredictedPort) {
+        if (this.#isFirstAlone(now)) return
         if (this.#cleanCount() >= cleanCircuitsMax || this.#builder.buildingCount >= options.MaxClientCircuitsPending) return
         if (this.#builder.tryBuild({ kind: 'exit', needs: { stable, fast: true }, pending: [], predictedPorts: [port], untrusted: this.#untrusted }, 'exit') === undefined) return
       }
@@ -346,6 +347,11 @@ export class ClientCircuits {
 
   #mustProve(now: MonotonicMs): boolean {
     return !this.#builder.hasBuilt && this.#builder.buildingCount === 0 && now >= this.#proveFrom
+  }
+
+  /** The first circuit, for which links and all are still to be made, has a while for itself. C tor begins one a second. */
+  #isFirstAlone(now: MonotonicMs): boolean {
+    return !this.#builder.hasBuilt && [...this.#builder.circuits].some((circuit) => circuit.state === 'building' && now < circuit.begunAt + firstCircuitAlone)
   }
 
   #isSupported(port: number): boolean {
@@ -381,6 +387,7 @@ export class ClientCircuits {
     for (const circuit of this.#builder.circuits) {
       if (circuit.kind === 'fixed') continue
       if (circuit.state === 'guard-wait') moments.push(now + guardWaitCheckMs)
+      else if (circuit.state === 'building' && !this.#builder.hasBuilt) moments.push(circuit.begunAt + firstCircuitAlone)
       else if (circuit.dirtySince !== undefined) moments.push(circuit.dirtySince + this.#dirtinessMs)
       else if (circuit.state === 'ready') moments.push(circuit.begunAt + circuit.idleMs)
     }

@@ -10,6 +10,8 @@ export const optimisticBytesMax = 32 * 1024
 export const cleanCircuitsMax = 12
 /** A relay that no application can ask builds its first circuit so long after its start: those who start beside it need it for other things. */
 export const relayCircuitDelay = seconds(10)
+/** A client's first circuit is built alone for so long: who waits for the client waits for the first circuit only. */
+export const firstCircuitAlone = seconds(1)
 /** Circuits that cover one predicted port (path-spec §2.1.1): C tor's MIN_CIRCUITS_HANDLING_STREAM. */
 export const circuitsPerPredictedPort = 2
 /** Exits that are tried for a name that does not resolve or a host without a route: C tor's MAX_RESOLVE_FAILURES. Then the application is told. */

@@ -42,6 +42,18 @@ describe('circuits ahead of need', () => {
     expect(bench.open.filter((circuit) => circuit.streams.length === 0)).toHaveLength(0)
   })
 
+  test('come after the first, but do not wait for one that takes long', () => {
+    const slow = new ClientBench({ build: () => 'never' }).learn()
+    slow.run(durationMs(900))
+    expect(slow.circuits.all).toHaveLength(1)
+    slow.run(durationMs(200))
+    expect(slow.circuits.all).toHaveLength(2)
+    const begun: number[] = []
+    const bench = new ClientBench({ build: () => (begun.push(bench.open.length), 'open') })
+    bench.learn().run(durationMs(900))
+    expect(begun).toEqual([0, 1])
+  })
+
   test('are internal where nothing exits', () => {
     const bench = new ClientBench().learn(basicRelays.slice(0, 4).map((relay) => ({ nickname: relay.nickname })))
     bench.run()
@@ -69,9 +81,10 @@ describe('circuits ahead of need', () => {
   test('that fail together have failed once', () => {
     const begun = new Set<number>()
     const bench = new ClientBench({ build: (circuit) => (begun.add(circuit.createdAt), { failAt: 2 }) }).learn()
-    bench.connect().socks5('example.com', 8080)
+    for (const user of ['alice', 'bob']) bench.connect().socks5('example.com', 8080, { user, password: '' })
     bench.run(seconds(5))
-    expect(bench.circuits.all.length).toBeGreaterThanOrEqual(2 * begun.size)
+    // The first is alone.
+    expect(bench.circuits.all.length).toBeGreaterThanOrEqual(2 * begun.size - 2)
     // At 0, 0.1, 0.3, 0.7, 1.5 and 3.1 seconds.
     expect(begun.size).toBeGreaterThanOrEqual(6)
   })
