@@ -1,4 +1,4 @@
-/** Just enough DER (X.690) to write RSA private keys and the two X.509 certificates of a link. Reading X.509 is left to `node:crypto`. */
+/** Just enough DER (X.690) for RSA private keys and to write the two X.509 certificates of a link. Reading X.509 is left to `node:crypto`. */
 
 import { concatBytes, utf8Encode } from '../base/encoding.ts'
 import { formatIsoTime, type WallMs } from '../base/time.ts'
@@ -51,4 +51,30 @@ export function derObjectIdentifier(dotted: string): Uint8Array {
 export function derTime(time: WallMs): Uint8Array {
   const digits = formatIsoTime(time).replace(/\D/g, '')
   return Number(digits.slice(0, 4)) < 2050 ? tagged(0x17, utf8Encode(`${digits.slice(2)}Z`)) : tagged(0x18, utf8Encode(`${digits}Z`))
+}
+
+/** Magnitudes of the integers of a sequence of nothing else, none of them negative or longer than 64 KB. Undefined for anything else. */
+export function readDerIntegers(der: Uint8Array): Uint8Array[] | undefined {
+  const [whole, end] = readTagged(der, 0, 0x30) ?? []
+  if (whole === undefined || end !== der.length) return undefined
+  const found: Uint8Array[] = []
+  for (let at = 0; at < whole.length; ) {
+    const [content, next] = readTagged(whole, at, 0x02) ?? []
+    if (content === undefined || next === undefined || content.length === 0 || (content[0] as number) >= 0x80) return undefined
+    found.push(content[0] === 0 ? content.subarray(1) : content)
+    at = next
+  }
+  return found
+}
+
+/** Content of what begins at `at`, and where it ends. */
+function readTagged(der: Uint8Array, at: number, tag: number): [Uint8Array, number] | undefined {
+  const first = der[at + 1]
+  if (der[at] !== tag || first === undefined) return undefined
+  const lengthBytes = first < 0x80 ? 0 : first - 0x80
+  if (first === 0x80 || lengthBytes > 2 || at + 2 + lengthBytes > der.length) return undefined
+  let length = lengthBytes === 0 ? first : 0
+  for (let i = 0; i < lengthBytes; i++) length = length * 256 + (der[at + 2 + i] as number)
+  const start = at + 2 + lengthBytes
+  return start + length > der.length ? undefined : [der.subarray(start, start + length), start + length]
 }

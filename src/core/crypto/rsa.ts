@@ -6,6 +6,7 @@
 import { constants, createPrivateKey, createPublicKey, privateEncrypt, publicDecrypt, sign, type KeyObject } from 'node:crypto'
 import { bytesEqual } from '../base/encoding.ts'
 import { RelishError } from '../base/errors.ts'
+import { readDerIntegers } from './der.ts'
 import { sha1 } from './hashes.ts'
 
 export class RsaPublicKey {
@@ -80,7 +81,7 @@ export class RsaPrivateKey {
   static fromPem(pem: string, passphrase?: string): RsaPrivateKey {
     let key: KeyObject
     try {
-      key = createPrivateKey(passphrase === undefined ? { key: pem } : { key: pem, passphrase })
+      key = (passphrase === undefined ? usualKey(pem) : undefined) ?? createPrivateKey(passphrase === undefined ? { key: pem } : { key: pem, passphrase })
     } catch (cause) {
       throw new RelishError('bad-document', 'malformed RSA private key', { cause })
     }
@@ -107,4 +108,16 @@ export class RsaPrivateKey {
   keyObject(): KeyObject {
     return this.#key
   }
+}
+
+/**
+ * A key in the form of C tor's files, PKCS #1 with two primes, by way of a JSON Web Key: OpenSSL 3 sends PEM through its search for decoders,
+ * which takes half a millisecond, thirty times as long. Undefined for all others.
+ */
+function usualKey(pem: string): KeyObject | undefined {
+  const base64 = /^-----BEGIN RSA PRIVATE KEY-----\n([A-Za-z0-9+/=\n]+)-----END RSA PRIVATE KEY-----\n?$/.exec(pem)?.[1]
+  const numbers = base64 === undefined ? undefined : readDerIntegers(Buffer.from(base64, 'base64'))
+  if (numbers?.length !== 9 || numbers[0]?.length !== 0) return undefined
+  const [, n, e, d, p, q, dp, dq, qi] = numbers.map((number) => Buffer.from(number).toString('base64url')) as [string, string, string, string, string, string, string, string, string]
+  return createPrivateKey({ format: 'jwk', key: { kty: 'RSA', n, e, d, p, q, dp, dq, qi } })
 }

@@ -235,4 +235,17 @@ describe('RSA', () => {
     }
     expect(() => RsaPrivateKey.fromPem('nothing')).toThrow(/malformed/)
   })
+
+  test('private keys in other forms are read as well', () => {
+    const pkcs1 = key.toPem()
+    const pkcs8 = key.keyObject().export({ format: 'pem', type: 'pkcs8' }).toString()
+    for (const pem of [pkcs1.replaceAll('\n', '\r\n'), `a comment\n${pkcs1}`, pkcs1.trimEnd(), pkcs8]) expect(RsaPrivateKey.fromPem(pem).toPem()).toBe(pkcs1)
+  })
+
+  test('malformed private keys are refused', () => {
+    const der = key.keyObject().export({ format: 'der', type: 'pkcs1' })
+    const pemOf = (bytes: Uint8Array): string => `-----BEGIN RSA PRIVATE KEY-----\n${Buffer.from(bytes).toString('base64')}\n-----END RSA PRIVATE KEY-----\n`
+    expect(RsaPrivateKey.fromPem(pemOf(der)).toPem()).toBe(key.toPem())
+    for (const end of [0, 1, 2, 3, 4, 7, 20, der.length - 1]) expect(() => RsaPrivateKey.fromPem(pemOf(der.subarray(0, end)))).toThrow(/malformed/)
+  })
 })
