@@ -19,7 +19,7 @@ const cache = runsNodes ? `${program}.nodes.cache` : `${program}.cache`
 
 const cachedData = existsSync(cache) ? readFileSync(cache) : undefined
 // Compiled code has the name in it that it was compiled under, so that stacks would lead to where the build was.
-const script = new Script(readFileSync(program, 'latin1'), { filename: `tor-relish/dist/programs/${name}.js`, cachedData })
+const script = new Script(readFileSync(program).toString('latin1'), { filename: `tor-relish/dist/programs/${name}.js`, cachedData })
 
 // Only the build sets this, and chooses among those that several processes leave: each has what it took over, and its own.
 const writesCache = process.env.RELISH_CODE_CACHE === 'write'
