@@ -9,7 +9,7 @@ import type { Runtime, SocketAddress, Timer } from '../runtime/index.ts'
 import { REACHABILITY_CYCLE, REACHABILITY_RETRY_FIRST, REACHABILITY_TEST_TIMEOUT, REACHABILITY_TESTS_MAX } from './authority-limits.ts'
 import type { ChannelTarget } from './channel.ts'
 
-/** Dials a relay and lets the link go again. Calls back once, later. */
+/** Dials a relay, whatever links there are to it. Calls back once, later. */
 export type LinkTest = (target: ChannelTarget, onOutcome: (reached: boolean) => void) => { cancel(): void }
 
 export interface ReachabilityOptions {

@@ -25,7 +25,6 @@ import { parseDetachedSignatures } from '../core/netdoc/detached-signatures.ts'
 import type { ExtraInfo } from '../core/netdoc/extra-info.ts'
 import { splitDocuments, type ServerDescriptor } from '../core/netdoc/server-descriptor.ts'
 import { signVote, type Vote } from '../core/netdoc/vote.ts'
-import type { ChannelOpen } from '../core/proto/channel/channel-types.ts'
 import type { TorOptions } from '../core/torrc/option-table.ts'
 import type { Runtime } from '../runtime/index.ts'
 import type { TraceSink } from '../runtime/trace.ts'
@@ -34,8 +33,7 @@ import { AuthorityPeers, votingAuthorities, type AuthorityPeer } from './authori
 import { AuthorityRelays } from './authority-relays.ts'
 import { VotingRounds } from './authority-rounds.ts'
 import { configuredVote, flagRules } from './authority-rules.ts'
-import { ChannelManager } from './channel-manager.ts'
-import type { Channel, ChannelTarget } from './channel.ts'
+import type { ChannelManager } from './channel-manager.ts'
 import type { AuthorityDocuments, UploadResult } from './dir-authority-documents.ts'
 import type { DirCache } from './dir-cache.ts'
 import type { DirSources } from './dir-sources.ts'
@@ -47,12 +45,12 @@ export interface AuthorityOptions {
   readonly keys: RelayKeys
   readonly cache: DirCache
   readonly sources: DirSources
+  /** Tests of relays dial through it. */
+  readonly channels: Pick<ChannelManager, 'test'>
   /** Our vote for the next consensus is on its way. */
   readonly onVoted: () => void
   /** What the first vote still waits for, in words. */
   readonly onWaiting: (words: string) => void
-  /** A link made to test a relay opened: peers' clocks are looked at. */
-  readonly onChannelOpen: (channel: Channel, open: ChannelOpen) => void
 }
 
 export const sharedRandomFile = 'sr-state'
@@ -72,14 +70,12 @@ export class Authority {
   readonly #rounds: VotingRounds
   readonly #sharedRandom: SharedRandomState | undefined
   readonly #startedAt: MonotonicMs
-  /** Links made for tests of reachability; they count down from -1. */
-  #testedLinks = 0
   #ownDescriptor: ServerDescriptor | undefined
   #bandwidthFileText: string | undefined
 
   /** Reads the authority's keys. Throws `config` or `bad-document` when they are missing, malformed or run out. */
   constructor(parts: AuthorityOptions) {
-    const { runtime, options, cache, keys } = parts
+    const { runtime, options, cache, keys, channels } = parts
     this.#parts = parts
     this.#runtime = runtime
     this.#options = options
@@ -106,7 +102,7 @@ export class Authority {
       cache,
       ownFingerprint,
       authorityFingerprints: new Set(this.#authorities.map((authority) => authority.fingerprint)),
-      testLink: (target, onOutcome) => this.#testLink(target, onOutcome),
+      testLink: (target, onOutcome) => channels.test(target, onOutcome),
       onChange: () => this.#relaysChanged(),
     })
     this.#sharedRandom = options.AuthDirSharedRandomness ? this.#loadSharedRandom(identities) : undefined
@@ -197,25 +193,6 @@ export class Authority {
     const unreachedWords = unreached.length === 0 ? '' : `; not reached yet: ${unreached.slice(0, 5).join(', ')}`
     this.#parts.onWaiting(`descriptors of relays that can be reached: ${running} of ${wanted}${unreachedWords}`)
     return false
-  }
-
-  /** Dials with a manager of its own, so that no link that is open already stands for the test. */
-  #testLink(target: ChannelTarget, onOutcome: (reached: boolean) => void): { cancel(): void } {
-    const localHost = this.#options.OutboundBindAddressOR.ipv4 ?? this.#options.OutboundBindAddress.ipv4
-    const { onChannelOpen } = this.#parts
-    const nextId = (): number => -++this.#testedLinks
-    const manager = new ChannelManager(this.#runtime, { credentials: undefined, myAddresses: () => [], nextId, onChannelOpen, ...(localHost === undefined ? {} : { localHost }) })
-    const finish = (reached: boolean): void => {
-      onOutcome(reached)
-      manager.closeAll()
-    }
-    const dial = manager.get(target, { onOpen: () => finish(true), onFailed: () => finish(false) })
-    return {
-      cancel: () => {
-        dial.cancel()
-        manager.closeAll()
-      },
-    }
   }
 
   // Votes

@@ -30,8 +30,6 @@ export interface ChannelManagerOptions {
   readonly credentials: (() => LinkCredentials) | undefined
   /** Our own addresses as NETINFO tells them (tor-spec §4.5); none for a client. */
   readonly myAddresses: () => readonly string[]
-  /** Numbers links, where they should not begin at 1: a node's links have different numbers, whoever made them. */
-  readonly nextId?: () => number
   /** `OutboundBindAddress`. */
   readonly localHost?: string
   /** `HTTPSProxy`. */
@@ -71,6 +69,8 @@ interface Dial {
   nextAddress: number
   attempt: { cancel(): void } | undefined
   channel: LinkChannel | undefined
+  /** Whether it is there to see if the relay can be reached. That one cannot is no news then. */
+  readonly isTest: boolean
 }
 
 export class ChannelManager implements Channels, ChannelOwner {
@@ -87,6 +87,7 @@ export class ChannelManager implements Channels, ChannelOwner {
   /** What our listeners have shown lately, the newest first: a connection belongs to the one it was shown. */
   #credentialsShown: LinkCredentials[] = []
   #nextId = 1
+  #tests = 0
   #closedTraffic: { readonly read: number; readonly written: number } = { read: 0, written: 0 }
   #stopped = false
 
@@ -124,15 +125,32 @@ export class ChannelManager implements Channels, ChannelOwner {
     const found = this.find(target)
     if (found !== undefined) return this.#answerLater(found, target, callbacks)
     const key = dialKey(target)
-    let dial = this.#dials.get(key)
-    if (dial === undefined) {
-      dial = { target, waiting: new Set(), nextAddress: 0, attempt: undefined, channel: undefined }
-      this.#dials.set(key, dial)
-      this.#dialNext(key, dial, new RelishError('unavailable', 'the relay has no address'))
+    const dial = this.#dials.get(key) ?? this.#beginDial(key, target, false)
+    dial.waiting.add(callbacks)
+    return { cancel: () => void dial.waiting.delete(callbacks) }
+  }
+
+  /**
+   * Dials a relay although there may be a link to it, which shows nothing: to see whether it can be reached. `onOutcome` is
+   * called once, later. As in C tor the new link stays for circuits, of both ends, unless there is another to that relay.
+   */
+  test(target: ChannelTarget, onOutcome: (reached: boolean) => void): { cancel(): void } {
+    const key = `test ${this.#tests++}`
+    const dial = this.#beginDial(key, target, true)
+    dial.waiting.add({
+      onOpen: (channel) => {
+        onOutcome(true)
+        if (this.#hasAnother(channel)) dial.channel?.close({ reason: 'idle', error: undefined })
+      },
+      onFailed: () => onOutcome(false),
+    })
+    return {
+      cancel: () => {
+        if (!this.#dials.delete(key)) return
+        dial.attempt?.cancel()
+        dial.channel?.close({ reason: 'idle', error: undefined })
+      },
     }
-    const { waiting } = dial
-    waiting.add(callbacks)
-    return { cancel: () => void waiting.delete(callbacks) }
   }
 
   /** Closes every link and listener; nothing is dialled or accepted any more. */
@@ -220,9 +238,26 @@ export class ChannelManager implements Channels, ChannelOwner {
       if (dial.channel !== channel) continue
       dial.channel = undefined
       const error = closed.error ?? new RelishError('unavailable', `the link was closed before it was open: ${closed.reason}`)
-      this.#options.onDialFailed?.({ target: dial.target, address: channel.peer.address, error, isOther: closed.reason === 'identity' })
+      this.#tellDialFailed(dial, channel.peer.address, error, closed.reason === 'identity')
       this.#dialNext(key, dial, error, closed)
     }
+  }
+
+  #beginDial(key: string, target: ChannelTarget, isTest: boolean): Dial {
+    const dial: Dial = { target, waiting: new Set(), nextAddress: 0, attempt: undefined, channel: undefined, isTest }
+    this.#dials.set(key, dial)
+    this.#dialNext(key, dial, new RelishError('unavailable', 'the relay has no address'))
+    return dial
+  }
+
+  /** Whether circuits to that relay would find a link without this one. */
+  #hasAnother({ id, peer: { rsaIdentity } }: Channel): boolean {
+    const all = rsaIdentity === undefined ? undefined : this.#byIdentity.get(hexEncodeUpper(rsaIdentity))
+    return all !== undefined && [...all].some((other) => other.id !== id && other.canonical)
+  }
+
+  #tellDialFailed({ target, isTest }: Dial, address: SocketAddress, error: RelishError, isOther: boolean): void {
+    if (!isTest) this.#options.onDialFailed?.({ target, address, error, isOther })
   }
 
   /** Dials the next address of the target, or gives up with `lastError`. */
@@ -263,7 +298,7 @@ export class ChannelManager implements Channels, ChannelOwner {
       onError: (error) => {
         dial.attempt = undefined
         trace?.emit({ event: 'link.failed', to: formatAddressPort(address), fingerprint: hexEncodeUpper(dial.target.rsaIdentity), error: error.message })
-        this.#options.onDialFailed?.({ target: dial.target, address, error, isOther: false })
+        this.#tellDialFailed(dial, address, error, false)
         this.#dialNext(key, dial, error.within(`link to ${address.host}:${address.port}`))
       },
     })
@@ -291,7 +326,7 @@ export class ChannelManager implements Channels, ChannelOwner {
       ...(this.#certsChecks === undefined ? {} : { certsChecks: this.#certsChecks }),
       role,
     }
-    const channel = new LinkChannel(this.#options.nextId?.() ?? this.#nextId++, this.#runtime, stream, options, this.#space, this)
+    const channel = new LinkChannel(this.#nextId++, this.#runtime, stream, options, this.#space, this)
     this.#channels.set(channel.id, channel)
     this.#publish(role.kind === 'initiator' ? 'LAUNCHED' : 'NEW', channel)
     return channel

@@ -268,10 +268,9 @@ class TorNode implements Node {
       keys === undefined || relay === undefined || !isAuthority(options)
         ? undefined
         : new Authority({
-            runtime, options, keys, cache, sources,
+            runtime, options, keys, cache, sources, channels,
             onVoted: () => this.#stages.meet('voted'),
             onWaiting: (words) => this.#stages.waitFor('voted', words),
-            onChannelOpen: (channel, open) => clocks.channelOpened(channel, open),
           })
     const publisher =
       relay === undefined || !publishes(options)

@@ -219,6 +219,53 @@ describe('getting a channel', () => {
   })
 })
 
+describe('testing whether a relay can be reached', () => {
+  const reach = (world: World, from: Node, target: ChannelTarget): boolean => {
+    let reached: boolean | undefined
+    from.channels.test(target, (outcome) => { reached = outcome })
+    world.until('an outcome', () => reached !== undefined)
+    return must(reached, 'there is an outcome')
+  }
+
+  test('the link that shows it stays, and serves circuits of both ends', () => {
+    const world = new World()
+    const [alice, bob] = [world.relay('alice'), world.relay('bob')]
+    expect(reach(world, alice, targetOf(bob))).toBe(true)
+    world.until('the other side to be open', () => bob.opened.length > 0)
+    expect(world.open(alice, bob).peer.initiator).toBe(true)
+    expect(world.open(bob, alice).peer).toMatchObject({ initiator: false, authenticated: true })
+    expect([alice.opened.length, bob.opened.length]).toEqual([1, 1])
+  })
+
+  test('a link that is there shows nothing, and stays the only one', () => {
+    const world = new World()
+    const [alice, bob] = [world.relay('alice'), world.relay('bob')]
+    const channel = world.open(bob, alice)
+    expect(reach(world, alice, targetOf(bob))).toBe(true)
+    expect(alice.opened.map((one) => one.isOpen)).toEqual([true, false])
+    world.sim.runFor(seconds(1))
+    expect(channel.isOpen).toBe(true)
+    expect(bob.channels.inspect()).toHaveLength(1)
+    bob.channels.closeAll()
+    world.sim.runFor(seconds(1))
+    expect(reach(world, alice, targetOf(bob))).toBe(false)
+  })
+
+  test('somebody else does not count, and who gives up is not told', () => {
+    const world = new World()
+    const [alice, bob, carol] = [world.relay('alice'), world.relay('bob'), world.relay('carol')]
+    expect(reach(world, alice, targetOf(bob, carol.address))).toBe(false)
+    const told: boolean[] = []
+    alice.channels.test(targetOf(bob), (outcome) => told.push(outcome)).cancel()
+    const late = alice.channels.test(targetOf(carol), (outcome) => told.push(outcome))
+    world.until('a link', () => carol.channels.inspect().length > 0)
+    late.cancel()
+    world.sim.runFor(minutes(1))
+    expect(told).toEqual([])
+    expect([alice, bob, carol].map((node) => node.channels.inspect().length)).toEqual([0, 0, 0])
+  })
+})
+
 describe('circuits on a channel', () => {
   test('cells reach the other end of their circuit only', () => {
     const world = new World()
