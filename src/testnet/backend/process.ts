@@ -4,6 +4,7 @@
  */
 
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RelishError } from '../../core/base/errors.ts'
 import { programVersion } from '../../core/base/version.ts'
@@ -314,8 +315,9 @@ export class ProcessNetwork implements RunningNetwork {
     const member = this.#member(name)
     await member.process?.stop()
     for (const port of member.reserved) port.release()
+    // Disks take their time, and whatever else is under way should not wait for them.
+    await rm(member.placement.dataDirectory, { recursive: true, force: true })
     this.#members.delete(name)
-    rmSync(member.placement.dataDirectory, { recursive: true, force: true })
   }
 
   async setOptions(name: string, changes: OptionChanges): Promise<void> {
