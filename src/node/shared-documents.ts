@@ -55,20 +55,27 @@ export const readAnyVote = (runtime: Memory, text: string): Vote => remember(run
 
 /** A verified server descriptor, annotations in front of it skipped if so asked. Throws `bad-document` and `bad-signature`. */
 export function readServerDescriptor(runtime: Memory, text: string, annotations: 'skip' | 'refuse', now: WallMs): ServerDescriptor {
-  const { descriptor, expires } = remember(runtime, `descriptor, ${annotations} annotations`, text, (one) => {
-    const verified = verifyServerDescriptor(parseServerDescriptor(one, annotations), 'any-time')
-    return { descriptor: verified, expires: descriptorExpiry(verified) }
-  })
+  const { descriptor, expires } = keptDescriptor(runtime, text, annotations, () => verifyServerDescriptor(parseServerDescriptor(text, annotations), 'any-time'))
   if (expires < now) throw new RelishError('bad-document', 'certificate has expired')
   return descriptor
 }
 
+function keptDescriptor(runtime: Memory, text: string, annotations: 'skip' | 'refuse', read: () => ServerDescriptor): { descriptor: ServerDescriptor; expires: WallMs } {
+  return remember(runtime, `descriptor, ${annotations} annotations`, text, () => {
+    const descriptor = read()
+    return { descriptor, expires: descriptorExpiry(descriptor) }
+  })
+}
+
+const extraInfoKind = (annotations: 'skip' | 'refuse'): string => `extra-info, ${annotations} annotations`
+const extraInfoOwner = (owner: ServerDescriptor): string => `extra-info of ${hexEncodeUpper(owner.digest)}`
+
 export function readExtraInfo(runtime: Memory, text: string, annotations: 'skip' | 'refuse'): ExtraInfoUnverified {
-  return remember(runtime, `extra-info, ${annotations} annotations`, text, (one) => parseExtraInfo(one, annotations))
+  return remember(runtime, extraInfoKind(annotations), text, (one) => parseExtraInfo(one, annotations))
 }
 
 export function verifySharedExtraInfo(runtime: Memory, document: ExtraInfoUnverified, owner: ServerDescriptor): ExtraInfo {
-  return derive(runtime, `extra-info of ${hexEncodeUpper(owner.digest)}`, document, () => verifyExtraInfo(document, owner))
+  return derive(runtime, extraInfoOwner(owner), document, () => verifyExtraInfo(document, owner))
 }
 
 /** The well-formed ones of a text. */
@@ -79,6 +86,13 @@ export function readMicrodescriptors(runtime: Memory, text: string): ReturnType<
 /** Names a consensus in requests for diffs: upper-case hex. */
 export function digestForDiffs(runtime: Memory, consensus: string): string {
   return remember(runtime, 'digest for diffs', consensus, (text) => hexEncodeUpper(digestAsSigned(text)))
+}
+
+/** A relay's documents that this process has made, and checked: whoever reads them finds them read. */
+export function rememberOwnDocuments(runtime: Memory, { descriptor, extraInfo }: { readonly descriptor: ServerDescriptor; readonly extraInfo: ExtraInfo }): void {
+  keptDescriptor(runtime, descriptor.text, 'skip', () => descriptor)
+  remember(runtime, extraInfoKind('skip'), extraInfo.text, () => extraInfo)
+  derive(runtime, extraInfoOwner(descriptor), extraInfo, () => extraInfo)
 }
 
 // A NUL is in no document.

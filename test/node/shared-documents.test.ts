@@ -6,8 +6,8 @@ import { days, later, wallMs } from '../../src/core/base/time.ts'
 import { rsaKeyFromRng } from '../../src/core/crypto/rsa-seeded.ts'
 import { signAuthorityCertificate } from '../../src/core/netdoc/authority-certificate.ts'
 import { assembleConsensus, emitUnsignedConsensus, parseConsensus, signConsensus, verifyConsensus } from '../../src/core/netdoc/consensus.ts'
-import { splitDocuments } from '../../src/core/netdoc/server-descriptor.ts'
-import { readConsensus, readServerDescriptor, sharedSignatureTest } from '../../src/node/shared-documents.ts'
+import { parseServerDescriptor, splitDocuments } from '../../src/core/netdoc/server-descriptor.ts'
+import { readConsensus, readExtraInfo, readServerDescriptor, rememberOwnDocuments, sharedSignatureTest, verifySharedExtraInfo } from '../../src/node/shared-documents.ts'
 import { ProcessMemory } from '../../src/testnet/backend/process-memory.ts'
 import { capturedText } from '../core/dirvote/captured.ts'
 import { captured } from '../core/netdoc/vectors.ts'
@@ -21,6 +21,21 @@ describe('documents that nodes of a process share', () => {
     const first = readServerDescriptor(runtime, descriptorText, 'refuse', now)
     expect(readServerDescriptor(runtime, `${descriptorText}`, 'refuse', now)).toBe(first)
     expect(readServerDescriptor({}, descriptorText, 'refuse', now)).toEqual(first)
+  })
+
+  test('what was made here is not read at all', () => {
+    const runtime = { memory: new ProcessMemory() }
+    const extraInfoText = splitDocuments(captured('extra-info'), 'extra-info')[0] ?? ''
+    const parsed = readExtraInfo({}, extraInfoText, 'refuse')
+    const text = splitDocuments(captured('server-descriptors'), 'router').find((one) => parseServerDescriptor(one).fingerprint === parsed.fingerprint) ?? ''
+    const { published } = parseServerDescriptor(text)
+    const descriptor = readServerDescriptor({}, text, 'refuse', published)
+    const extraInfo = verifySharedExtraInfo({}, parsed, descriptor)
+    rememberOwnDocuments(runtime, { descriptor, extraInfo })
+    expect(readServerDescriptor(runtime, `${text}`, 'skip', published)).toBe(descriptor)
+    const found = readExtraInfo(runtime, `${extraInfoText}`, 'skip')
+    expect(verifySharedExtraInfo(runtime, found, descriptor)).toBe(extraInfo)
+    expect(() => readServerDescriptor(runtime, text, 'skip', later(published, days(400)))).toThrow('expired')
   })
 
   test('a node whose clock says that a certificate has expired refuses it, whatever others found', () => {

@@ -53,6 +53,11 @@ export class CoreBuilds {
     return build
   }
 
+  /** Of the nodes of this build. */
+  ownMemory(): ProcessMemory {
+    return this.memoryOf(ownCore)
+  }
+
   memoryOf(build: CoreBuild): ProcessMemory {
     const known = this.#memories.get(build)
     if (known !== undefined) return known

@@ -79,7 +79,7 @@ export async function prepareInlineNetwork(options: InlineNetworkOptions): Promi
     const keys = await prepareKeys(placement.nodes, workshop)
     const torrcOf = (placed: NodePlacement): string =>
       renderNodeTorrc({ placement, authorities: keys.authorities, fingerprints: keys.fingerprints, logLevel: 'notice', resolvConfFile: directory.resolvConf }, placed)
-    if (genesis === 'warm') await prepareWarmGenesis({ network, nodes: placement.nodes, workshop, torrcOf })
+    if (genesis === 'warm') await prepareWarmGenesis({ network, nodes: placement.nodes, workshop, torrcOf, memory: cores.ownMemory() })
     const observer = createHostRuntime({
       dataDirectory: join(directory.path, 'observer'),
       onBug: (error) => {

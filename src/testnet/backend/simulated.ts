@@ -136,7 +136,7 @@ export class SimulatedNetwork extends InProcessNetwork {
     const torrcOf = (placed: NodePlacement): string =>
       renderNodeTorrc({ placement, authorities: keys.authorities, fingerprints: keys.fingerprints, logLevel: options.logLevel ?? 'notice', resolvConfFile: undefined }, placed)
     const genesis = options.genesis ?? options.network.genesis ?? 'cold'
-    if (genesis === 'warm') await prepareWarmGenesis({ network: options.network, nodes: placement.nodes, workshop, torrcOf })
+    if (genesis === 'warm') await prepareWarmGenesis({ network: options.network, nodes: placement.nodes, workshop, torrcOf, memory: cores.ownMemory() })
     const nameServer: NameServer = {
       setAddresses: (name, addresses) => simulation.names.setAddresses(name, addresses),
       setAnswer: (name, answer) => (typeof answer === 'string' ? simulation.names.setAnswer(name, answer) : simulation.names.setAddresses(name, answer)),

@@ -18,13 +18,15 @@ import { SharedRandomState } from '../../core/dirvote/shared-random-state.ts'
 import type { VotedRelay } from '../../core/dirvote/voted-relay.ts'
 import type { AuthorityCertificate } from '../../core/netdoc/authority-certificate.ts'
 import {
-  assembleConsensus, emitUnsignedConsensus, parseConsensus, signConsensus, verifyConsensus, type Consensus, type ConsensusContent,
+  assembleConsensus, emitUnsignedConsensus, signConsensus, verifyConsensus, type Consensus, type ConsensusContent,
 } from '../../core/netdoc/consensus.ts'
 import type { Microdescriptor } from '../../core/netdoc/microdescriptor.ts'
 import { signVote } from '../../core/netdoc/vote.ts'
 import type { TorOptions } from '../../core/torrc/option-table.ts'
 import { ApprovedRouters, configuredVote, flagRules, judge } from '../../node/authority-rules.ts'
 import { makeOwnDocuments, ownAddresses, ownExitPolicy, type OwnDocuments } from '../../node/own-descriptor.ts'
+import { readConsensus, rememberOwnDocuments, sharedSignatureTest } from '../../node/shared-documents.ts'
+import type { Runtime } from '../../runtime/index.ts'
 
 /** A relay of the first consensus, and what it says of itself. */
 export interface FirstRelay {
@@ -58,8 +60,8 @@ export function makeFirstRelay(relay: Pick<FirstRelay, 'name' | 'options' | 'aut
   return { ...relay, own, microdescriptors: microdescriptorsOf(own.descriptor) }
 }
 
-/** `now`: as for each of them. Throws `unavailable` without an authority. */
-export function makeFirstDocuments(relays: readonly FirstRelay[], now: WallMs): FirstDocuments {
+/** `now`: as for each of them. `runtime`: of nodes that will read them in this process. Throws `unavailable` without an authority. */
+export function makeFirstDocuments(relays: readonly FirstRelay[], now: WallMs, runtime: Pick<Runtime, 'memory'>): FirstDocuments {
   const authorities = relays.filter((relay): relay is FirstAuthority => relay.authority !== undefined)
   if (authorities.length === 0) throw new RelishError('unavailable', 'the first consensus needs an authority')
   const nowSec = wallToSec(now)
@@ -90,7 +92,8 @@ export function makeFirstDocuments(relays: readonly FirstRelay[], now: WallMs): 
   // Each has heard the others' votes.
   for (const state of sharedRandom.values()) for (const vote of votes) state.addCommits(vote.source.identityFingerprint, vote.sharedRandomCommits)
   const computed = computeConsensus({ votes, totalAuthorities: authorities.length, sharedRandomEnabled: sharedRandom.size > 0, sharedRandomIsFresh: false })
-  const consensuses = { ns: signed(computed.ns, authorities, now), microdesc: signed(computed.microdesc, authorities, now) }
+  const consensuses = { ns: signed(computed.ns, authorities, now, runtime), microdesc: signed(computed.microdesc, authorities, now, runtime) }
+  for (const one of own) rememberOwnDocuments(runtime, one)
   for (const state of sharedRandom.values()) state.acceptConsensus(consensuses.ns.sharedRandomPrevious, consensuses.ns.sharedRandomCurrent)
   return {
     certificates: authorities.map((one) => one.authority.certificate),
@@ -153,12 +156,13 @@ function makeSharedRandom(authorities: readonly FirstAuthority[], validAfter: Wa
 }
 
 /** With every authority's signature, verified as any node verifies it. */
-function signed(content: ConsensusContent, authorities: readonly FirstAuthority[], now: WallMs): Consensus {
+function signed(content: ConsensusContent, authorities: readonly FirstAuthority[], now: WallMs, runtime: Pick<Runtime, 'memory'>): Consensus {
   const unsigned = emitUnsignedConsensus(content)
   const inOrder = [...authorities].sort((a, b) => bytesCompare(identityOf(a), identityOf(b)))
   const signatures = inOrder.map(({ authority }) => signConsensus(unsigned, content.flavour, authority.certificate.identityFingerprint, authority.signingKey))
   const certificates = new Map(authorities.map(({ authority: { certificate } }) => [certificate.identityFingerprint, certificate]))
-  return verifyConsensus(parseConsensus(assembleConsensus(unsigned, signatures)), new Set(certificates.keys()), (identity) => certificates.get(identity), now)
+  const parsed = readConsensus(runtime, assembleConsensus(unsigned, signatures))
+  return verifyConsensus(parsed, new Set(certificates.keys()), (identity) => certificates.get(identity), now, sharedSignatureTest(runtime))
 }
 
 const identityOf = (one: FirstAuthority): Uint8Array => hexDecode(one.authority.certificate.identityFingerprint)

@@ -16,7 +16,7 @@ import { stabilityFile } from '../../node/authority-relays.ts'
 import { DirCacheFiles } from '../../node/dir-cache-files.ts'
 import { dirRoles } from '../../node/dir-sources.ts'
 import type { OwnDocuments } from '../../node/own-descriptor.ts'
-import type { FileStore, Log } from '../../runtime/index.ts'
+import type { FileStore, Log, WorkMemory } from '../../runtime/index.ts'
 import { isRelay, type ResolvedNetwork } from '../network-types.ts'
 import { readTorrc } from '../option-changes.ts'
 import type { NodePlacement } from '../placement.ts'
@@ -28,6 +28,8 @@ export interface WarmGenesisInput {
   readonly nodes: readonly NodePlacement[]
   readonly workshop: KeyWorkshop
   readonly torrcOf: (placed: NodePlacement) => string
+  /** Of nodes that run in this process: what they read here is checked when it is made. */
+  readonly memory?: WorkMemory
 }
 
 /** Makes all keys that are missing and the first documents, and puts them into the nodes' data directories. Starts nothing. */
@@ -43,7 +45,7 @@ export async function prepareWarmGenesis(input: WarmGenesisInput): Promise<void>
   const present = input.nodes.filter((placed) => isRelay(placed.node) && placed.node.phase === firstPhase)
   // What each says of itself is made while others wait for their keys.
   const relays = await Promise.all(present.map(async (placed) => firstRelay(placed, optionsOfNode(placed), input)))
-  const documents = makeFirstDocuments(relays, input.workshop.now)
+  const documents = makeFirstDocuments(relays, input.workshop.now, input)
   for (const placed of input.nodes) {
     if (isRelay(placed.node) && !present.includes(placed)) continue
     fill(input.workshop.files(placed), placed, optionsOfNode(placed), documents, relays.find((one) => one.name === placed.node.name)?.own, input.workshop.now)
