@@ -30,6 +30,7 @@ import type { CircuitFlow } from '../flow/circuit-flow.ts'
 import { HALF_STREAM_LIFETIME_MS } from '../flow/limits.ts'
 import type { FlowMessage } from '../flow/stream-flow.ts'
 import { cellCount, type RecognizedCells } from '../relaycrypt/layer.ts'
+import { QueueBuffers } from './byte-queue.ts'
 import { dataRunLength, joinData } from './data-cells.ts'
 import { Delivery, type DeliveryPort } from './delivery.ts'
 import { STREAM_SEND_HIGH_BYTES, STREAM_SEND_LOW_BYTES, STREAM_SEND_QUEUE_BYTES_MAX, STREAMS_PER_CIRCUIT_MAX } from './limits.ts'
@@ -76,6 +77,8 @@ export class Edge implements SendingPort, DeliveryPort {
   readonly #streams: StreamMap
   readonly #turns: SendingTurns
   readonly #delivery: Delivery
+  /** Of what waits to be sent on all streams. */
+  readonly #queueBuffers = new QueueBuffers()
   /** Streams that the peer has ended, with data not delivered yet. */
   readonly #draining = new Set<Stream>()
   /** Messages that answer the cells being handled, to leave together: many SENDMEs go back for a large batch. */
@@ -437,7 +440,7 @@ export class Edge implements SendingPort, DeliveryPort {
   }
 
   #add(id: number, request: StreamRequest, initiated: boolean): Stream {
-    const stream = new Stream(id, request.kind, initiated, requestTarget(request), this.flow.newStreamFlow(this.#role))
+    const stream = new Stream(id, request.kind, initiated, requestTarget(request), this.flow.newStreamFlow(this.#role), this.#queueBuffers)
     this.#streams.add(stream)
     return stream
   }
@@ -446,6 +449,7 @@ export class Edge implements SendingPort, DeliveryPort {
     stream.state = 'closed'
     this.#stopSending(stream)
     this.#delivery.forget(stream)
+    if (this.streamCount === 0) this.#queueBuffers.clear()
   }
 
   #stopSending(stream: Stream): void {

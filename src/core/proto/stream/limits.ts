@@ -10,6 +10,12 @@ export const STREAM_SEND_HIGH_BYTES = 128 * 1024
 export const STREAM_SEND_LOW_BYTES = 64 * 1024
 /** Bytes queued on one stream by a writer that does not listen: the stream is ended with RESOURCELIMIT. A whole consensus fits. */
 export const STREAM_SEND_QUEUE_BYTES_MAX = 64 * 1024 * 1024
+/** Bytes that wait on a stream are copied into buffers of this size. */
+export const QUEUE_BUFFER_BYTES = 64 * 1024
+/** Such buffers that a circuit end keeps for the next, as long as it has streams. Further ones are left to the collector. */
+export const QUEUE_BUFFERS_KEPT = 4
+/** No more bytes than this have memory of their own instead of such a buffer. */
+export const QUEUE_SMALL_BYTES_MAX = 16 * 1024
 /** DATA cells one stream sends, where others have something to send, too, before the next has its turn: the increment of its window, half the increment of the circuit. */
 export const CELLS_PER_TURN_MAX = 50
 /**

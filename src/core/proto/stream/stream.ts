@@ -11,7 +11,7 @@ import { protocolError } from '../../base/errors.ts'
 import type { MonotonicMs } from '../../base/time.ts'
 import { RelayCommand } from '../../cell/commands.ts'
 import type { Leftovers, StreamFlow } from '../flow/stream-flow.ts'
-import { ByteQueue } from './byte-queue.ts'
+import { ByteQueue, type QueueBuffers } from './byte-queue.ts'
 import { HELD_PIECES_MAX } from './limits.ts'
 
 export type StreamKind = 'connect' | 'directory' | 'resolve'
@@ -38,7 +38,7 @@ export class Stream {
   /** CONNECTED or RESOLVED went or came. A stream can be `finishing` before. */
   answered = false
   /** Bytes the application gave and that are not in cells yet. */
-  readonly outgoing = new ByteQueue()
+  readonly outgoing: ByteQueue
   /** A `write` answered false. */
   wantsDrain = false
   /** The application takes nothing now. */
@@ -53,12 +53,13 @@ export class Stream {
   readonly #held = new BoundedQueue<HeldData>('data that nobody takes', HELD_PIECES_MAX)
   #heldBytes = 0
 
-  constructor(id: number, kind: StreamKind, initiated: boolean, target: string, flow: StreamFlow) {
+  constructor(id: number, kind: StreamKind, initiated: boolean, target: string, flow: StreamFlow, buffers?: QueueBuffers) {
     this.id = id
     this.kind = kind
     this.initiated = initiated
     this.target = target
     this.flow = flow
+    this.outgoing = new ByteQueue(buffers)
   }
 
   /** Whether data may go out now, were there any. Before CONNECTED, only the end that asked may send (optimistic data, tor-spec §6.2). */
