@@ -148,10 +148,12 @@ export class HostStream implements ByteStream {
   #planDelivery(): void {
     if (this.#deliveryPlanned) return
     this.#deliveryPlanned = true
-    this.#context.turns.addArrival(() => {
-      this.#deliveryPlanned = false
-      this.#deliver()
-    })
+    this.#context.turns.addArrival(this.#onTurn)
+  }
+
+  readonly #onTurn = (): void => {
+    this.#deliveryPlanned = false
+    this.#deliver()
   }
 
   /** Hands on what has come, as long as the owner wants it. */
@@ -174,10 +176,12 @@ export class HostStream implements ByteStream {
   #planFlush(): void {
     if (this.#flushPlanned || this.#inFlightBytes > 0) return
     this.#flushPlanned = true
-    this.#context.turns.add(() => {
-      this.#flushPlanned = false
-      this.#flush()
-    })
+    this.#context.turns.add(this.#onTurnEnd)
+  }
+
+  readonly #onTurnEnd = (): void => {
+    this.#flushPlanned = false
+    this.#flush()
   }
 
   #flush(): void {

@@ -8,7 +8,7 @@
 import { must } from '../../base/assert.ts'
 import { asRelishError, protocolError, RelishError } from '../../base/errors.ts'
 import { randomBelow, type Rng } from '../../base/rng.ts'
-import { monotonicMs, type MonotonicMs } from '../../base/time.ts'
+import type { MonotonicMs } from '../../base/time.ts'
 import { decodeCreated2, decodeDestroy, encodeCreate2, encodeDestroy, encodeExtend2 } from '../../cell/circuit-messages.ts'
 import { ChannelCommand, DestroyReason, RelayCommand } from '../../cell/commands.ts'
 import { CELL_BODY_BYTES } from '../../cell/limits.ts'
@@ -147,8 +147,12 @@ export class OriginCircuit {
 
   /** When `handleTimeout` is due. */
   nextTimeout(): MonotonicMs | undefined {
-    const due = this.#edges.flatMap((edge) => edge.nextTimeout() ?? [])
-    return due.length === 0 ? undefined : monotonicMs(Math.min(...due))
+    let next: MonotonicMs | undefined
+    for (const edge of this.#edges) {
+      const due = edge.nextTimeout()
+      if (due !== undefined && (next === undefined || due < next)) next = due
+    }
+    return next
   }
 
   handleTimeout(now: MonotonicMs): void {
