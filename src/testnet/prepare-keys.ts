@@ -6,6 +6,7 @@
  * RSA keys are made side by side, by all cores: they are much of a cold start.
  */
 
+import { existsSync } from 'node:fs'
 import { utf8Decode } from '../core/base/encoding.ts'
 import { asRelishError } from '../core/base/errors.ts'
 import type { Rng } from '../core/base/rng.ts'
@@ -21,6 +22,7 @@ import { RsaKeyMaker } from '../host/rsa-key.ts'
 import type { FileStore } from '../runtime/index.ts'
 import { isRelay, type Genesis, type ResolvedNode } from './network-types.ts'
 import type { AuthorityIdentity, NodePlacement } from './placement.ts'
+import type { RunDirectory } from './run-directory.ts'
 
 /** An authority never reads its identity key; the passphrase keeps the file in the form that gencert programs expect. */
 export const identityKeyPassphrase = 'relish'
@@ -74,13 +76,13 @@ export function hostWorkshop({ now = wallMs(Date.now()), soon = [] }: { readonly
 }
 
 /**
- * Sizes of the RSA keys with which a new node begins: an authority's identities and signing key, and for the first documents identity and TAP
- * key of every relay.
+ * Sizes of the RSA keys that are made for nodes which have no directory yet: an authority's identities and signing key, and for the first
+ * documents identity and TAP key of every relay.
  */
-export function firstKeySizes(node: ResolvedNode, genesis: Genesis): number[] {
+export function keySizesOfNew(nodes: readonly ResolvedNode[], directory: RunDirectory, genesis: Genesis): number[] {
   const ofRelay = genesis === 'warm' ? [relayKeyBits, relayKeyBits] : []
-  if (node.role === 'authority') return [authorityIdentityBits, authoritySigningBits, relayKeyBits, ...ofRelay.slice(1)]
-  return isRelay(node) ? ofRelay : []
+  const ofAuthority = [authorityIdentityBits, authoritySigningBits, relayKeyBits, ...ofRelay.slice(1)]
+  return nodes.filter((node) => !existsSync(directory.nodeDirectory(node.name))).flatMap((node) => (node.role === 'authority' ? ofAuthority : isRelay(node) ? ofRelay : []))
 }
 
 export async function prepareKeys(nodes: readonly NodePlacement[], workshop: KeyWorkshop = hostWorkshop()): Promise<PreparedKeys> {

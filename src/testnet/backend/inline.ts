@@ -3,7 +3,7 @@
  * that use a network as a fixture. Files, addresses and torrcs are as in the process world.
  */
 
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { formatAddressPort } from '../../core/ident/address.ts'
 import { seconds } from '../../core/base/time.ts'
@@ -17,7 +17,7 @@ import { scriptNames, startNameServer } from '../name-server.ts'
 import { prepareWarmGenesis } from '../genesis/warm-genesis.ts'
 import type { Genesis, ResolvedNetwork } from '../network-types.ts'
 import type { NetworkPlacement, NodePlacement } from '../placement.ts'
-import { firstKeySizes, hostWorkshop, prepareKeys } from '../prepare-keys.ts'
+import { hostWorkshop, keySizesOfNew, prepareKeys } from '../prepare-keys.ts'
 import { renderNodeTorrc } from '../render-torrc.ts'
 import { lockRunDirectory, type RunDirectory } from '../run-directory.ts'
 import { CoreBuilds } from './core-build.ts'
@@ -42,7 +42,7 @@ export async function prepareInlineNetwork(options: InlineNetworkOptions): Promi
   refuseForeign(network, 'inline')
   await checkMachine(network)
   const genesis = options.genesis ?? network.genesis ?? 'warm'
-  const workshop = hostWorkshop({ soon: network.nodes.flatMap((node) => (existsSync(directory.nodeDirectory(node.name)) ? [] : firstKeySizes(node, genesis))) })
+  const workshop = hostWorkshop({ soon: keySizesOfNew(network.nodes, directory, genesis) })
   const cores = await CoreBuilds.load(network)
   const lock = await lockRunDirectory(directory)
   const held: { release(): unknown }[] = [lock]

@@ -23,7 +23,7 @@ import { noSuchNode } from '../node-names.ts'
 import { changeTorrc, changeTorrcOf, type OptionChanges } from '../option-changes.ts'
 import { programFolder } from '../package-root.ts'
 import type { NetworkPlacement, NodePlacement } from '../placement.ts'
-import { hostWorkshop, prepareKeys, type PreparedKeys } from '../prepare-keys.ts'
+import { hostWorkshop, keySizesOfNew, prepareKeys, type PreparedKeys } from '../prepare-keys.ts'
 import { renderNodeTorrc, type TorrcInputs } from '../render-torrc.ts'
 import { defaultRunDirectory, lockRunDirectory, type RunDirectory, type RunLock } from '../run-directory.ts'
 import { ownerOfSocket, type Transport } from '../socket-owner.ts'
@@ -76,6 +76,8 @@ export async function prepareProcessNetwork(options: ProcessNetworkOptions): Pro
   const held: (() => void | Promise<void>)[] = [() => lock.release()]
   try {
     const record = directory.readRecord()
+    const genesis = options.genesis ?? network.genesis ?? 'cold'
+    const workshop = hostWorkshop({ soon: keySizesOfNew(network.nodes, directory, genesis) })
     directory.make(network.nodes.map((node) => node.name))
     if (options.trace !== undefined) rmSync(directory.traces, { recursive: true, force: true })
     const block = await claimAddressBlock(record?.addressBytes)
@@ -99,7 +101,6 @@ export async function prepareProcessNetwork(options: ProcessNetworkOptions): Pro
       nameServer: nameServer.address,
       distinctAddresses: block.distinct,
     }
-    const workshop = hostWorkshop()
     const keys = await prepareKeys(placement.nodes, workshop)
     writeFileSync(directory.networkFile, options.text)
     writeFileSync(directory.resolvConf, `nameserver ${nameServer.address.host}:${nameServer.address.port}\n`)
