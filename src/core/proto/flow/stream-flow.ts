@@ -29,6 +29,8 @@ export interface StreamFlow {
   handleReceived(now: MonotonicMs, cells: number, bytes: number): readonly FlowMessage[]
   /** Of the DATA cells that came, so many have now left to the application. Answers what to tell the peer. */
   handleDelivered(now: MonotonicMs, cells: number, bytes: number): readonly FlowMessage[]
+  /** DATA cells came and left to the application at once: nothing has piled up. Otherwise as `handleReceived` and `handleDelivered`. */
+  handlePassed(now: MonotonicMs, cells: number, bytes: number): readonly FlowMessage[]
   /** A message of flow control came: SENDME, or XON and XOFF. Throws `protocol` when it is not allowed now. */
   handleMessage(now: MonotonicMs, command: RelayCommand, body: Uint8Array): void
   /** What the peer may still send after we have ended the stream; undefined where only time can tell. */
@@ -77,6 +79,11 @@ export class StreamWindow implements StreamFlow {
       messages.push({ command: RelayCommand.SENDME, body: emptyBody })
     }
     return messages
+  }
+
+  handlePassed(now: MonotonicMs, cells: number): readonly FlowMessage[] {
+    this.handleReceived(now, cells)
+    return this.handleDelivered(now, cells)
   }
 
   handleMessage(_now: MonotonicMs, command: RelayCommand): void {

@@ -82,6 +82,12 @@ export class XonXoff implements StreamFlow {
     return this.#considerXon(now, bytes)
   }
 
+  handlePassed(now: MonotonicMs, cells: number, bytes: number): readonly FlowMessage[] {
+    // However many bytes, no rate is to be taken of them from now on, as if they had to wait.
+    this.#buffered += bytes
+    return this.handleDelivered(now, cells, bytes)
+  }
+
   handleMessage(now: MonotonicMs, command: RelayCommand, body: Uint8Array): void {
     switch (command) {
       case RelayCommand.XOFF:

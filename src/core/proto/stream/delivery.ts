@@ -31,12 +31,13 @@ export class Delivery {
 
   /** DATA cells came. Throws `protocol` or `limit`: the circuit is to be closed. */
   receive(now: MonotonicMs, stream: Stream, chunk: Uint8Array, cells: number): void {
-    const messages = stream.flow.handleReceived(now, cells, chunk.length)
     if (stream.mayDeliver && !stream.hasHeld) {
+      const answers = stream.flow.handlePassed(now, cells, chunk.length)
       this.#output(stream, chunk)
-      this.#port.sendFlow(stream, stream.flow.handleDelivered(now, cells, chunk.length))
+      this.#port.sendFlow(stream, answers)
       return
     }
+    const messages = stream.flow.handleReceived(now, cells, chunk.length)
     stream.hold(chunk, cells)
     this.#heldBytes += chunk.length
     if (this.#heldBytes > HELD_BYTES_PER_CIRCUIT_MAX) throw new RelishError('limit', 'the peer goes on sending to streams that nobody reads')

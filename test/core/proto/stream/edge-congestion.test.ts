@@ -6,7 +6,7 @@ import { SeededRng } from '../../../../src/core/base/rng.ts'
 import { monotonicMs } from '../../../../src/core/base/time.ts'
 import { EndReason, RelayCommand } from '../../../../src/core/cell/commands.ts'
 import { encodeRelayMessage } from '../../../../src/core/cell/relay-cell.ts'
-import { encodeXoff, encodeXon } from '../../../../src/core/cell/stream-messages.ts'
+import { decodeXon, encodeXoff, encodeXon } from '../../../../src/core/cell/stream-messages.ts'
 import { NetworkParameters } from '../../../../src/core/netdir/parameters.ts'
 import { HALF_STREAM_LIFETIME_MS } from '../../../../src/core/proto/flow/limits.ts'
 import type { EdgeOutput } from '../../../../src/core/proto/stream/edge.ts'
@@ -110,6 +110,29 @@ describe('a reader that takes nothing', () => {
     expect(Buffer.concat(received).equals(bytes)).toBe(true)
     expect(count(pair.responder, RelayCommand.XON)).toBeGreaterThan(0)
     expect(count(pair.responder, RelayCommand.XOFF)).toBeGreaterThan(1)
+  })
+
+  it('is told to be sent to faster when it keeps up, however much comes at once', () => {
+    const { pair, client } = opened()
+    const { origin } = pair
+    const cells = (count: number): Uint8Array => Buffer.concat(Array.from({ length: count }, () => body(RelayCommand.DATA, client.id, new Uint8Array(498))))
+    const rates = (): number[] => origin.log.filter(({ command }) => command === RelayCommand.XON).map(({ data }) => decodeXon(data).kilobytesPerSec)
+    origin.edge.pause(client)
+    for (let i = 0; i < 51; i++) origin.receive(cells(10), monotonicMs(0))
+    origin.receive(cells(1), monotonicMs(6))
+    origin.edge.resume(client)
+    // A portion now and then, half a second in all.
+    for (let ms = 10; client.hasHeld; ms += 64) {
+      origin.now = monotonicMs(ms)
+      origin.release()
+    }
+    const [slow] = rates()
+    expect(slow).toBeLessThan(1000)
+    for (const size of [31, 128]) {
+      const before = rates().at(-1) ?? 0
+      for (let i = 0; i < 40; i++) origin.receive(cells(size), monotonicMs(2000 + i))
+      expect(rates().at(-1), `${size} cells at once`).toBeGreaterThan(before)
+    }
   })
 
   it('does not stop the other streams of the circuit', () => {
