@@ -7,6 +7,7 @@ import { makeBulkCheck } from '../../src/testnet/checks/bulk.ts'
 import type { Check, CheckOutcome } from '../../src/testnet/checks/check.ts'
 import { builtInChecks, loadChecks } from '../../src/testnet/checks/load-checks.ts'
 import { builtInCheckNames, defaultCheckNames } from '../../src/testnet/checks/names.ts'
+import { replaced } from '../../src/testnet/checks/replaced.ts'
 import { inGroups, inOrder, runChecks, type RunChecksOptions } from '../../src/testnet/checks/run-checks.ts'
 import type { RunningNetwork } from '../../src/testnet/backend/backend.ts'
 import { checksAtOnceMax } from '../../src/testnet/limits.ts'
@@ -166,8 +167,8 @@ describe('checks that may run beside others', () => {
   const namesOf = (groups: readonly Check[][]): string[][] => groups.map((group) => group.map((one) => one.name))
 
   test('run with their neighbours that may, not across one that may not, and not too many at once', () => {
-    expect(namesOf(inGroups([check('a', true), check('b', true), check('c', false), check('d', false), check('e', true)]))).toEqual([['a', 'b'], ['c'], ['d'], ['e']])
-    const many = inGroups(Array.from({ length: checksAtOnceMax + 1 }, (_, index) => check(`c${index}`, true)))
+    expect(namesOf(inGroups([check('a', true), check('b', true), check('c', false), check('d', false), check('e', true)], checksAtOnceMax))).toEqual([['a', 'b'], ['c'], ['d'], ['e']])
+    const many = inGroups(Array.from({ length: checksAtOnceMax + 1 }, (_, index) => check(`c${index}`, true)), checksAtOnceMax)
     expect(many.map((group) => group.length)).toEqual([checksAtOnceMax, 1])
   })
 
@@ -193,6 +194,18 @@ describe('checks that may run beside others', () => {
     })
     expect(told).toEqual(['waits begins', 'comes begins', 'fails begins', 'waits passed', 'comes passed', 'fails failed', 'alone begins', 'alone passed'])
     expect(results.map((one) => one.name)).toEqual(['waits', 'comes', 'fails', 'alone'])
+  })
+
+  test('run one by one where another program has nodes', async () => {
+    const told: string[] = []
+    const [first, ...rest] = network.nodes()
+    const mixed = replaced(network, { nodes: () => (first === undefined ? [] : [{ ...first, implementation: 'tor' }, ...rest]) })
+    await runChecks(mixed, [check('one', true), check('two', true)], {
+      onStart: (one) => told.push(`${one.name} begins`),
+      onLog: () => undefined,
+      onResult: (one) => told.push(`${one.name} ${one.outcome.kind}`),
+    })
+    expect(told).toEqual(['one begins', 'one passed', 'two begins', 'two passed'])
   })
 
   test('do not see nodes that one of them adds for itself', async () => {
