@@ -21,10 +21,10 @@ async function run(script: readonly string[], options: { step: boolean; breaks: 
 test('stops at a cell, shows nodes and circuits, and goes on', async () => {
   const { printed, digest } = await run(
     ['nodes', 'node client', 'circuits client', 'streams client', 'links client', 'queue 3', 'events 2', 'breaks', 'continue', 'delete 1', 'bogus', 'node nobody', 'help', 'continue'],
-    { step: false, breaks: ["cell.command == EXTENDED2 && node == client"] },
+    { step: false, breaks: ["cell.command == EXTEND2 && node == client"] },
   )
   const text = printed.join('\n')
-  expect(printed[0]).toMatch(/^-- 0\.\d{6} s: client relay\.received .*command=EXTENDED2.*\(cell\.command == EXTENDED2/)
+  expect(printed[0]).toMatch(/^-- 0\.\d{6} s: client relay\.sent .*command=EXTEND2.*\(cell\.command == EXTEND2/)
   expect(text).toMatch(/^auth1 +\w+ +\d+ links, \d+ circuits/m)
   expect(text).toMatch(/^circuit \d+ {2}building {2}\w+ → \w+ → \w+/m)
   expect(text).toMatch(/^client \(client\), /m)
