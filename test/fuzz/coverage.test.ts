@@ -10,6 +10,7 @@ const partsOfLargerOnes: Readonly<Record<string, string>> = {
   'core/netdoc/base64.ts': 'objects of every document',
   'core/netdoc/network-status.ts': 'head and foot of consensuses and votes',
   'core/netdoc/router-status.ts': 'entries of consensuses and votes',
+  'core/proto/stream/stream-request.ts': 'one of two messages that are fuzzed',
   'core/torrc/option-spec.ts': 'values of torrc lines',
   'core/torrc/port-spec.ts': 'values of torrc lines',
   'core/torrc/log-line.ts': 'values of torrc lines',
