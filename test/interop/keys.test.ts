@@ -13,6 +13,7 @@ import { hours, later, wallMs } from '../../src/core/base/time.ts'
 import { emitAuthorityIdentityKey, generateAuthorityKeys } from '../../src/core/cert/authority-keys.ts'
 import { loadOrCreateRelayKeys, type RelayKeys } from '../../src/core/cert/relay-keys.ts'
 import { RsaPrivateKey } from '../../src/core/crypto/rsa.ts'
+import { RsaKeySearch } from '../../src/core/crypto/rsa-seeded.ts'
 import { MemoryKeyStore } from '../support/memory-key-store.ts'
 
 let folder: string
@@ -96,8 +97,9 @@ test('we take over a data directory that C tor made', async () => {
   expect(store.files).toEqual(before)
 })
 
-test('tor-gencert opens an identity key that we made and certifies our signing key', async () => {
-  const keys = await new Promise<{ identityKey: RsaPrivateKey; signingKey: RsaPrivateKey }>((resolve) => generateAuthorityKeys(generateRsaKey, resolve))
+test.each([2, 3])('tor-gencert opens an identity key of %i primes that we made and certifies our signing key', async (primes) => {
+  const made = await new Promise<{ identityKey: RsaPrivateKey; signingKey: RsaPrivateKey }>((resolve) => generateAuthorityKeys(generateRsaKey, resolve))
+  const keys = primes === 2 ? made : { ...made, identityKey: new RsaKeySearch(new SeededRng('three primes')).keyOfThreePrimes(2048) }
   const path = (name: string): string => join(folder, name)
   writeFileSync(path('identity'), emitAuthorityIdentityKey(keys.identityKey, 'password'), { mode: 0o600 })
   writeFileSync(path('signing'), keys.signingKey.toPem(), { mode: 0o600 })
