@@ -4,16 +4,14 @@
  * operating system closes the pair, and the node, reading end of file, ends too.
  */
 
-import { spawn, type ChildProcess } from 'node:child_process'
-import { closeSync, openSync, readFileSync } from 'node:fs'
-import type { Duplex } from 'node:stream'
 import { RelishError } from '../../core/base/errors.ts'
 import { formatAddressPort } from '../../core/ident/address.ts'
 import type { NodeCommand, NodeEvent } from '../../runtime/events.ts'
 import type { ReservedPort } from '../addresses.ts'
 import { readJsonLines, writeJsonLine } from '../json-lines.ts'
-import { commandTimeoutMs, lastWordsKept, stopGraceMs } from '../limits.ts'
+import { commandTimeoutMs } from '../limits.ts'
 import type { NodeChild, NodeChildCallbacks } from './node-child.ts'
+import { lastWords, SupervisedChild, withWords } from './supervised-child.ts'
 
 export interface NodeProcessOptions extends NodeChildCallbacks {
   readonly name: string
@@ -34,61 +32,37 @@ interface PendingCommand {
 }
 
 export class NodeProcess implements NodeChild {
-  readonly pid: number | undefined
   readonly #options: NodeProcessOptions
-  readonly #child: ChildProcess
-  readonly #pipe: Duplex
+  readonly #child: SupervisedChild
   readonly #pending = new Map<number, PendingCommand>()
-  readonly #exited: Promise<void>
   #nextId = 1
-  #asked = false
-  #running = true
 
   /** Starts it. The caller closes its copies of the listeners right after, in the same turn. */
   constructor(options: NodeProcessOptions) {
     this.#options = options
-    const [command, ...first] = options.program
     const inherited = options.listeners.filter((listener) => listener.fd !== undefined)
-    const args = [
-      ...first,
-      '-f', options.torrc,
-      '--TestingEventsFd', '3',
-      ...inherited.flatMap((listener, index) => [index === 0 ? '--TestingListenFd' : '+TestingListenFd', `${formatAddressPort(listener)}=${index + 4}`]),
-    ]
-    const output = openSync(options.errorFile, 'w', 0o600)
-    try {
-      this.#child = spawn(command, args, {
-        stdio: ['ignore', output, output, 'pipe', ...inherited.map((listener) => listener.fd as number)],
-        // Its own process group, so that Ctrl-C reaches the runner alone, and the runner stops nodes in order.
-        detached: process.platform !== 'win32',
-        ...(options.environment === undefined ? {} : { env: options.environment }),
-      })
-    } finally {
-      closeSync(output)
-    }
-    this.pid = this.#child.pid
-    this.#pipe = this.#child.stdio[3] as Duplex
-    this.#pipe.on('error', () => undefined)
-    readJsonLines(this.#pipe, (value) => this.#receive(value), () => undefined)
-    this.#exited = new Promise((resolve) => {
-      const finish = (reason: string): void => {
-        if (!this.#running) return
-        this.#running = false
-        for (const pending of this.#pending.values()) {
-          clearTimeout(pending.timer)
-          pending.reject(new RelishError('unavailable', `${options.name} ended before it answered`))
-        }
-        this.#pending.clear()
-        options.onExit(this.#asked ? undefined : this.#withLastWords(reason))
-        resolve()
-      }
-      this.#child.once('error', (error) => finish(`could not be started: ${error.message}`))
-      this.#child.once('exit', (code, signal) => finish(signal === null ? `exit status ${code}` : `signal ${signal}`))
+    this.#child = new SupervisedChild({
+      program: options.program,
+      args: [
+        '-f', options.torrc,
+        '--TestingEventsFd', '3',
+        ...inherited.flatMap((listener, index) => [index === 0 ? '--TestingListenFd' : '+TestingListenFd', `${formatAddressPort(listener)}=${index + 4}`]),
+      ],
+      outputFile: options.errorFile,
+      inherited: inherited.map((listener) => listener.fd as number),
+      environment: options.environment,
+      onEnd: (reason) => this.#handleEnd(reason),
     })
+    this.#child.pipe.on('error', () => undefined)
+    readJsonLines(this.#child.pipe, (value) => this.#receive(value), () => undefined)
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid
   }
 
   command(command: NodeCommand): Promise<unknown> {
-    if (!this.#running) return Promise.reject(new RelishError('unavailable', `${this.#options.name} does not run`))
+    if (!this.#child.isRunning) return Promise.reject(new RelishError('unavailable', `${this.#options.name} does not run`))
     const id = this.#nextId++
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
@@ -96,29 +70,29 @@ export class NodeProcess implements NodeChild {
         reject(new RelishError('timeout', `${this.#options.name} did not answer \`${command.command}\` within ${commandTimeoutMs / 1000} s`))
       }, commandTimeoutMs)
       this.#pending.set(id, { resolve, reject, timer })
-      writeJsonLine(this.#pipe, { id, ...command })
+      writeJsonLine(this.#child.pipe, { id, ...command })
     })
   }
 
   signal(signal: 'SIGHUP' | 'SIGUSR1' | 'SIGUSR2'): void {
-    if (this.#running) this.#child.kill(signal)
+    this.#child.signal(signal)
   }
 
-  /** SIGTERM, then SIGKILL. Resolves when it is gone. */
-  async stop(): Promise<void> {
-    if (!this.#running) return
-    this.#asked = true
-    this.#child.kill('SIGTERM')
-    const killer = setTimeout(() => this.#child.kill('SIGKILL'), stopGraceMs)
-    await this.#exited
-    clearTimeout(killer)
+  stop(): Promise<void> {
+    return this.#child.stop()
   }
 
-  async kill(): Promise<void> {
-    if (!this.#running) return
-    this.#asked = true
-    this.#child.kill('SIGKILL')
-    await this.#exited
+  kill(): Promise<void> {
+    return this.#child.kill()
+  }
+
+  #handleEnd(reason: string | undefined): void {
+    for (const pending of this.#pending.values()) {
+      clearTimeout(pending.timer)
+      pending.reject(new RelishError('unavailable', `${this.#options.name} ended before it answered`))
+    }
+    this.#pending.clear()
+    this.#options.onExit(reason === undefined ? undefined : withWords(reason, lastWords(this.#options.errorFile)))
   }
 
   #receive(value: unknown): void {
@@ -134,19 +108,5 @@ export class NodeProcess implements NodeChild {
     clearTimeout(pending.timer)
     if (message.ok === true) pending.resolve(message.result)
     else pending.reject(new RelishError('refused', `${this.#options.name}: ${String(message.error)}`))
-  }
-
-  #withLastWords(reason: string): string {
-    const words = lastWords(this.#options.errorFile)
-    return words.length === 0 ? reason : `${reason}; its last words:\n${words.map((line) => `    ${line}`).join('\n')}`
-  }
-}
-
-/** The end of what a process printed. */
-export function lastWords(file: string): string[] {
-  try {
-    return readFileSync(file, 'utf8').trimEnd().split('\n').filter((line) => line !== '').slice(-lastWordsKept)
-  } catch {
-    return []
   }
 }

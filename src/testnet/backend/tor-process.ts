@@ -4,20 +4,18 @@
  * in any way, the operating system closes it and C tor ends too.
  */
 
-import { spawn, type ChildProcess } from 'node:child_process'
-import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Duplex } from 'node:stream'
 import { base64Decode, hexEncode } from '../../core/base/encoding.ts'
 import { RelishError } from '../../core/base/errors.ts'
 import type { NodeCommand, NodeInspection } from '../../runtime/events.ts'
-import { lastWarningsKept, stopGraceMs } from '../limits.ts'
+import { lastWarningsKept } from '../limits.ts'
 import type { NodePlacement } from '../placement.ts'
 import { TorControl } from '../tor-control.ts'
 import { consensusKeys, documentText, inspectTor } from '../tor-inspection.ts'
 import { TorWatch } from '../tor-watch.ts'
 import type { NodeChild, NodeChildCallbacks } from './node-child.ts'
-import { lastWords } from './node-process.ts'
+import { lastWords, SupervisedChild, withWords } from './supervised-child.ts'
 
 export interface TorProcessOptions extends NodeChildCallbacks {
   readonly placement: NodePlacement
@@ -31,33 +29,28 @@ export interface TorProcessOptions extends NodeChildCallbacks {
 const signalNames = Object.freeze({ HUP: 'RELOAD', SHUTDOWN: 'SHUTDOWN', HALT: 'HALT', NEWNYM: 'NEWNYM', DUMP: 'DUMP' })
 
 export class TorProcess implements NodeChild {
-  readonly pid: number | undefined
   readonly #options: TorProcessOptions
-  readonly #child: ChildProcess
+  readonly #child: SupervisedChild
   readonly #control: TorControl
   readonly #watch: TorWatch
   readonly #warnings: string[] = []
   readonly #listeners: NodeInspection['listeners'][number][] = []
-  readonly #exited: Promise<void>
-  #asked = false
-  #running = true
 
   constructor(options: TorProcessOptions) {
     this.#options = options
     const { name } = options.placement.node
-    const output = openSync(options.errorFile, 'w', 0o600)
-    try {
-      this.#child = spawn(options.program, ['-f', options.torrc, '--__OwningControllerFD', '3'], { stdio: ['ignore', output, output, 'pipe'], detached: true })
-    } finally {
-      closeSync(output)
-    }
-    this.pid = this.#child.pid
-    this.#control = new TorControl({ name, stream: this.#child.stdio[3] as Duplex, onEvent: (event, words, data) => this.#watch.handleEvent(event, words, data) })
+    this.#child = new SupervisedChild({
+      program: [options.program],
+      args: ['-f', options.torrc, '--__OwningControllerFD', '3'],
+      outputFile: options.errorFile,
+      onEnd: (reason) => this.#handleEnd(reason),
+    })
+    this.#control = new TorControl({ name, stream: this.#child.pipe, onEvent: (event, words, data) => this.#watch.handleEvent(event, words, data) })
     this.#watch = new TorWatch(this.#control, {
       role: options.placement.node.role,
       authorities: options.authorities,
       emit: (event) => {
-        if (!this.#running) return
+        if (!this.#child.isRunning) return
         if (event.kind === 'listening') this.#listeners.push({ listener: event.listener, address: event.address })
         if (event.kind === 'warning') {
           this.#warnings.push(`${event.level}: ${event.message}`)
@@ -68,17 +61,10 @@ export class TorProcess implements NodeChild {
     })
     // If that fails, the process has ended, and says so itself.
     this.#watch.begin().catch(() => undefined)
-    this.#exited = new Promise((resolve) => {
-      const finish = (reason: string): void => {
-        if (!this.#running) return
-        this.#running = false
-        this.#control.close()
-        options.onExit(this.#asked ? undefined : this.#withLastWords(reason))
-        resolve()
-      }
-      this.#child.once('error', (error) => finish(`could not be started: ${error.message}`))
-      this.#child.once('exit', (code, signal) => finish(signal === null ? `exit status ${code}` : `signal ${signal}`))
-    })
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid
   }
 
   async command(command: NodeCommand): Promise<unknown> {
@@ -106,23 +92,15 @@ export class TorProcess implements NodeChild {
   }
 
   signal(signal: 'SIGHUP' | 'SIGUSR1' | 'SIGUSR2'): void {
-    if (this.#running) this.#child.kill(signal)
+    this.#child.signal(signal)
   }
 
-  async stop(): Promise<void> {
-    if (!this.#running) return
-    this.#asked = true
-    this.#child.kill('SIGTERM')
-    const killer = setTimeout(() => this.#child.kill('SIGKILL'), stopGraceMs)
-    await this.#exited
-    clearTimeout(killer)
+  stop(): Promise<void> {
+    return this.#child.stop()
   }
 
-  async kill(): Promise<void> {
-    if (!this.#running) return
-    this.#asked = true
-    this.#child.kill('SIGKILL')
-    await this.#exited
+  kill(): Promise<void> {
+    return this.#child.kill()
   }
 
   #inspect(): Promise<NodeInspection> {
@@ -166,9 +144,13 @@ export class TorProcess implements NodeChild {
     return documentText(text)
   }
 
-  #withLastWords(reason: string): string {
-    const log = lastWords(join(this.#options.placement.dataDirectory, 'node.log')).filter((line) => /\[(warn|err)\]/.test(line))
-    const words = [...lastWords(this.#options.errorFile).filter((line) => /\[(warn|err)\]/.test(line)), ...log].slice(-5)
-    return words.length === 0 ? reason : `${reason}; its last words:\n${words.map((line) => `    ${line}`).join('\n')}`
+  #handleEnd(reason: string | undefined): void {
+    this.#control.close()
+    this.#options.onExit(reason === undefined ? undefined : withWords(reason, this.#lastWarnings()))
+  }
+
+  #lastWarnings(): string[] {
+    const files = [this.#options.errorFile, join(this.#options.placement.dataDirectory, 'node.log')]
+    return files.flatMap((file) => lastWords(file).filter((line) => /\[(warn|err)\]/.test(line))).slice(-5)
   }
 }
