@@ -22,9 +22,9 @@ import type {
 } from '../runtime/index.ts'
 import { HostSecureStream, HostStream, type HostStreamContext } from './host-stream.ts'
 import { addressText, askProxy } from './http-connect.ts'
-import { ReadBuffers, SocketReader } from './incoming-bytes.ts'
+import { makeReadBuffers, SocketReader } from './incoming-bytes.ts'
 import { hostLimits } from './limits.ts'
-import { WriteBuffers } from './outgoing-bytes.ts'
+import { makeWriteBuffers } from './outgoing-bytes.ts'
 import { socketError } from './socket-errors.ts'
 import { TurnQueue } from './turn-queue.ts'
 
@@ -73,7 +73,7 @@ export class HostNetwork implements Network {
   constructor(options: HostNetworkOptions) {
     this.#guard = options.guard
     this.#inherited = options.inheritedListeners
-    this.#context = { turns: new TurnQueue(options.guard), readBuffers: new ReadBuffers(), writeBuffers: new WriteBuffers(), guard: options.guard, onClosed: (stream) => this.#streams.delete(stream) }
+    this.#context = { turns: new TurnQueue(options.guard), readBuffers: makeReadBuffers(), writeBuffers: makeWriteBuffers(), guard: options.guard, onClosed: (stream) => this.#streams.delete(stream) }
   }
 
   dial(options: DialOptions, handlers: DialHandlers<ByteStream>): { cancel(): void } {

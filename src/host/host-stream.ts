@@ -11,18 +11,19 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { assert } from '../core/base/assert.ts'
+import type { BufferPool } from '../core/base/buffer-pool.ts'
 import { RelishError } from '../core/base/errors.ts'
 import type { ByteStream, ByteStreamHandlers, SecureByteStream, SocketAddress } from '../runtime/index.ts'
-import { IncomingBytes, type ReadBuffers, type SocketReader } from './incoming-bytes.ts'
+import { IncomingBytes, type SocketReader } from './incoming-bytes.ts'
 import { hostLimits } from './limits.ts'
-import { OutgoingBytes, type WriteBuffers } from './outgoing-bytes.ts'
+import { OutgoingBytes } from './outgoing-bytes.ts'
 import { socketError } from './socket-errors.ts'
 import type { TurnQueue } from './turn-queue.ts'
 
 export interface HostStreamContext {
   readonly turns: TurnQueue
-  readonly readBuffers: ReadBuffers
-  readonly writeBuffers: WriteBuffers
+  readonly readBuffers: BufferPool
+  readonly writeBuffers: BufferPool
   /** Calls `work`; what it throws goes to the owner's `onBug`. */
   readonly guard: (work: () => void) => void
   /** Told when the stream is closed for good. */

@@ -3,30 +3,21 @@
  * streams of a process use in turn. Whoever brought it has it back at once.
  */
 
-import { bytesToFill, copyBytes } from '../core/base/encoding.ts'
+import { BufferPool } from '../core/base/buffer-pool.ts'
+import { copyBytes } from '../core/base/encoding.ts'
 import { hostLimits } from './limits.ts'
 
-/** Buffers for whoever needs one next. */
-export class ReadBuffers {
-  readonly #free: Uint8Array[] = []
-
-  take(): Uint8Array {
-    return this.#free.pop() ?? bytesToFill(hostLimits.readChunkBytesMax)
-  }
-
-  giveBack(buffer: Uint8Array): void {
-    if (buffer.length === hostLimits.readChunkBytesMax && this.#free.length < hostLimits.readBuffersKept) this.#free.push(buffer)
-  }
-}
+/** For all streams of a process. */
+export const makeReadBuffers = (): BufferPool => new BufferPool(hostLimits.readChunkBytesMax, hostLimits.readBuffersKept)
 
 export class IncomingBytes {
-  readonly #buffers: ReadBuffers
+  readonly #buffers: BufferPool
   /** All full but the last. */
   #waiting: Uint8Array[] = []
   #lastLength = 0
   #length = 0
 
-  constructor(buffers: ReadBuffers) {
+  constructor(buffers: BufferPool) {
     this.#buffers = buffers
   }
 
@@ -86,7 +77,7 @@ export class SocketReader {
   readonly onread: { readonly buffer: Uint8Array; readonly callback: (bytes: number, buffer: Uint8Array) => boolean }
 
   /** `space`: what is read goes there first, for all sockets alike. */
-  constructor(buffers: ReadBuffers, space: Uint8Array) {
+  constructor(buffers: BufferPool, space: Uint8Array) {
     this.incoming = new IncomingBytes(buffers)
     this.onread = {
       buffer: space,

@@ -4,30 +4,21 @@
  * have no large buffer to themselves.
  */
 
+import { BufferPool } from '../core/base/buffer-pool.ts'
 import { bytesToFill } from '../core/base/encoding.ts'
 import { hostLimits } from './limits.ts'
 
-/** Buffers for whoever needs one next. */
-export class WriteBuffers {
-  readonly #free: Uint8Array[] = []
-
-  take(): Uint8Array {
-    return this.#free.pop() ?? bytesToFill(hostLimits.joinedWriteBytesMax)
-  }
-
-  giveBack(buffer: Uint8Array): void {
-    if (buffer.length === hostLimits.joinedWriteBytesMax && this.#free.length < hostLimits.writeBuffersKept) this.#free.push(buffer)
-  }
-}
+/** For all streams of a process. */
+export const makeWriteBuffers = (): BufferPool => new BufferPool(hostLimits.joinedWriteBytesMax, hostLimits.writeBuffersKept)
 
 export class OutgoingBytes {
-  readonly #buffers: WriteBuffers
+  readonly #buffers: BufferPool
   /** All full but the last. */
   #waiting: Uint8Array[] = []
   #lastLength = 0
   #length = 0
 
-  constructor(buffers: WriteBuffers) {
+  constructor(buffers: BufferPool) {
     this.#buffers = buffers
   }
 

@@ -4,9 +4,9 @@ import { once } from 'node:events'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { expect, test } from 'vitest'
 import { HostStream } from '../../src/host/host-stream.ts'
-import { ReadBuffers } from '../../src/host/incoming-bytes.ts'
+import { makeReadBuffers } from '../../src/host/incoming-bytes.ts'
 import { hostLimits } from '../../src/host/limits.ts'
-import { WriteBuffers } from '../../src/host/outgoing-bytes.ts'
+import { makeWriteBuffers } from '../../src/host/outgoing-bytes.ts'
 import { TurnQueue } from '../../src/host/turn-queue.ts'
 
 test('a stream that is destroyed after its socket closed, with bytes that nobody wanted, is closed', async () => {
@@ -23,7 +23,7 @@ test('a stream that is destroyed after its socket closed, with bytes that nobody
 
   let forgotten = 0
   const guard = (work: () => void): void => work()
-  const stream = new HostStream(socket, { turns: new TurnQueue(guard), readBuffers: new ReadBuffers(), writeBuffers: new WriteBuffers(), guard, onClosed: () => forgotten++ })
+  const stream = new HostStream(socket, { turns: new TurnQueue(guard), readBuffers: makeReadBuffers(), writeBuffers: makeWriteBuffers(), guard, onClosed: () => forgotten++ })
   let closed = 0
   const socketClosed = once(socket, 'close')
   stream.start({ onData: () => stream.pauseReading(), onEnd: () => undefined, onDrain: () => undefined, onClose: () => closed++ })

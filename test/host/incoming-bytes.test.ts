@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest'
 import { SeededRng } from '../../src/core/base/rng.ts'
-import { IncomingBytes, ReadBuffers, SocketReader } from '../../src/host/incoming-bytes.ts'
+import { IncomingBytes, makeReadBuffers, SocketReader } from '../../src/host/incoming-bytes.ts'
 import { hostLimits } from '../../src/host/limits.ts'
 
 const { readChunkBytesMax } = hostLimits
@@ -17,7 +17,7 @@ function lent(incoming: IncomingBytes): Uint8Array[] {
 test('whatever the sizes of what comes, the same bytes are lent, joined as far as a chunk goes', () => {
   const rng = new SeededRng('incoming')
   const sizes = [1, 513, readChunkBytesMax - 1, readChunkBytesMax, readChunkBytesMax + 1, 3 * readChunkBytesMax]
-  const buffers = new ReadBuffers()
+  const buffers = makeReadBuffers()
   for (const first of sizes) {
     for (const second of sizes) {
       const incoming = new IncomingBytes(buffers)
@@ -37,7 +37,7 @@ test('whatever the sizes of what comes, the same bytes are lent, joined as far a
 })
 
 test('what waits for longer keeps only the memory that it needs, and what comes then follows it', () => {
-  const buffers = new ReadBuffers()
+  const buffers = makeReadBuffers()
   const incoming = new IncomingBytes(buffers)
   const first = buffers.take()
   buffers.giveBack(first)
@@ -49,7 +49,7 @@ test('what waits for longer keeps only the memory that it needs, and what comes 
 })
 
 test('a handler may throw away what follows the chunk that it is lent', () => {
-  const incoming = new IncomingBytes(new ReadBuffers())
+  const incoming = new IncomingBytes(makeReadBuffers())
   incoming.push(new Uint8Array(readChunkBytesMax + 1))
   incoming.lendFirst(() => incoming.clear())
   expect(incoming.length).toBe(0)
@@ -57,7 +57,7 @@ test('a handler may throw away what follows the chunk that it is lent', () => {
 
 test('a reader keeps what comes before anybody listens', () => {
   const space = new Uint8Array(8)
-  const reader = new SocketReader(new ReadBuffers(), space)
+  const reader = new SocketReader(makeReadBuffers(), space)
   let told = 0
   space.set([1, 2])
   reader.onread.callback(2, space)

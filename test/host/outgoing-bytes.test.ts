@@ -1,14 +1,15 @@
 /** Joining of what a stream has to write. */
 
 import { expect, test } from 'vitest'
+import type { BufferPool } from '../../src/core/base/buffer-pool.ts'
 import { SeededRng } from '../../src/core/base/rng.ts'
 import { hostLimits } from '../../src/host/limits.ts'
-import { OutgoingBytes, WriteBuffers } from '../../src/host/outgoing-bytes.ts'
+import { makeWriteBuffers, OutgoingBytes } from '../../src/host/outgoing-bytes.ts'
 
 const { joinedWriteBytesMax, smallWriteBytesMax, writeBuffersKept } = hostLimits
 
 /** Everything that waits, a take a piece. */
-function taken(outgoing: OutgoingBytes, buffers: WriteBuffers): Uint8Array[] {
+function taken(outgoing: OutgoingBytes, buffers: BufferPool): Uint8Array[] {
   const out: Uint8Array[] = []
   for (let next = outgoing.take(); next !== undefined; next = outgoing.take()) {
     out.push(next.buffer.slice(0, next.length))
@@ -20,7 +21,7 @@ function taken(outgoing: OutgoingBytes, buffers: WriteBuffers): Uint8Array[] {
 test('whatever the sizes of what is pushed, the same bytes come out, joined as far as a write goes', () => {
   const rng = new SeededRng('outgoing')
   const sizes = [1, 513, 514, smallWriteBytesMax - 1, smallWriteBytesMax, smallWriteBytesMax + 1, joinedWriteBytesMax - 1, joinedWriteBytesMax, joinedWriteBytesMax + 1, 3 * joinedWriteBytesMax]
-  const buffers = new WriteBuffers()
+  const buffers = makeWriteBuffers()
   for (const first of sizes) {
     for (const second of sizes) {
       const outgoing = new OutgoingBytes(buffers)
@@ -41,7 +42,7 @@ test('whatever the sizes of what is pushed, the same bytes come out, joined as f
 })
 
 test('what is pushed while a buffer is under way does not touch it', () => {
-  const outgoing = new OutgoingBytes(new WriteBuffers())
+  const outgoing = new OutgoingBytes(makeWriteBuffers())
   for (const size of [10, smallWriteBytesMax + 10]) {
     outgoing.push(new Uint8Array(size).fill(1))
     const underWay = outgoing.take()
@@ -52,7 +53,7 @@ test('what is pushed while a buffer is under way does not touch it', () => {
 })
 
 test('large buffers are used again, as many as are kept; small ones are not', () => {
-  const buffers = new WriteBuffers()
+  const buffers = makeWriteBuffers()
   const large = Array.from({ length: writeBuffersKept + 1 }, () => buffers.take())
   for (const buffer of large) buffers.giveBack(buffer)
   buffers.giveBack(new Uint8Array(smallWriteBytesMax))

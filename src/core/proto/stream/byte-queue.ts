@@ -1,31 +1,17 @@
 /**
  * Bytes waiting in the chunks they came in. Chunks are read, never written to, and are their owner's again after `keep`: what is
- * left of them then goes into buffers that the queues of a circuit end use one after the other. Memory of its own for each would
- * live just long enough for the collector to take it for old.
+ * left of them then goes into buffers that the queues of a circuit end use one after the other.
  */
 
-import { bytesToFill, copyBytes } from '../../base/encoding.ts'
+import { BufferPool } from '../../base/buffer-pool.ts'
+import { copyBytes } from '../../base/encoding.ts'
 import { QUEUE_BUFFER_BYTES, QUEUE_BUFFERS_KEPT, QUEUE_SMALL_BYTES_MAX } from './limits.ts'
 
-/** Buffers for whichever queue needs one next. */
-export class QueueBuffers {
-  #free: Uint8Array[] = []
-
-  take(): Uint8Array {
-    return this.#free.pop() ?? bytesToFill(QUEUE_BUFFER_BYTES)
-  }
-
-  giveBack(buffer: Uint8Array): void {
-    if (this.#free.length < QUEUE_BUFFERS_KEPT) this.#free.push(buffer)
-  }
-
-  clear(): void {
-    this.#free = []
-  }
-}
+/** For all queues of a circuit end. */
+export const makeQueueBuffers = (): BufferPool => new BufferPool(QUEUE_BUFFER_BYTES, QUEUE_BUFFERS_KEPT)
 
 export class ByteQueue {
-  readonly #buffers: QueueBuffers
+  readonly #buffers: BufferPool
   #chunks: Uint8Array[] = []
   /** For each chunk the buffer that it is the filled part of, if it is in one. */
   #bufferOf: (Uint8Array | undefined)[] = []
@@ -34,7 +20,7 @@ export class ByteQueue {
   #offset = 0
   #length = 0
 
-  constructor(buffers: QueueBuffers = new QueueBuffers()) {
+  constructor(buffers: BufferPool = makeQueueBuffers()) {
     this.#buffers = buffers
   }
 

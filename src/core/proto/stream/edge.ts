@@ -30,7 +30,7 @@ import type { CircuitFlow } from '../flow/circuit-flow.ts'
 import { HALF_STREAM_LIFETIME_MS } from '../flow/limits.ts'
 import type { FlowMessage } from '../flow/stream-flow.ts'
 import { cellCount, type RecognizedCells } from '../relaycrypt/layer.ts'
-import { QueueBuffers } from './byte-queue.ts'
+import { makeQueueBuffers } from './byte-queue.ts'
 import { dataRunLength, joinData } from './data-cells.ts'
 import { Delivery, type DeliveryPort } from './delivery.ts'
 import { STREAM_SEND_HIGH_BYTES, STREAM_SEND_LOW_BYTES, STREAM_SEND_QUEUE_BYTES_MAX, STREAMS_PER_CIRCUIT_MAX } from './limits.ts'
@@ -78,7 +78,7 @@ export class Edge implements SendingPort, DeliveryPort {
   readonly #turns: SendingTurns
   readonly #delivery: Delivery
   /** Of what waits to be sent on all streams. */
-  readonly #queueBuffers = new QueueBuffers()
+  readonly #queueBuffers = makeQueueBuffers()
   /** Streams that the peer has ended, with data not delivered yet. */
   readonly #draining = new Set<Stream>()
   /** Messages that answer the cells being handled, to leave together: many SENDMEs go back for a large batch. */

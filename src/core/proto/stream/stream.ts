@@ -7,11 +7,12 @@
  */
 
 import { BoundedQueue } from '../../base/bounded-queue.ts'
+import type { BufferPool } from '../../base/buffer-pool.ts'
 import { protocolError } from '../../base/errors.ts'
 import type { MonotonicMs } from '../../base/time.ts'
 import { RelayCommand } from '../../cell/commands.ts'
 import type { Leftovers, StreamFlow } from '../flow/stream-flow.ts'
-import { ByteQueue, type QueueBuffers } from './byte-queue.ts'
+import { ByteQueue } from './byte-queue.ts'
 import { HELD_PIECES_MAX } from './limits.ts'
 
 export type StreamKind = 'connect' | 'directory' | 'resolve'
@@ -53,7 +54,7 @@ export class Stream {
   readonly #held = new BoundedQueue<HeldData>('data that nobody takes', HELD_PIECES_MAX)
   #heldBytes = 0
 
-  constructor(id: number, kind: StreamKind, initiated: boolean, target: string, flow: StreamFlow, buffers?: QueueBuffers) {
+  constructor(id: number, kind: StreamKind, initiated: boolean, target: string, flow: StreamFlow, buffers?: BufferPool) {
     this.id = id
     this.kind = kind
     this.initiated = initiated

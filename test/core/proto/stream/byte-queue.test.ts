@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { randomBelow, SeededRng } from '../../../../src/core/base/rng.ts'
-import { ByteQueue, QueueBuffers } from '../../../../src/core/proto/stream/byte-queue.ts'
+import { ByteQueue, makeQueueBuffers } from '../../../../src/core/proto/stream/byte-queue.ts'
 import { QUEUE_BUFFER_BYTES, QUEUE_BUFFERS_KEPT, QUEUE_SMALL_BYTES_MAX } from '../../../../src/core/proto/stream/limits.ts'
 
 function moved(queue: ByteQueue, count: number): Uint8Array {
@@ -12,7 +12,7 @@ function moved(queue: ByteQueue, count: number): Uint8Array {
 describe('a queue of bytes', () => {
   it('gives what was pushed, however it was cut, kept and taken', () => {
     const sizes = [1, 498, QUEUE_SMALL_BYTES_MAX - 1, QUEUE_SMALL_BYTES_MAX, QUEUE_SMALL_BYTES_MAX + 1, QUEUE_BUFFER_BYTES - 1, QUEUE_BUFFER_BYTES, QUEUE_BUFFER_BYTES + 1, 3 * QUEUE_BUFFER_BYTES]
-    const buffers = new QueueBuffers()
+    const buffers = makeQueueBuffers()
     for (let seed = 0; seed < 10; seed++) {
       const rng = new SeededRng(`queue ${seed}`)
       // Two queues use the same buffers.
@@ -37,7 +37,7 @@ describe('a queue of bytes', () => {
   })
 
   it('uses buffers again that were taken or cleared, and keeps no more of them than it may', () => {
-    const buffers = new QueueBuffers()
+    const buffers = makeQueueBuffers()
     const first = buffers.take()
     buffers.giveBack(first)
     const queue = new ByteQueue(buffers)
