@@ -1,68 +1,29 @@
-/**
- * What a socket has brought and nobody has handled yet, joined as it comes: in buffers of the size of one chunk, which all
- * streams of a process use in turn. Whoever brought it has it back at once.
- */
+/** What a socket has brought and nobody has handled yet, joined as it comes, in buffers of the size of one chunk. */
 
 import { BufferPool } from '../core/base/buffer-pool.ts'
 import { copyBytes } from '../core/base/encoding.ts'
+import { JoinedBytes } from './joined-bytes.ts'
 import { hostLimits } from './limits.ts'
 
 /** For all streams of a process. */
 export const makeReadBuffers = (): BufferPool => new BufferPool(hostLimits.readChunkBytesMax, hostLimits.readBuffersKept)
 
-export class IncomingBytes {
-  readonly #buffers: BufferPool
-  /** All full but the last. */
-  #waiting: Uint8Array[] = []
-  #lastLength = 0
-  #length = 0
-
-  constructor(buffers: BufferPool) {
-    this.#buffers = buffers
-  }
-
-  get length(): number {
-    return this.#length
-  }
-
-  push(bytes: Uint8Array): void {
-    this.#length += bytes.length
-    for (let from = 0; from < bytes.length; ) {
-      let last = this.#waiting.at(-1)
-      if (last === undefined || this.#lastLength === last.length) {
-        last = this.#buffers.take()
-        this.#waiting.push(last)
-        this.#lastLength = 0
-      }
-      const count = Math.min(last.length - this.#lastLength, bytes.length - from)
-      last.set(count === bytes.length ? bytes : bytes.subarray(from, from + count), this.#lastLength)
-      this.#lastLength += count
-      from += count
-    }
-  }
-
+export class IncomingBytes extends JoinedBytes {
   /** Lends `use` the first chunk, until it returns. Not to be called when nothing waits. */
   lendFirst(use: (chunk: Uint8Array) => void): void {
-    const buffer = this.#waiting.shift()
-    if (buffer === undefined) return
-    const length = this.#waiting.length === 0 ? this.#lastLength : buffer.length
-    this.#length -= length
+    const first = this.take()
+    if (first === undefined) return
+    const { buffer, length } = first
     use(length === buffer.length ? buffer : buffer.subarray(0, length))
-    this.#buffers.giveBack(buffer)
+    this.buffers.giveBack(buffer)
   }
 
   /** What waits for longer than a turn has no more memory than it needs. */
   shrink(): void {
-    const last = this.#waiting.at(-1)
-    if (last === undefined || this.#lastLength === last.length) return
-    this.#waiting[this.#waiting.length - 1] = copyBytes(last.subarray(0, this.#lastLength))
-    this.#buffers.giveBack(last)
-  }
-
-  clear(): void {
-    for (const buffer of this.#waiting) this.#buffers.giveBack(buffer)
-    this.#waiting = []
-    this.#length = 0
+    const last = this.waiting.at(-1)
+    if (last === undefined || this.lastLength === last.length) return
+    this.waiting[this.waiting.length - 1] = copyBytes(last.subarray(0, this.lastLength))
+    this.buffers.giveBack(last)
   }
 }
 
