@@ -3,6 +3,7 @@
 import { RelayCommand } from '../../cell/commands.ts'
 import type { RelayMessage } from '../../cell/relay-cell.ts'
 import { decodeBegin, decodeResolve, type Begin } from '../../cell/stream-messages.ts'
+import { formatAddressPort } from '../../ident/address.ts'
 
 export type StreamRequest =
   | ({ readonly kind: 'connect' } & Begin)
@@ -26,7 +27,7 @@ export function decodeRequest(message: RelayMessage): StreamRequest {
 export function requestTarget(request: StreamRequest): string {
   switch (request.kind) {
     case 'connect':
-      return request.host.includes(':') ? `[${request.host}]:${request.port}` : `${request.host}:${request.port}`
+      return formatAddressPort(request)
     case 'directory':
       return 'dir'
     case 'resolve':
