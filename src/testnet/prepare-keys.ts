@@ -69,7 +69,8 @@ export function hostWorkshop({ now = wallMs(Date.now()), soon = [] }: { readonly
     rng: () => rng,
     generate: (_placed, _purpose, bits) => {
       const place = coming.findIndex((one) => one.bits === bits)
-      return coming.splice(place, place < 0 ? 0 : 1)[0]?.key ?? maker.make(bits)
+      const [begun] = place < 0 ? [] : coming.splice(place, 1)
+      return begun?.key ?? maker.make(bits)
     },
     keepsAuthorityIdentityKeys: true,
   }
