@@ -9,6 +9,7 @@ import { connect, createServer, isIP, type Server, type Socket, type TcpNetConne
 import { connect as connectTls, createSecureContext, TLSSocket, type SecureContext } from 'node:tls'
 import { bytesToFill } from '../core/base/encoding.ts'
 import { RelishError } from '../core/base/errors.ts'
+import { formatAddressPort } from '../core/ident/address.ts'
 import type {
   ByteStream,
   DialHandlers,
@@ -21,7 +22,7 @@ import type {
   TlsIdentity,
 } from '../runtime/index.ts'
 import { HostSecureStream, HostStream, type HostStreamContext } from './host-stream.ts'
-import { addressText, askProxy } from './http-connect.ts'
+import { askProxy } from './http-connect.ts'
 import { makeReadBuffers, SocketReader } from './incoming-bytes.ts'
 import { hostLimits } from './limits.ts'
 import { makeWriteBuffers } from './outgoing-bytes.ts'
@@ -172,7 +173,7 @@ export class HostNetwork implements Network {
    * dial is cancelled.
    */
   #dialSocket<T, S extends HostStream & T, K extends Socket>(options: DialOptions, handlers: DialHandlers<T>, way: WayToDial<S, K>): { cancel(): void } {
-    const attempt = `connecting to ${addressText(options.target)}`
+    const attempt = `connecting to ${formatAddressPort(options.target)}`
     const first = options.httpsProxy ?? options.target
     if (isIP(first.host) === 0) {
       const timerOfRefusal = setImmediate(() => {
@@ -240,8 +241,8 @@ export class HostNetwork implements Network {
   }
 
   #listenOn(address: SocketAddress, handlers: { onListening(a: SocketAddress): void; onError(e: RelishError): void }, onSocket: (socket: Socket) => void): Listener {
-    const server = this.#server(onSocket, addressText(address), handlers)
-    const fd = this.#inherited.get(addressText(address))
+    const server = this.#server(onSocket, formatAddressPort(address), handlers)
+    const fd = this.#inherited.get(formatAddressPort(address))
     // All of IPv6 is not all of IPv4 too: a node that wants both has two listeners.
     const where = fd === undefined ? { host: address.host, port: address.port, backlog: hostLimits.listenBacklog, ipv6Only: address.host.includes(':') } : { fd }
     server.listen(where, () => {

@@ -6,15 +6,12 @@
 import type { Socket } from 'node:net'
 import { latin1Decode } from '../core/base/encoding.ts'
 import { RelishError } from '../core/base/errors.ts'
+import { formatAddressPort } from '../core/ident/address.ts'
 import type { SocketAddress } from '../runtime/index.ts'
 import { hostLimits } from './limits.ts'
 
-/** `host:port`, with IPv6 hosts in brackets. */
-export const addressText = (address: SocketAddress): string =>
-  address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`
-
 export const connectRequest = (target: SocketAddress): string =>
-  `CONNECT ${addressText(target)} HTTP/1.1\r\nHost: ${addressText(target)}\r\n\r\n`
+  `CONNECT ${formatAddressPort(target)} HTTP/1.1\r\nHost: ${formatAddressPort(target)}\r\n\r\n`
 
 /**
  * What the bytes received so far say: undefined while the head is incomplete; else how many of them belong to the head.
