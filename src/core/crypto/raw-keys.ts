@@ -1,7 +1,10 @@
 /**
  * Keys of Curve25519 and Ed25519 between their 32 bytes and `node:crypto`. They go through JSON Web Keys (RFC 8037), which
- * Node.js hands to OpenSSL as raw bytes: ten times as fast as DER, which OpenSSL 3 sends through its search for decoders,
+ * Node.js hands to OpenSSL as raw bytes: ten times as fast as DER, which OpenSSL 3.0 sends through its search for decoders,
  * and most of the cost of a handshake otherwise.
+ *
+ * A JSON Web Key of a secret names the public key too. Until Node.js 24 that is not looked at; later versions refuse one that does not
+ * fit, and there secrets go through DER, which OpenSSL 3.5 reads as fast.
  */
 
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
@@ -11,11 +14,19 @@ type Curve = 'X25519' | 'Ed25519'
 
 const base64Url = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64url')
 
-/** A JSON Web Key names the public key too; OpenSSL computes it from the secret, and this one is not looked at. */
 const anyPublicKey = 'A'.repeat(43)
+const publicKeyIsCompared = Number(process.versions.node.split('.')[0]) > 24
+
+/** PKCS #8 (RFC 8410) up to the secret. */
+const pkcs8Start: Readonly<Record<Curve, Uint8Array>> = {
+  X25519: Uint8Array.from([0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x6e, 0x04, 0x22, 0x04, 0x20]),
+  Ed25519: Uint8Array.from([0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20]),
+}
 
 export const importRawPrivateKey = (curve: Curve, secret: Uint8Array): KeyObject =>
-  createPrivateKey({ format: 'jwk', key: { kty: 'OKP', crv: curve, d: base64Url(secret), x: anyPublicKey } })
+  publicKeyIsCompared
+    ? createPrivateKey({ format: 'der', type: 'pkcs8', key: Buffer.concat([pkcs8Start[curve], secret]) })
+    : createPrivateKey({ format: 'jwk', key: { kty: 'OKP', crv: curve, d: base64Url(secret), x: anyPublicKey } })
 
 /** Whether the bytes are a point of the curve shows when the key is used. */
 export const importRawPublicKey = (curve: Curve, publicKey: Uint8Array): KeyObject =>

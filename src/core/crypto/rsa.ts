@@ -6,35 +6,45 @@
 import { constants, createPrivateKey, createPublicKey, privateEncrypt, publicDecrypt, sign, type KeyObject } from 'node:crypto'
 import { bytesEqual } from '../base/encoding.ts'
 import { RelishError } from '../base/errors.ts'
-import { readDerIntegers } from './der.ts'
+import { derInteger, derSequence, readDerIntegers } from './der.ts'
 import { sha1 } from './hashes.ts'
 
+const exponent65537 = Uint8Array.of(1, 0, 1)
+
 export class RsaPublicKey {
-  readonly #key: KeyObject
   /** PKCS #1 `RSAPublicKey`. */
   readonly der: Uint8Array
   readonly bits: number
+  readonly #modulus: Uint8Array
+  #key: KeyObject | undefined
 
-  constructor(key: KeyObject) {
+  private constructor(der: Uint8Array, modulus: Uint8Array, key?: KeyObject) {
+    this.der = der
+    this.bits = modulus.length * 8 - Math.clz32(modulus[0] as number) + 24
+    this.#modulus = modulus
     this.#key = key
-    this.der = new Uint8Array(key.export({ format: 'der', type: 'pkcs1' }))
-    this.bits = key.asymmetricKeyDetails?.modulusLength ?? 0
+  }
+
+  /** The public half of an RSA key of `node:crypto`, private or public. Throws `bad-document` unless its exponent is 65537. */
+  static fromKeyObject(key: KeyObject): RsaPublicKey {
+    const publicKey = key.type === 'private' ? createPublicKey(key) : key
+    // By its numbers: Node.js 24 cannot write as PKCS #1 what it read as PKCS #1.
+    const { n = '', e = '' } = publicKey.export({ format: 'jwk' })
+    const modulus = new Uint8Array(Buffer.from(n, 'base64url'))
+    const exponent = Buffer.from(e, 'base64url')
+    requireUsual(modulus, exponent)
+    return new RsaPublicKey(derSequence(derInteger(modulus), derInteger(exponent)), modulus, publicKey)
   }
 
   /** Throws `bad-document` unless `der` is exactly one PKCS #1 RSA public key with exponent 65537. */
   static fromDer(der: Uint8Array): RsaPublicKey {
-    let key: KeyObject
-    try {
-      key = createPublicKey({ key: Buffer.from(der), format: 'der', type: 'pkcs1' })
-    } catch (cause) {
-      throw new RelishError('bad-document', 'malformed RSA public key', { cause })
-    }
-    if (key.asymmetricKeyType !== 'rsa' || key.asymmetricKeyDetails?.publicExponent !== 65537n) {
-      throw new RelishError('bad-document', 'an RSA public key of Tor has exponent 65537')
-    }
-    const made = new RsaPublicKey(key)
-    if (!bytesEqual(made.der, der)) throw new RelishError('bad-document', 'RSA public key is not in canonical DER')
-    return made
+    const numbers = readDerIntegers(der)
+    const [modulus, exponent] = numbers ?? []
+    if (modulus === undefined || exponent === undefined || numbers?.length !== 2) throw new RelishError('bad-document', 'malformed RSA public key')
+    requireUsual(modulus, exponent)
+    const canonical = derSequence(derInteger(modulus), derInteger(exponent))
+    if (!bytesEqual(canonical, der)) throw new RelishError('bad-document', 'RSA public key is not in canonical DER')
+    return new RsaPublicKey(canonical, modulus.slice())
   }
 
   /** SHA-1 of the DER: a relay's fingerprint, 20 bytes. */
@@ -42,15 +52,11 @@ export class RsaPublicKey {
     return sha1(this.der)
   }
 
-  /** `-----BEGIN RSA PUBLIC KEY-----` … with a final newline. */
-  toPem(): string {
-    return this.#key.export({ format: 'pem', type: 'pkcs1' }).toString()
-  }
 
   /** The bytes that were signed, without padding; undefined when the padding is not that of a signature. */
   recover(signature: Uint8Array): Uint8Array | undefined {
     try {
-      return new Uint8Array(publicDecrypt({ key: this.#key, padding: constants.RSA_PKCS1_PADDING }, signature))
+      return new Uint8Array(publicDecrypt({ key: this.keyObject(), padding: constants.RSA_PKCS1_PADDING }, signature))
     } catch {
       return undefined
     }
@@ -62,10 +68,17 @@ export class RsaPublicKey {
     return signed !== undefined && bytesEqual(signed, digest)
   }
 
-  /** For X.509 code: the key as `node:crypto` holds it. */
+  /** For X.509 code: the key as `node:crypto` holds it, which takes it over when it is first needed. */
   keyObject(): KeyObject {
+    this.#key ??= createPublicKey({ format: 'jwk', key: { kty: 'RSA', n: Buffer.from(this.#modulus).toString('base64url'), e: 'AQAB' } })
     return this.#key
   }
+}
+
+/** Throws `bad-document` unless Tor uses such keys and OpenSSL takes them. */
+function requireUsual(modulus: Uint8Array, exponent: Uint8Array): void {
+  if (!bytesEqual(exponent, exponent65537)) throw new RelishError('bad-document', 'an RSA public key of Tor has exponent 65537')
+  if ((modulus.at(-1) ?? 0) % 2 === 0) throw new RelishError('bad-document', 'malformed RSA public key')
 }
 
 export class RsaPrivateKey {
@@ -74,7 +87,7 @@ export class RsaPrivateKey {
 
   constructor(key: KeyObject) {
     this.#key = key
-    this.publicKey = new RsaPublicKey(createPublicKey(key))
+    this.publicKey = RsaPublicKey.fromKeyObject(key)
   }
 
   /** Throws `bad-document` unless `pem` is an RSA private key (PKCS #1 or PKCS #8), opened with `passphrase` where encrypted. */

@@ -32,7 +32,7 @@ export function parseX509(der: Uint8Array): X509Unverified {
       der,
       notBefore: parseTime(certificate.validFrom),
       notAfter: parseTime(certificate.validTo),
-      rsaKey: publicKey.asymmetricKeyType === 'rsa' ? new RsaPublicKey(publicKey) : undefined,
+      rsaKey: publicKey.asymmetricKeyType === 'rsa' ? RsaPublicKey.fromKeyObject(publicKey) : undefined,
       isSelfSigned: () => isSignedWith(certificate, publicKey),
     }
   } catch (cause) {

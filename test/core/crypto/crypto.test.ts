@@ -1,5 +1,6 @@
 /** RFC vectors, and the second implementation (`@noble/*`) as the oracle of differential tests. */
 
+import { createPublicKey } from 'node:crypto'
 import { ctr } from '@noble/ciphers/aes.js'
 import { ed25519, x25519 } from '@noble/curves/ed25519.js'
 import { hkdf } from '@noble/hashes/hkdf.js'
@@ -17,6 +18,7 @@ import { bigIntToLittleEndian, littleEndianToBigInt } from '../../../src/core/cr
 import { ed25519FromExpanded, ed25519FromSeed, ed25519FromX25519, ed25519PublicFromX25519, ed25519Verify } from '../../../src/core/crypto/ed25519.ts'
 import { constantTimeEqual, hmacSha256, RunningDigest, sha1, sha256, sha3_256, sha512, shake256 } from '../../../src/core/crypto/hashes.ts'
 import { hkdfExpand, hkdfExtract, kdfTor } from '../../../src/core/crypto/kdf.ts'
+import { derInteger, derSequence } from '../../../src/core/crypto/der.ts'
 import { RsaPrivateKey, RsaPublicKey } from '../../../src/core/crypto/rsa.ts'
 import { rsaKeyFromRng } from '../../../src/core/crypto/rsa-seeded.ts'
 import { x25519KeyPair, x25519Shared } from '../../../src/core/crypto/x25519.ts'
@@ -221,6 +223,31 @@ describe('RSA', () => {
     expect(RsaPrivateKey.fromPem(key.toPem()).toPem()).toBe(key.toPem())
     expect(hexEncode(key.publicKey.fingerprint())).toBe(hexEncode(nobleSha1(key.publicKey.der)))
     expect(key.toPem()).toMatch(/^-----BEGIN RSA PRIVATE KEY-----\n/)
+  })
+
+  test('a key that was read, or made of numbers, is as good as the one that was written', () => {
+    const digest = new Uint8Array(20).fill(7)
+    const signature = key.signDigest(digest)
+    const read = RsaPublicKey.fromDer(key.publicKey.der)
+    expect([read.bits, read.verifyDigest(digest, signature)]).toEqual([1024, true])
+    // As OpenSSL has it, by each way that leads into it.
+    const openssl = createPublicKey({ format: 'der', type: 'pkcs1', key: Buffer.from(key.publicKey.der) })
+    expect(RsaPublicKey.fromKeyObject(openssl).der).toEqual(key.publicKey.der)
+    expect(read.keyObject().equals(openssl)).toBe(true)
+    expect(Buffer.from(read.keyObject().export({ format: 'der', type: 'pkcs1' }))).toEqual(Buffer.from(key.publicKey.der))
+  })
+
+  test('nothing verifies by a key that is none, and nothing is thrown', () => {
+    for (const modulus of [[1], [3], [0xff], [0x81, 1], new Array<number>(2048).fill(0xff), new Array<number>(4000).fill(1)]) {
+      const odd = RsaPublicKey.fromDer(derSequence(derInteger(Uint8Array.from(modulus)), derInteger(Uint8Array.of(1, 0, 1))))
+      expect(odd.verifyDigest(new Uint8Array(20), new Uint8Array(modulus.length).fill(1))).toBe(false)
+      expect(odd.keyObject().asymmetricKeyType).toBe('rsa')
+    }
+    for (const modulus of [[0], [2], [0xff, 0xfe]]) {
+      expect(() => RsaPublicKey.fromDer(derSequence(derInteger(Uint8Array.from(modulus)), derInteger(Uint8Array.of(1, 0, 1))))).toThrow(/malformed/)
+    }
+    expect(() => RsaPublicKey.fromDer(derSequence(derInteger(Uint8Array.of(5)), derInteger(Uint8Array.of(3))))).toThrow(/exponent 65537/)
+    expect(() => RsaPublicKey.fromDer(Uint8Array.of(0x30, 9, 2, 2, 0, 5, 2, 3, 1, 0, 1))).toThrow(/canonical/)
   })
 
   test('malformed keys are refused', () => {
