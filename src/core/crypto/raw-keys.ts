@@ -3,11 +3,11 @@
  * Node.js hands to OpenSSL as raw bytes: ten times as fast as DER, which OpenSSL 3.0 sends through its search for decoders,
  * and most of the cost of a handshake otherwise.
  *
- * A JSON Web Key of a secret names the public key too. Until Node.js 24 that is not looked at; later versions refuse one that does not
- * fit, and there secrets go through DER, which OpenSSL 3.5 reads as fast.
+ * A JSON Web Key of a secret names the public key too. Until Node.js 24 that is not looked at; Node.js 26 refuses one that does not
+ * fit. So with OpenSSL 3.5, which reads DER nearly as fast, secrets go through that; Node.js 20, with its OpenSSL 3.0, does not care.
  */
 
-import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
+import { constants, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 import { must } from '../base/assert.ts'
 
 type Curve = 'X25519' | 'Ed25519'
@@ -15,7 +15,7 @@ type Curve = 'X25519' | 'Ed25519'
 const base64Url = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64url')
 
 const anyPublicKey = 'A'.repeat(43)
-const publicKeyIsCompared = Number(process.versions.node.split('.')[0]) > 24
+const opensslReadsDerQuickly = constants.OPENSSL_VERSION_NUMBER >= 0x30500000
 
 /** PKCS #8 (RFC 8410) up to the secret. */
 const pkcs8Start: Readonly<Record<Curve, Uint8Array>> = {
@@ -24,7 +24,7 @@ const pkcs8Start: Readonly<Record<Curve, Uint8Array>> = {
 }
 
 export const importRawPrivateKey = (curve: Curve, secret: Uint8Array): KeyObject =>
-  publicKeyIsCompared
+  opensslReadsDerQuickly
     ? createPrivateKey({ format: 'der', type: 'pkcs8', key: Buffer.concat([pkcs8Start[curve], secret]) })
     : createPrivateKey({ format: 'jwk', key: { kty: 'OKP', crv: curve, d: base64Url(secret), x: anyPublicKey } })
 
