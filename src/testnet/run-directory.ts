@@ -11,7 +11,7 @@
  */
 
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { RelishError } from '../core/base/errors.ts'
@@ -96,8 +96,11 @@ export class RunDirectory {
     }
   }
 
+  /** All of it or, where there is no room, none: one that is cut off would be in the way of every later run. */
   writeRecord(record: RunRecord): void {
-    writeFileSync(join(this.path, 'run.json'), JSON.stringify(record, undefined, 2) + '\n')
+    const path = join(this.path, 'run.json')
+    writeFileSync(`${path}.tmp`, JSON.stringify(record, undefined, 2) + '\n')
+    renameSync(`${path}.tmp`, path)
   }
 
   /** Removes directory documents that nodes have kept: they say where relays were, not where they are now. Keys and guards stay. */
@@ -108,6 +111,12 @@ export class RunDirectory {
         if (/^(cached|unverified)-/.test(file) && file !== 'cached-certs') rmSync(join(nodes, node, file), { recursive: true, force: true })
       }
     }
+  }
+
+  /** Forgets where nodes were: for a run that has other addresses each time, and keeps no record of them. */
+  forgetPlaces(): void {
+    rmSync(join(this.path, 'run.json'), { force: true })
+    this.forgetDocuments()
   }
 
   /** Forgets nodes' files: keys, state, logs. */

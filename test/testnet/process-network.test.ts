@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test } from 'vitest'
 import { claimAddressBlock, reservePort } from '../../src/testnet/addresses.ts'
+import { prepareInlineNetwork } from '../../src/testnet/backend/inline.ts'
 import { prepareProcessNetwork, type ProcessNetwork } from '../../src/testnet/backend/process.ts'
 import { BootstrapError, formatBootstrapError, startUntilReady, waitUntilReady } from '../../src/testnet/bootstrap.ts'
 import { makeCheckClient } from '../../src/testnet/checks/client.ts'
@@ -206,4 +207,21 @@ test('documents that say where relays were are forgotten when they are somewhere
   await block.release()
   expect(existsSync(kept)).toBe(process.platform !== 'linux')
   expect(existsSync(keys)).toBe(true)
+})
+
+test('documents of a run in one process, whose places nobody keeps, are forgotten by the next run of any kind', async () => {
+  const path = folder()
+  const directory = new RunDirectory(path)
+  await (await prepare(small, path)).close()
+  const { network } = loadNetworkText(small, '/nowhere/small.yaml', {})
+  await (await prepareInlineNetwork({ network, directory })).close()
+  const kept = join(path, 'nodes/client/cached-microdesc-consensus')
+  expect(existsSync(kept)).toBe(true)
+  expect(directory.readRecord()).toBeUndefined()
+  await (await prepareInlineNetwork({ network, directory, genesis: 'cold' })).close()
+  expect(existsSync(kept)).toBe(false)
+
+  writeFileSync(kept, 'old')
+  await (await prepare(small, path)).close()
+  expect(existsSync(kept)).toBe(false)
 })

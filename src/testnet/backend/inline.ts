@@ -48,6 +48,7 @@ export async function prepareInlineNetwork(options: InlineNetworkOptions): Promi
   const held: { release(): unknown }[] = [lock]
   try {
     directory.make(network.nodes.map((node) => node.name))
+    directory.forgetPlaces()
     const block = await claimAddressBlock()
     held.push(block)
     const nameServer = await startNameServer(block.observerHost)

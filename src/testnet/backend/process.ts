@@ -89,7 +89,15 @@ export async function prepareProcessNetwork(options: ProcessNetworkOptions): Pro
     )
     for (const { reserved } of placed) for (const port of reserved) held.push(() => port.release())
     const moved = placed.some((one) => !samePorts(portsOf(one.placement), same ? record?.ports[one.placement.node.name] : undefined))
-    if (record !== undefined && (moved || Object.keys(record.ports).length !== placed.length)) directory.forgetDocuments()
+    if (record === undefined || moved || Object.keys(record.ports).length !== placed.length) directory.forgetDocuments()
+    // Before anything is made that says where nodes are: a start that is broken off leaves no documents of other places than these.
+    writeFileSync(directory.networkFile, options.text)
+    directory.writeRecord({
+      version: 1,
+      network,
+      addressBytes: block.bytes,
+      ports: Object.fromEntries(placed.map(({ placement: one }) => [one.node.name, portsOf(one)])),
+    })
     const nameServer = await startNameServer(block.observerHost)
     held.push(() => nameServer.close())
     scriptNames(nameServer, options.network)
@@ -102,19 +110,12 @@ export async function prepareProcessNetwork(options: ProcessNetworkOptions): Pro
       distinctAddresses: block.distinct,
     }
     const keys = await prepareKeys(placement.nodes, workshop)
-    writeFileSync(directory.networkFile, options.text)
     writeFileSync(directory.resolvConf, `nameserver ${nameServer.address.host}:${nameServer.address.port}\n`)
     const made = new ProcessNetwork(options, lock, block, placement, nameServer, keys, torVersions)
     for (const { placement: node, reserved } of placed) made.add(node, reserved)
     await made.verifyForeign(network.nodes)
     // Loaded where it is wanted: what nodes are made of comes with it.
     if (made.genesis === 'warm') await (await import('../genesis/warm-genesis.ts')).prepareWarmGenesis({ network, nodes: placement.nodes, workshop, torrcOf: (node) => made.torrcOf(node.node.name) })
-    directory.writeRecord({
-      version: 1,
-      network,
-      addressBytes: block.bytes,
-      ports: Object.fromEntries(placement.nodes.map((node) => [node.node.name, portsOf(node)])),
-    })
     return made
   } catch (error) {
     for (const letGo of held.reverse()) await letGo()
