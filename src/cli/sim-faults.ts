@@ -9,6 +9,7 @@ import { runSeed, type SeedOutcome } from '../testnet/explore/run-seed.ts'
 import { childRunner, localRunner, serveSeeds, type LoadWith } from '../testnet/explore/seed-runner.ts'
 import { loadNetwork } from '../testnet/load-network.ts'
 import { formatFaultList, parseFaultList } from '../testnet/scenario/fault-list.ts'
+import { shellWord } from '../testnet/shell-word.ts'
 import { exitCode } from './exit-codes.ts'
 import { secondsText, type Output } from './output.ts'
 import { load } from './run.ts'
@@ -118,9 +119,6 @@ const replayCommand = (nameOrPath: string, options: SimOptions, ran: RanSeed): s
   commandOf(nameOrPath, options, { seed: ran.seed, faults: options.faults === true ? undefined : ran.faults, settings: [] })
 
 function commandOf(nameOrPath: string, options: SimOptions, task: SeedTask): string {
-  const settings = [...(options.set ?? []), ...task.settings].map((setting) => ` --set ${quoted(setting)}`).join('')
-  return `relish sim ${quoted(nameOrPath)} --seed ${quoted(task.seed)}${settings} --faults${task.faults === undefined ? '' : ` ${quoted(formatFaultList(task.faults))}`}`
+  const settings = [...(options.set ?? []), ...task.settings].map((setting) => ` --set ${shellWord(setting)}`).join('')
+  return `relish sim ${shellWord(nameOrPath)} --seed ${shellWord(task.seed)}${settings} --faults${task.faults === undefined ? '' : ` ${shellWord(formatFaultList(task.faults))}`}`
 }
-
-/** As a shell takes it. */
-const quoted = (word: string): string => (/^[A-Za-z0-9_./=:-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)

@@ -12,6 +12,7 @@ import type { NetworkStatus } from '../testnet/session.ts'
 import { LocalSession } from '../testnet/session.ts'
 import { loadNetworkText } from '../testnet/load-network.ts'
 import { RunDirectory } from '../testnet/run-directory.ts'
+import { shellWord } from '../testnet/shell-word.ts'
 import { tryConnect, withSession, type RunChoice } from './find-run.ts'
 import { another, examples, parseLevel, runChoice, withDirectory, withJson, withRunArgument, withSettings, withTrace, type LogLevelName } from './options.ts'
 import { secondsText, terminalOutput, type Output } from './output.ts'
@@ -154,7 +155,7 @@ async function upDetached(nameOrPath: string, options: UpOptions): Promise<void>
   const { session, directory } = await startDetached(nameOrPath, options, output, true)
   try {
     describeUse(output, await session.status(), await session.join(), options.json === true)
-    if (options.json !== true) output.note(`runs in ${directory.path}; \`relish down${options.dir === undefined ? '' : ` --dir ${options.dir}`}\` ends it`)
+    if (options.json !== true) output.note(`runs in ${directory.path}; \`relish down${options.dir === undefined ? '' : ` --dir ${shellWord(options.dir)}`}\` ends it`)
   } finally {
     session.close()
   }

@@ -11,6 +11,7 @@ import { shownAdviceMax, shownNodesMax, shownWarningsMax, shownWarningsOfNode, v
 import { isRelay, type ResolvedNode } from './network-types.ts'
 import { listed } from './node-names.ts'
 import { runningAuthorities, runningNodes } from './running-nodes.ts'
+import { shellWord } from './shell-word.ts'
 
 /** Stages in the order of their coming; what a role has no part in is left out. */
 export const stagesOf = (role: ResolvedNode['role']): readonly NodeStage[] => {
@@ -211,7 +212,7 @@ function waitingAt(stage: NodeStage): string {
 function adviceFor(network: RunningNetwork, status: NodeStatus, role: ResolvedNode['role']): string[] {
   if (status.state.kind === 'died') {
     // In a simulation there is no file to check.
-    return network.runOptions === undefined ? [] : [`relish-tor --verify-config -f ${network.placementOf(status.name).dataDirectory}/torrc`]
+    return network.runOptions === undefined ? [] : [`relish-tor --verify-config -f ${shellWord(`${network.placementOf(status.name).dataDirectory}/torrc`)}`]
   }
   if (status.state.kind !== 'running') return commandFor(network, 'restart', status.name)
   const authorities = network.nodes().filter((node) => node.role === 'authority')

@@ -5,6 +5,7 @@
  *     resolv.conf     the name server that exits ask      control.sock   the running network's control socket
  *     supervisor.log  what a detached run says            nodes/NAME/    a node's torrc, data directory and log
  *     traces/         what each node records              trace.jsonl    all of it, merged when the run ends
+ *     inline/         the run directory of `relish test --world inline`
  *
  * One run uses a directory at a time. On Linux the lock is an abstract socket, which the operating system gives to one
  * process and takes back when it ends in any way; elsewhere a file names the owner's process.
@@ -16,6 +17,7 @@ import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { RelishError } from '../core/base/errors.ts'
 import type { ResolvedNetwork } from './network-types.ts'
+import { shellWord } from './shell-word.ts'
 
 export interface RunRecord {
   /** Layout of this file. */
@@ -59,6 +61,9 @@ export class RunDirectory {
   }
   get trace(): string {
     return join(this.path, 'trace.jsonl')
+  }
+  get inline(): string {
+    return join(this.path, 'inline')
   }
   nodeDirectory(name: string): string {
     return join(this.path, 'nodes', name)
@@ -121,7 +126,7 @@ export class RunDirectory {
 
   /** Forgets nodes' files: keys, state, logs. */
   clear(): void {
-    for (const name of ['nodes', 'traces', 'run.json', 'network.yaml', 'resolv.conf', 'supervisor.log']) rmSync(join(this.path, name), { recursive: true, force: true })
+    for (const name of ['nodes', 'traces', 'inline', 'run.json', 'network.yaml', 'resolv.conf', 'supervisor.log']) rmSync(join(this.path, name), { recursive: true, force: true })
   }
 }
 
@@ -138,7 +143,7 @@ export async function lockRunDirectory(directory: RunDirectory, platform: NodeJS
 
 const inUse = (path: string): RelishError =>
   new RelishError('refused', `${path} is in use by another run`, {
-    hint: `stop it with \`relish down --dir ${path}\`, or give this run another directory with --dir`,
+    hint: `stop it with \`relish down --dir ${shellWord(path)}\`, or give this run another directory with --dir`,
   })
 
 async function lockBySocket(path: string): Promise<RunLock> {

@@ -3,6 +3,7 @@
 import { execFile } from 'node:child_process'
 import { RelishError } from '../core/base/errors.ts'
 import { programTimeoutMs } from './limits.ts'
+import { shellWord } from './shell-word.ts'
 
 /** The program that runs a node unless the network file names one. */
 export const usualTorProgram = 'tor'
@@ -36,7 +37,7 @@ export async function verifyTorrc(program: string, torrc: string, node: string):
   // Warnings that every private network gets come first; the reason is among the last.
   const reason = words.filter((line) => !/^(?:TestingTorNetwork is set|You have used DirAuthority)/.test(line)).slice(-3)
   throw new RelishError('config', `C tor refuses the torrc of ${node}: ${reason.join(' ') || output.slice(-400)}`, {
-    hint: `see it with: ${program} --verify-config -f ${torrc}; raw options come from \`torrc:\` in the network file`,
+    hint: `see it with: ${shellWord(program)} --verify-config -f ${shellWord(torrc)}; raw options come from \`torrc:\` in the network file`,
   })
 }
 

@@ -26,6 +26,7 @@ import type { NetworkPlacement, NodePlacement } from '../placement.ts'
 import { hostWorkshop, keySizesOfNew, prepareKeys, type PreparedKeys } from '../prepare-keys.ts'
 import { renderNodeTorrc, type TorrcInputs } from '../render-torrc.ts'
 import { defaultRunDirectory, lockRunDirectory, type RunDirectory, type RunLock } from '../run-directory.ts'
+import { shellWord } from '../shell-word.ts'
 import { ownerOfSocket, type Transport } from '../socket-owner.ts'
 import { verifyTorrc } from '../tor-program.ts'
 import type { ExtraNode, NodeEventRecord, NodeStatus, RunningNetwork, WorldClock } from './backend.ts'
@@ -157,7 +158,7 @@ export class ProcessNetwork implements RunningNetwork {
     this.genesis = options.genesis ?? options.network.genesis ?? 'cold'
     this.directory = options.directory
     const { name } = options.network
-    this.runOptions = options.directory.path === defaultRunDirectory(name) ? `-n ${name}` : `--dir ${options.directory.path}`
+    this.runOptions = options.directory.path === defaultRunDirectory(name) ? `-n ${shellWord(name)}` : `--dir ${shellWord(options.directory.path)}`
     this.placement = placement
     this.nameServer = nameServer
     this.#nextIndex = options.network.nodes.length
