@@ -7,6 +7,7 @@ import type { Genesis } from '../testnet/network-types.ts'
 import type { LoadedNetwork } from '../testnet/load-network.ts'
 import { mergedLogs } from '../testnet/merge-logs.ts'
 import type { Observation } from '../testnet/observe/observation.ts'
+import { RunDirectory } from '../testnet/run-directory.ts'
 import { LocalSession } from '../testnet/session.ts'
 import { clearIfIdle, directoryOf, prepare, tracePath, type RunOptions } from './run.ts'
 
@@ -69,14 +70,15 @@ async function processWorld(loaded: LoadedNetwork, options: WorldOptions): Promi
 
 async function inlineWorld(loaded: LoadedNetwork, options: WorldOptions): Promise<TestWorld> {
   const { prepareInlineNetwork } = await import('../testnet/backend/inline.ts')
-  const directory = directoryOf(loaded.network.name, options.dir)
-  // Nodes of one process have no use for what others have left.
+  const outer = directoryOf(loaded.network.name, options.dir)
+  // Nodes of one process have no use for what earlier ones have left, and no business with the files of a network of processes.
+  const directory = new RunDirectory(outer.inline)
   await clearIfIdle(directory)
   const lines: string[] = []
   const network = await prepareInlineNetwork({
     network: loaded.network,
     directory,
-    ...(options.trace === undefined ? {} : { trace: tracePath(directory, options.trace) }),
+    ...(options.trace === undefined ? {} : { trace: tracePath(outer, options.trace) }),
     logSink: (line) => void lines.push(`${new Date().toISOString()} ${line.node.padEnd(8)} [${line.level}] {${line.domain}} ${line.message}`),
   })
   return {
