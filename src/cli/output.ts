@@ -1,6 +1,8 @@
 /** Where the command line prints. Facts go to standard output, as text or as JSON; everything else to standard error. */
 
 import pc from 'picocolors'
+import { RelishError, asRelishError } from '../core/base/errors.ts'
+import { systemErrorCode } from '../core/base/system-error.ts'
 
 export type Colours = ReturnType<typeof pc.createColors>
 
@@ -31,6 +33,12 @@ export function terminalOutput(asJson: boolean): Output {
     },
   }
 }
+
+/** Whoever reads standard output has closed it: no error, they have read enough. */
+export const isUnread = (error: unknown): boolean => systemErrorCode(error) === 'EPIPE'
+
+/** Standard output takes nothing more: its disk is full. */
+export const unwritten = (cause: unknown): RelishError => new RelishError('local-io', `standard output cannot be written: ${asRelishError(cause).message}`, { cause })
 
 /** For a run that is made beside another, whose words nobody wants. */
 export const silentOutput = ({ colours, columns }: Output): Output => ({ fact: () => undefined, json: () => undefined, note: () => undefined, colours, live: false, columns })

@@ -17,6 +17,7 @@ import { addLogsCommand } from './logs-command.ts'
 import { addMembershipCommands } from './membership-commands.ts'
 import { addNodeCommands } from './node-commands.ts'
 import { addSimCommand } from './relish-sim-command.ts'
+import { isUnread, unwritten } from './output.ts'
 import { Interrupted } from './run.ts'
 import { addStatusCommands } from './status-command.ts'
 import { addTestCommand } from './test-command.ts'
@@ -74,16 +75,25 @@ function report(thrown: unknown): number {
 /** Where it was thrown, not where it was reported. */
 const stackOf = (error: RelishError): string => (error.cause instanceof Error ? error.cause.stack : error.stack) ?? error.message
 
-// Whoever closes the pipe has read enough: see `untilSignal` for what a run makes of it.
-process.stdout.on('error', () => undefined)
 async function main(): Promise<void> {
+  // See `untilSignal` for what a run makes of it.
+  let lost: Error | undefined
+  process.stdout.on('error', (error) => {
+    if (!isUnread(error)) lost ??= error
+  })
+  process.stderr.on('error', () => undefined)
   try {
     await makeProgram().parseAsync()
   } catch (error) {
     process.exitCode = report(error)
   }
   // What is written so far gets out, and whatever a check of the user's own has left open does not keep the program.
-  process.stdout.write('', () => process.exit())
+  await new Promise((resolve) => process.stdout.write('', resolve))
+  // A stream says after its callbacks what it could not write. Nobody should take a file that was cut off for all there is to say.
+  setImmediate(() => {
+    if (lost !== undefined && (process.exitCode ?? exitCode.ok) === exitCode.ok) process.exitCode = report(unwritten(lost))
+    process.exit()
+  })
 }
 
 void main()

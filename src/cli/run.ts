@@ -11,7 +11,7 @@ import { nodeEnvironment, nodeProgramFrom } from '../testnet/node-environment.ts
 import { RunDirectory, defaultRunDirectory, lockRunDirectory } from '../testnet/run-directory.ts'
 import { exitCode } from './exit-codes.ts'
 import type { LogLevelName } from './options.ts'
-import type { Output } from './output.ts'
+import { isUnread, unwritten, type Output } from './output.ts'
 import { makeProgressView, type ProgressView } from './progress-view.ts'
 
 export interface RunOptions {
@@ -112,7 +112,7 @@ function onEnds(end: (error: unknown) => void): () => void {
     if (++signals > 1) process.exit(exitCode.interrupted)
     end(new Interrupted(`by ${signal}`))
   }
-  const onOutputError = (): void => end(new Interrupted('because nobody reads its output'))
+  const onOutputError = (error: unknown): void => end(isUnread(error) ? new Interrupted('because nobody reads its output') : unwritten(error))
   const onExit = (): void => {
     if (signals > 1) return
     process.stderr.write('relish: ended by a call of process.exit, as from a check\n')

@@ -3,12 +3,15 @@
 import { asRelishError, RelishError } from '../core/base/errors.ts'
 import { systemErrorCode } from '../core/base/system-error.ts'
 
-const ofFiles: ReadonlySet<string> = new Set(['EACCES', 'EDQUOT', 'EEXIST', 'EIO', 'EISDIR', 'EMFILE', 'ENAMETOOLONG', 'ENFILE', 'ENOSPC', 'ENOTDIR', 'EPERM', 'EROFS'])
+const ofFiles: ReadonlySet<string> = new Set(['EACCES', 'EEXIST', 'EISDIR', 'ENAMETOOLONG', 'ENOTDIR', 'EPERM', 'EROFS'])
+
+/** The operating system says these without the name of a file, too: of one that is open already, or of a process that cannot be made. */
+const ofTheMachine: ReadonlySet<string> = new Set(['EDQUOT', 'EIO', 'EMFILE', 'ENFILE', 'ENOSPC'])
 
 /** As `asRelishError`, with what the operating system says of files as `local-io`. */
 export function asReportedError(thrown: unknown): RelishError {
-  if (thrown instanceof Error && !(thrown instanceof RelishError) && 'path' in thrown && ofFiles.has(systemErrorCode(thrown) ?? '')) {
-    return new RelishError('local-io', thrown.message, { cause: thrown })
-  }
-  return asRelishError(thrown)
+  if (!(thrown instanceof Error) || thrown instanceof RelishError) return asRelishError(thrown)
+  const code = systemErrorCode(thrown) ?? ''
+  if (!ofTheMachine.has(code) && !('path' in thrown && ofFiles.has(code))) return asRelishError(thrown)
+  return new RelishError('local-io', thrown.message, { cause: thrown, ...(code === 'EMFILE' ? { hint: 'a process may have more files open after `ulimit -n 1024`' } : {}) })
 }

@@ -1,9 +1,11 @@
 /** How runs end when something ends them: signals while checks run, readers that go away, checks that misbehave. */
 
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { TestReport } from '../../src/testnet/report/test-report.ts'
 import { buildCli, processesWith, type BuiltCli } from '../support/built-cli.ts'
@@ -127,6 +129,42 @@ test('facts that nobody reads to the end are no error', async () => {
   child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString('utf8')))
   expect(await new Promise((resolve) => child.once('exit', resolve))).toBe(0)
   expect(stderr).toBe('')
+})
+
+test('output that cannot be written ends the run, or makes facts a failure, and says why', async () => {
+  const full = openSync('/dev/full', 'w')
+  try {
+    for (const args of [['test', 'small.yaml', '--dir', 'full', '--only', './hangs.mjs'], ['list']]) {
+      const child = cli.start(args, { cwd: folder, env, stdout: full })
+      let stderr = ''
+      child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString('utf8')))
+      expect(await new Promise((resolve) => child.once('close', resolve))).toBe(2)
+      expect(stderr).toMatch(/^relish: standard output cannot be written: ENOSPC: .*\n$/)
+    }
+  } finally {
+    closeSync(full)
+  }
+  await isFree('full')
+})
+
+// Where exactly descriptors run out depends on how many Node.js has for itself.
+test.each([28, 32])('with %i descriptors a run says that there are too few, and leaves nothing', async (limit) => {
+  const ended = await promisify(execFile)('sh', ['-c', 'ulimit -n "$0" && exec "$@"', String(limit), process.execPath, cli.path, 'test', 'small.yaml', '--dir', `few${limit}`, '--only', './leaves-open.mjs'], { cwd: folder, env: { ...process.env, ...env } }).then(
+    () => ({ code: 0, stderr: 'EMFILE' }),
+    (error: unknown) => error as { code: number; stderr: string },
+  )
+  expect([0, 2, 3]).toContain(ended.code)
+  expect(ended.stderr).toContain('EMFILE')
+  await isFree(`few${limit}`)
+})
+
+test('a run in one process leaves the files of a network of processes alone, whose directory it is called with', async () => {
+  mkdirSync(join(folder, 'kept/nodes/auth/keys'), { recursive: true })
+  writeFileSync(join(folder, 'kept/nodes/auth/keys/precious'), '')
+  const ended = await cli.run(['test', 'small.yaml', '--dir', 'kept', '--world', 'inline', '--only', './leaves-open.mjs'], { cwd: folder, env })
+  expect(ended.stderr).toBe('')
+  expect(readdirSync(join(folder, 'kept')).sort()).toEqual(['inline', 'nodes'])
+  expect(existsSync(join(folder, 'kept/nodes/auth/keys/precious'))).toBe(true)
 })
 
 test('an error that no promise of a check carries ends the run as an internal error, and the network with it', async () => {

@@ -21,8 +21,8 @@ export interface BuiltCli {
   readonly gencertPath: string
   /** Runs it to its end. */
   run(args: readonly string[], options?: { cwd?: string; env?: Record<string, string> }): Promise<Finished>
-  /** Starts it; the caller ends it. */
-  start(args: readonly string[], options?: { cwd?: string; env?: Record<string, string> }): ChildProcess
+  /** Starts it; the caller ends it. `stdout` is a descriptor to write to, instead of the child's own pipe. */
+  start(args: readonly string[], options?: { cwd?: string; env?: Record<string, string>; stdout?: number }): ChildProcess
   remove(): void
 }
 
@@ -33,8 +33,8 @@ export async function buildCli(): Promise<BuiltCli> {
   const folder = mkdtempSync(join(cache, 'relish-test-'))
   await promisify(execFile)(process.execPath, [join(root, 'build.js'), folder, '--no-warm-up', '--programs-only'], { cwd: root })
   const path = join(folder, 'relish.js')
-  const start: BuiltCli['start'] = (args, { cwd = root, env = {} } = {}) =>
-    spawn(process.execPath, [path, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env } })
+  const start: BuiltCli['start'] = (args, { cwd = root, env = {}, stdout } = {}) =>
+    spawn(process.execPath, [path, ...args], { cwd, stdio: ['ignore', stdout ?? 'pipe', 'pipe'], env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env } })
   return {
     path,
     torPath: join(folder, 'relish-tor.js'),

@@ -5,7 +5,7 @@
 
 import { spawn, type ChildProcess } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
-import type { Duplex } from 'node:stream'
+import { PassThrough, type Duplex } from 'node:stream'
 import { lastWordsKept, stopGraceMs } from '../limits.ts'
 
 export interface SupervisedChildOptions {
@@ -43,7 +43,9 @@ export class SupervisedChild {
       closeSync(output)
     }
     this.pid = this.#child.pid
-    this.pipe = this.#child.stdio[3] as Duplex
+    // Where this process has no descriptors left there are none at all, and `error` says so in a moment.
+    const { stdio } = this.#child as { readonly stdio?: ChildProcess['stdio'] }
+    this.pipe = (stdio?.[3] as Duplex | undefined) ?? new PassThrough()
     this.#ended = new Promise((resolve) => {
       const finish = (reason: string): void => {
         if (!this.#running) return
