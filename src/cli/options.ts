@@ -13,6 +13,9 @@ export function parseLevel(text: string): LogLevelName {
   return level
 }
 
+/** What `--log-level` may be, for help. */
+export const levelWords = `the least that nodes write into their logs: ${levels.join(', ')}`
+
 /** Milliseconds. */
 export function parseFor(text: string): number {
   const ms = parseDuration(text)
@@ -25,7 +28,7 @@ export const withDirectory = (command: Command): Command => command.option('--di
 
 /** Which network that runs, as an argument or like all other commands with `-n`. */
 export const withRunArgument = (command: Command): Command =>
-  withDirectory(command.argument('[network]', 'name of the network that runs; the only one under .relish if absent')).option('-n, --network <name>', 'the same')
+  withDirectory(command.argument('[network]', 'name of the network that runs; the only one under .relish if absent')).option('-n, --network <name>', 'name of the network, instead of the argument')
 
 /** What a command with `withRunArgument` was told. */
 export const runChoice = (network: string | undefined, options: { readonly network?: string; readonly dir?: string }): { network?: string; dir?: string } => {

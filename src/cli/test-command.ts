@@ -10,7 +10,7 @@ import { refuseForeignFolder, writeBundle } from '../testnet/report/bundle.ts'
 import { countsWords, makeReport, type RunReport, type TestReport } from '../testnet/report/test-report.ts'
 import type { Suite } from '../testnet/suite/suite.ts'
 import { checkProgress, checkTable, stageSummary, verdict } from './check-report.ts'
-import { examples, parseLevel, withDirectory, withJson, withSettings, withTrace } from './options.ts'
+import { examples, levelWords, parseLevel, withDirectory, withJson, withSettings, withTrace } from './options.ts'
 import { secondsText, terminalOutput, type Output } from './output.ts'
 import { load, type RunOptions } from './run.ts'
 import { commandLine, exitCodeFor, suiteRequest, suiteWords, withSuite, type SuiteOptions } from './suite-options.ts'
@@ -44,7 +44,7 @@ export function addTestCommand(program: Command): void {
     .option('--bundle [dir]', `leave all that is known of a failure in this folder (${usualBundle}); on by itself where CI is set, and with --repeat`)
     .option('--no-bundle', 'leave no bundle')
     .option('--clean', 'forget keys and state of earlier runs in this directory first')
-    .option('--log-level <level>', "of the nodes' logs", parseLevel)
+    .option('--log-level <level>', levelWords, parseLevel)
     .action(async (network: string, options: TestOptions) => {
       process.exitCode = await runTest(network, options)
     })

@@ -14,7 +14,7 @@ import { loadNetworkText } from '../testnet/load-network.ts'
 import { RunDirectory } from '../testnet/run-directory.ts'
 import { shellWord } from '../testnet/shell-word.ts'
 import { tryConnect, withSession, type RunChoice } from './find-run.ts'
-import { another, examples, parseLevel, runChoice, withDirectory, withJson, withRunArgument, withSettings, withTrace, type LogLevelName } from './options.ts'
+import { another, examples, levelWords, parseLevel, runChoice, withDirectory, withJson, withRunArgument, withSettings, withTrace, type LogLevelName } from './options.ts'
 import { secondsText, terminalOutput, type Output } from './output.ts'
 import { makeProgressView } from './progress-view.ts'
 import { Interrupted, directoryOf, load, prepare, tracePath, untilSignal, watchStart, type RunOptions } from './run.ts'
@@ -25,7 +25,7 @@ interface UpOptions extends RunOptions {
 }
 
 export function addUpCommands(program: Command): void {
-  const logLevel = (command: Command): Command => command.option('--log-level <level>', "of the nodes' logs", parseLevel)
+  const logLevel = (command: Command): Command => command.option('--log-level <level>', levelWords, parseLevel)
   const clean = (command: Command): Command => command.option('--clean', 'forget keys and state of earlier runs in this directory first')
 
   examples(

@@ -29,6 +29,7 @@ export function addVerifyCommand(program: Command): void {
       // What was stopped or killed on purpose is not waited for: checks say what that does to the rest.
       const status = await session.status()
       const stopped = status.nodes.filter((node) => node.state.kind === 'stopped' || node.state.kind === 'died')
+      for (const { name, state } of stopped) output.note(`${name} ${state.kind === 'died' ? `died (${state.reason.split('\n')[0]})` : 'was stopped'}: checks that need it fail, some only once they have waited for it`)
       await session.wait(stopped.length === 0 ? [] : status.nodes.filter((node) => !stopped.includes(node)).map((node) => node.name))
       const startedAt = new Date().toISOString()
       const beganMs = performance.now()

@@ -181,7 +181,7 @@ describe('a detached run', () => {
     expect((await relish('restart', 'exit', '--dir', dir)).code).toBe(0)
     expect((await relish('stop', 'middle', '--dir', dir)).code).toBe(0)
     expect(await relish('wait', '--dir', dir)).toMatchObject({ code: 3, stderr: expect.stringContaining('middle was stopped') as string })
-    expect((await relish('verify', '--dir', dir)).code).toBe(0)
+    expect(await relish('verify', '--dir', dir)).toMatchObject({ code: 0, stdout: expect.stringMatching(/^middle was stopped: /) as string })
     expect((await relish('start', '--dir', dir)).code).toBe(0)
     expect((await relish('wait', '--dir', dir)).code).toBe(0)
     expect((await relish('hup', '--dir', dir)).code).toBe(0)
