@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
-import { claimAddressBlock, reservePort, type AddressBlock } from '../../src/testnet/addresses.ts'
+import { claimAddressBlock, hasIpv6Loopback, reservePort, type AddressBlock } from '../../src/testnet/addresses.ts'
 import { RunDirectory, lockRunDirectory } from '../../src/testnet/run-directory.ts'
 
 const blocks: AddressBlock[] = []
@@ -53,6 +53,11 @@ describe('ports', () => {
     const again = await reservePort('127.0.0.1', reserved.port)
     expect(again.port).toBe(reserved.port)
     again.release()
+  })
+
+  test('::1 can be listened on where the machine is said to have it', async () => {
+    const listens = await reservePort('::1').then((port) => (port.release(), true), () => false)
+    expect(hasIpv6Loopback()).toBe(listens)
   })
 
   test('an address that the machine does not have is named', async () => {

@@ -40,7 +40,7 @@ export interface InlineNetworkOptions {
 export async function prepareInlineNetwork(options: InlineNetworkOptions): Promise<InProcessNetwork> {
   const { network, directory } = options
   refuseForeign(network, 'inline')
-  await checkMachine(network)
+  checkMachine(network)
   const genesis = options.genesis ?? network.genesis ?? 'warm'
   const workshop = hostWorkshop({ soon: keySizesOfNew(network.nodes, directory, genesis) })
   const cores = await CoreBuilds.load(network)
@@ -73,7 +73,7 @@ export async function prepareInlineNetwork(options: InlineNetworkOptions): Promi
       // All are waited for: the ports of each are released with those of the rest.
       nodes: await allOrNone(network.nodes.map(place), () => undefined),
       observerHost: block.observerHost,
-      observerHost6: (await hasIpv6Loopback()) ? '::1' : undefined,
+      observerHost6: hasIpv6Loopback() ? '::1' : undefined,
       nameServer: nameServer.address,
       distinctAddresses: block.distinct,
     }

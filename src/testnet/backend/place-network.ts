@@ -85,11 +85,11 @@ export async function reserveAgain(placed: NodePlacement): Promise<ReservedPort[
 }
 
 /** Throws `unavailable` when the network needs something that this machine lacks. */
-export async function checkMachine(network: ResolvedNetwork): Promise<void> {
+export function checkMachine(network: ResolvedNetwork): void {
   if (network.nodes.length > nodesPerMachineMax) {
     throw new RelishError('config', `${network.nodes.length} nodes are more than the ${nodesPerMachineMax} one machine can give addresses to`, { hint: 'in simulation there may be more: relish sim' })
   }
-  if (network.nodes.some((node) => node.ipv6) && !(await hasIpv6Loopback())) {
+  if (network.nodes.some((node) => node.ipv6) && !hasIpv6Loopback()) {
     throw new RelishError('unavailable', `${network.name} uses IPv6, but nothing can listen on ::1 here`, {
       hint: 'switch IPv6 on for the loopback interface (in a container: sysctl net.ipv6.conf.lo.disable_ipv6=0)',
     })

@@ -71,7 +71,7 @@ interface Member {
 export async function prepareProcessNetwork(options: ProcessNetworkOptions): Promise<ProcessNetwork> {
   const { network, directory } = options
   const torVersions = await checkPrograms(network)
-  await checkMachine(network)
+  checkMachine(network)
   for (const { core } of network.nodes) if (core !== undefined) builtFolder(core)
   const lock = await lockRunDirectory(directory)
   const held: (() => void | Promise<void>)[] = [() => lock.release()]
@@ -106,7 +106,7 @@ export async function prepareProcessNetwork(options: ProcessNetworkOptions): Pro
       network,
       nodes: placed.map((one) => one.placement),
       observerHost: block.observerHost,
-      observerHost6: (await hasIpv6Loopback()) ? '::1' : undefined,
+      observerHost6: hasIpv6Loopback() ? '::1' : undefined,
       nameServer: nameServer.address,
       distinctAddresses: block.distinct,
     }
