@@ -36,22 +36,27 @@ script.runInThisContext()(exports, require, module, __filename, (specifier) => i
 
 /**
  * The first seconds of a network are code that runs a few times: optimizing it, marking what it has made and compiling anew what
- * was forgotten meanwhile are a tenth of a start. So nodes, and the program that starts them, put that off for `quickMs`. Only
- * for the V8 whose usual budget is known; and not before the modules of Node.js are loaded, whose compiled code is for the usual
- * flags, too.
+ * was forgotten meanwhile are a tenth of a start, and a sixth where V8 has Maglev, its quick optimizing compiler. So nodes, and the
+ * program that starts them, put that off for `quickMs`. Only for those V8 whose usual figures are known; and not before the modules
+ * of Node.js are loaded, whose compiled code is for the usual flags, too.
  */
 const quickMs = 5000
-const usualBudget = 67_584
-const quickBudget = 1_000_000
 /**
- * What V8 then compiles are the two hundred functions that bytes go through, while bytes wait for them. With less of one put
- * into another that takes less, and they are as quick (V8 puts in up to 920 bytes of bytecode).
+ * When V8 optimizes a function: that of Node.js 20 counts bytes of bytecode, later ones count calls, for Maglev and for TurboFan. What
+ * is then compiled are the two hundred functions that bytes go through, while bytes wait for them. With less of one put into another
+ * than the usual 920 bytes of bytecode that takes less, and they are as quick; but not where they were Maglev's before.
  */
-const inlinedBytecodeBytesMax = 300
-if (/^relish(-tor)?$/.test(name) && !writesCache && process.argv[2] !== 'sim' && process.versions.v8.startsWith('11.3.')) {
+const countingBytes = { quick: ['--interrupt-budget=1000000'], later: ['--interrupt-budget=67584', '--max-inlined-bytecode-size-cumulative=300'] }
+const countingCalls = {
+  quick: ['--invocation-count-for-maglev=6000', '--invocation-count-for-turbofan=45000'],
+  later: ['--invocation-count-for-maglev=400', '--invocation-count-for-turbofan=3000'],
+}
+/** By the version of V8 in Node.js 20, 22, 24 and 26. */
+const optimizing = { 11.3: countingBytes, 12.4: countingCalls, 13.6: countingCalls, 14.6: countingCalls }[parseFloat(process.versions.v8)]
+if (/^relish(-tor)?$/.test(name) && !writesCache && process.argv[2] !== 'sim' && optimizing !== undefined) {
   const set = (...flags) => flags.forEach((flag) => setFlagsFromString(flag))
   setImmediate(() => {
-    set(`--interrupt-budget=${quickBudget}`, '--no-incremental-marking', '--no-flush-bytecode')
-    setTimeout(() => set(`--interrupt-budget=${usualBudget}`, `--max-inlined-bytecode-size-cumulative=${inlinedBytecodeBytesMax}`, '--incremental-marking', '--flush-bytecode'), quickMs).unref()
+    set(...optimizing.quick, '--no-incremental-marking', '--no-flush-bytecode')
+    setTimeout(() => set(...optimizing.later, '--incremental-marking', '--flush-bytecode'), quickMs).unref()
   })
 }
