@@ -16,6 +16,7 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, realpathSync, renameS
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { RelishError } from '../core/base/errors.ts'
+import { parseIsoTime, type WallMs } from '../core/base/time.ts'
 import type { ResolvedNetwork } from './network-types.ts'
 import { shellWord } from './shell-word.ts'
 
@@ -108,7 +109,7 @@ export class RunDirectory {
     renameSync(`${path}.tmp`, path)
   }
 
-  /** Removes directory documents that nodes have kept: they say where relays were, not where they are now. Keys and guards stay. */
+  /** Removes directory documents that nodes have kept: they say where relays were, or what was so then. Keys and guards stay. */
   forgetDocuments(): void {
     const nodes = join(this.path, 'nodes')
     for (const node of existsSync(nodes) ? readdirSync(nodes) : []) {
@@ -116,6 +117,21 @@ export class RunDirectory {
         if (/^(cached|unverified)-/.test(file) && file !== 'cached-certs') rmSync(join(nodes, node, file), { recursive: true, force: true })
       }
     }
+  }
+
+  /**
+   * Whether a consensus that a node has kept is over, in the last of its rounds, or of a clock that was ahead. Authorities would vote at once
+   * and everybody else begin with the old one, as Tor allows for a day: some would hold it still when checks ask.
+   */
+  hasOldConsensus(now: WallMs): boolean {
+    const nodes = join(this.path, 'nodes')
+    const kept = (existsSync(nodes) ? readdirSync(nodes) : []).flatMap((node) => ['cached-consensus', 'cached-microdesc-consensus'].map((file) => join(nodes, node, file)))
+    return kept.filter((file) => existsSync(file)).some((file) => {
+      const text = readFileSync(file, 'latin1')
+      const [validAfter, freshUntil, validUntil] = ['valid-after', 'fresh-until', 'valid-until'].map((keyword) => parseIsoTime(new RegExp(`^${keyword} (.*)$`, 'm').exec(text)?.[1] ?? ''))
+      // What is no consensus its node will not take for one.
+      return validAfter !== undefined && freshUntil !== undefined && validUntil !== undefined && (validAfter > now || now + (freshUntil - validAfter) > validUntil)
+    })
   }
 
   /** Forgets where nodes were: for a run that has other addresses each time, and keeps no record of them. */

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test } from 'vitest'
+import { formatIsoTime, wallMs } from '../../src/core/base/time.ts'
 import { claimAddressBlock, reservePort } from '../../src/testnet/addresses.ts'
 import { prepareInlineNetwork } from '../../src/testnet/backend/inline.ts'
 import { prepareProcessNetwork, type ProcessNetwork } from '../../src/testnet/backend/process.ts'
@@ -207,6 +208,23 @@ test('documents that say where relays were are forgotten when they are somewhere
   await block.release()
   expect(existsSync(kept)).toBe(process.platform !== 'linux')
   expect(existsSync(keys)).toBe(true)
+})
+
+test('a consensus that is over, or about to be, is forgotten before the next run, and one in force is kept', async () => {
+  const path = folder()
+  await (await prepare(small, path)).close()
+  const kept = join(path, 'nodes/client/cached-microdesc-consensus')
+  const minutes = (count: number): string => formatIsoTime(wallMs(Date.now() + count * 60_000))
+  const isKept = async (validAfter: number, freshUntil: number, validUntil: number): Promise<boolean> => {
+    writeFileSync(kept, `network-status-version 3 microdesc\nvalid-after ${minutes(validAfter)}\nfresh-until ${minutes(freshUntil)}\nvalid-until ${minutes(validUntil)}\n`)
+    await (await prepare(small, path)).close()
+    return existsSync(kept)
+  }
+  expect(await isKept(-1, 4, 19)).toBe(true)
+  expect(await isKept(-14, -9, 6)).toBe(true)
+  expect(await isKept(-16, -11, 4)).toBe(false)
+  expect(await isKept(-60, -55, -40)).toBe(false)
+  expect(await isKept(60, 65, 80)).toBe(false)
 })
 
 test('documents of a run in one process, whose places nobody keeps, are forgotten by the next run of any kind', async () => {

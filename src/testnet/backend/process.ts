@@ -90,7 +90,7 @@ export async function prepareProcessNetwork(options: ProcessNetworkOptions): Pro
     )
     for (const { reserved } of placed) for (const port of reserved) held.push(() => port.release())
     const moved = placed.some((one) => !samePorts(portsOf(one.placement), same ? record?.ports[one.placement.node.name] : undefined))
-    if (record === undefined || moved || Object.keys(record.ports).length !== placed.length) directory.forgetDocuments()
+    if (record === undefined || moved || Object.keys(record.ports).length !== placed.length || directory.hasOldConsensus(workshop.now)) directory.forgetDocuments()
     // Before anything is made that says where nodes are: a start that is broken off leaves no documents of other places than these.
     writeFileSync(directory.networkFile, options.text)
     directory.writeRecord({
