@@ -31,6 +31,7 @@ export function addVerifyCommand(program: Command): void {
       const stopped = status.nodes.filter((node) => node.state.kind === 'stopped' || node.state.kind === 'died')
       for (const { name, state } of stopped) output.note(`${name} ${state.kind === 'died' ? `died (${state.reason.split('\n')[0]})` : 'was stopped'}: checks that need it fail, some only once they have waited for it`)
       await session.wait(stopped.length === 0 ? [] : status.nodes.filter((node) => !stopped.includes(node)).map((node) => node.name))
+      if (status.checking) output.note('waits for the checks of another `relish verify`; of one that was interrupted, those that had begun')
       const startedAt = new Date().toISOString()
       const beganMs = performance.now()
       const results = await session.verify(request, checkProgress(output))

@@ -87,7 +87,7 @@ export class ControlServer {
           undo.push(session.follow(progress))
           return
         }
-        const result = request.method === 'down' ? await onDown() : await dispatch(session, request, progress)
+        const result = request.method === 'down' ? await onDown() : await dispatch(session, request, progress, () => !socket.destroyed)
         writeJsonLine(socket, { id: request.id, result: result ?? null } satisfies ControlAnswer)
       } catch (error) {
         writeJsonLine(socket, { id: request.id, error: toWireError(error) } satisfies ControlAnswer)
@@ -97,7 +97,7 @@ export class ControlServer {
   }
 }
 
-function dispatch(session: Session, { method, params }: ControlRequest, progress: (value: unknown) => void): Promise<unknown> {
+function dispatch(session: Session, { method, params }: ControlRequest, progress: (value: unknown) => void, isWanted: () => boolean): Promise<unknown> {
   const names = (params[0] ?? []) as readonly string[]
   const node = String(params[0])
   switch (method) {
@@ -126,7 +126,7 @@ function dispatch(session: Session, { method, params }: ControlRequest, progress
     case 'command':
       return session.command(node, params[1] as NodeCommand)
     case 'verify':
-      return session.verify(params[0] as SuiteRequest, progress)
+      return session.verify(params[0] as SuiteRequest, progress, isWanted)
     case 'join':
       return session.join()
     default:

@@ -23,6 +23,8 @@ export interface NetworkStatus {
   readonly pid: number
   readonly upMs: number
   readonly ready: boolean
+  /** Checks of `relish verify` go on. */
+  readonly checking: boolean
   readonly nodes: readonly (NodeStatus & { readonly role: NodeRole; readonly implementation: Implementation; readonly version: string; readonly host: string; readonly dataDirectory: string })[]
 }
 
@@ -54,8 +56,11 @@ export interface Session {
   set(nodes: readonly string[], options: OptionValues): Promise<void>
   command(node: string, command: NodeCommand): Promise<unknown>
   inspect(node: string): Promise<NodeInspection>
-  /** Runs checks. The network goes on as it is: nobody watches it beside them. */
-  verify(suite: SuiteRequest, onEvent: (event: CheckEvent) => void): Promise<CheckResult[]>
+  /**
+   * Runs checks, when those of others are over. The network goes on as it is: nobody watches it beside them. When `isWanted` says no,
+   * those that have begun come to their end, and no others begin.
+   */
+  verify(suite: SuiteRequest, onEvent: (event: CheckEvent) => void, isWanted?: () => boolean): Promise<CheckResult[]>
   join(): Promise<JoinInformation>
   follow(onEvent: (record: NodeEventRecord) => void): () => void
 }
@@ -64,6 +69,8 @@ export class LocalSession implements Session {
   readonly network: RunningNetwork
   /** What others should see of a start that still goes on. */
   #starting: Promise<BootstrapResult> | undefined
+  /** The latest checks that were asked for, while they have not ended. */
+  #checking: Promise<unknown> | undefined
 
   constructor(network: RunningNetwork) {
     this.network = network
@@ -86,6 +93,7 @@ export class LocalSession implements Session {
       pid: process.pid,
       upMs: network.clock.now(),
       ready: nodes.length > 0 && nodes.every(isReady),
+      checking: this.#checking !== undefined,
       nodes,
     })
   }
@@ -146,9 +154,15 @@ export class LocalSession implements Session {
     return this.network.inspect(node)
   }
 
-  async verify({ settings, selection }: SuiteRequest, onEvent: (event: CheckEvent) => void): Promise<CheckResult[]> {
+  async verify({ settings, selection }: SuiteRequest, onEvent: (event: CheckEvent) => void, isWanted: () => boolean = () => true): Promise<CheckResult[]> {
     const { checks, retries, patienceMs } = await loadSuiteChecks(settings, this.network.network.checks, selection)
-    return runChecks(this.network, checks, progressTo(onEvent), { retries, patienceMs })
+    const before = this.#checking ?? Promise.resolve()
+    const results = before.then(() => runChecks(this.network, checks, progressTo(onEvent), { retries, patienceMs, isWanted }))
+    const over: Promise<void> = results.then(() => undefined, () => undefined).then(() => {
+      if (this.#checking === over) this.#checking = undefined
+    })
+    this.#checking = over
+    return results
   }
 
   join(): Promise<JoinInformation> {

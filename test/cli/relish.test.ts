@@ -219,7 +219,9 @@ describe('a detached run', () => {
     expect(existsSync(join(dir, 'nodes/auth/torrc'))).toBe(true)
     expect((await relish('start', '--dir', dir)).code).toBe(0)
     expect((await relish('wait', '--dir', dir)).code).toBe(0)
-    expect((await relish('verify', '--dir', dir)).code).toBe(0)
+    writeFileSync(join(folder, 'alone.mjs'), 'let others = 0\nexport default async ({ network, expect }) => { expect.equal(others++, 0, "others"); await network.clock.sleep(700); others--; return ["alone"] }\n')
+    const both = await Promise.all([relish('verify', '--dir', dir, '--only', './alone.mjs'), relish('verify', '--dir', dir, '--only', './alone.mjs')])
+    expect(both.map(({ code }) => code)).toEqual([0, 0])
     expect((await relish('down', '--dir', dir)).code).toBe(0)
   }, 60_000)
 

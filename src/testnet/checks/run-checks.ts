@@ -38,6 +38,8 @@ export interface RunChecksOptions {
   readonly retries?: number
   /** How long nothing may happen before a check counts as stuck. `checkPatienceMs` unless given. */
   readonly patienceMs?: number
+  /** Whether anybody waits for the checks that have not begun. */
+  readonly isWanted?: () => boolean
   /** Called right after a check failed, while its streams are open and the network is as it left it. */
   readonly onFailed?: (check: Check, outcome: AttemptOutcome) => Promise<void>
 }
@@ -47,6 +49,7 @@ export async function runChecks(network: RunningNetwork, checks: readonly Check[
   // C tor judges an exit for all streams by what became of one: there each check begins when the one before it is over.
   const isForeign = network.nodes().some((node) => node.implementation !== 'relish')
   for (const group of inGroups(inOrder(checks), isForeign ? 1 : checksAtOnceMax)) {
+    if (options.isWanted?.() === false) break
     // All of them see the network as it is before any begins.
     const views = group.map(() => (group.length === 1 ? network : networkOfOne(network)))
     const running = group.map((check, index) => runOne(views[index] ?? network, check, progress, options))
