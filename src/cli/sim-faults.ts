@@ -99,6 +99,8 @@ export async function exploreSeeds(nameOrPath: string, options: SimOptions, outp
 
 /** The hidden command that a worker of `--seeds` is. */
 export async function workOnSeeds(nameOrPath: string, settings: readonly string[] | undefined): Promise<void> {
+  // Nobody takes an answer any more, as when the command was interrupted: what goes on is for nothing.
+  process.stdin.on('end', () => process.exit())
   await serveSeeds(loadWith(nameOrPath, settings), process.stdin, (line) => void process.stdout.write(`${line}\n`))
 }
 

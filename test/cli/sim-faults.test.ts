@@ -1,5 +1,6 @@
 /** `relish sim` with scenarios, faults and seeds: what it prints, and what its exit status says. */
 
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -36,4 +37,9 @@ test.each([
   const { code, stderr } = await relish(...args)
   expect(code).toBe(2)
   expect(stderr).toMatch(words)
+})
+
+test('a process that runs seeds ends in the middle of one when the command that started it has ended', () => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [cli.path, 'sim-worker', 'basic-min'], { cwd: folder, encoding: 'utf8', input: '{"seed":"1","settings":[]}\n' })
+  expect([status, stdout, stderr]).toEqual([0, '', ''])
 })
