@@ -42,21 +42,21 @@ script.runInThisContext()(exports, require, module, __filename, (specifier) => i
  */
 const quickMs = 5000
 /**
- * When V8 optimizes a function: that of Node.js 20 counts bytes of bytecode, later ones count calls, for Maglev and for TurboFan. What
- * is then compiled are the two hundred functions that bytes go through, while bytes wait for them. With less of one put into another
- * than the usual 920 bytes of bytecode that takes less, and they are as quick; but not where they were Maglev's before.
- */
-/**
- * Looks at a function each time it has run 67,584 bytes, and may optimize it from the third time on. It is the times that are raised and
- * not the bytes: a function that was first called meanwhile keeps the bytes it was given, and a million of them last for 100 MB of a stream.
+ * When V8 optimizes a function. What it counts goes on as usual, and only acting on it is put off: counters that are raised stay raised in
+ * each function that was first called meanwhile, which most of what a stream goes through is, and last for 100 MB of a stream.
+ *
+ * That of Node.js 20 looks at a function each time it has run 67,584 bytes of bytecode, and may optimize it from the third time on. What
+ * it then compiles are the two hundred functions that bytes go through, while bytes wait for them: with less of one put into another
+ * than the usual 920 bytes of bytecode that takes less, and they are as quick.
  */
 const countingBytes = {
   quick: ['--ticks-before-optimization=60', '--max-bytecode-size-for-early-opt=0'],
   later: ['--ticks-before-optimization=3', '--max-bytecode-size-for-early-opt=81', '--max-inlined-bytecode-size-cumulative=300'],
 }
+/** Later ones look at a function after 400 calls for Maglev, their quick compiler, and after 3,000 for TurboFan. */
 const countingCalls = {
-  quick: ['--invocation-count-for-maglev=6000', '--invocation-count-for-turbofan=45000'],
-  later: ['--invocation-count-for-maglev=400', '--invocation-count-for-turbofan=3000'],
+  quick: ['--minimum-invocations-before-optimization=6000'],
+  later: ['--minimum-invocations-before-optimization=2'],
 }
 /** By the version of V8 in Node.js 20, 22, 24 and 26. */
 const optimizing = { 11.3: countingBytes, 12.4: countingCalls, 13.6: countingCalls, 14.6: countingCalls }[parseFloat(process.versions.v8)]
