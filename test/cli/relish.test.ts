@@ -20,11 +20,10 @@ beforeAll(async () => {
   - { role: relay, name: middle }
   - { role: exit, name: exit }
   - { role: client, name: client }
-options: { progressSec: 2 }
 checks: [./ok.mjs]
 `,
   )
-  writeFileSync(join(folder, 'stuck.yaml'), `nodes:\n  - { role: authority, name: auth, count: 2 }\n  - { role: exit, name: exit, torrc: "ContactInfo stuck-at=listed" }\n  - { role: client }\noptions: { progressSec: 1 }\n`)
+  writeFileSync(join(folder, 'stuck.yaml'), `nodes:\n  - { role: authority, name: auth, count: 2 }\n  - { role: exit, name: exit, torrc: "ContactInfo stuck-at=listed" }\n  - { role: client }\noptions: { progressSec: 4 }\n`)
   writeFileSync(join(folder, 'ok.mjs'), 'export default ({ clients }) => [`${clients.length} client`]\n')
   writeFileSync(join(folder, 'bad.mjs'), 'export default ({ expect }) => { expect.equal(1, 2, "the number"); return ["x"] }\n')
 })
@@ -111,7 +110,7 @@ describe('test', () => {
   test('exit 3: it did not come up, and says where it stands', async () => {
     const result = await relish('test', 'stuck.yaml', '--dir', 'one')
     expect(result.code).toBe(3)
-    expect(result.stderr).toContain('the network did not come up: no node has come further for 1 s')
+    expect(result.stderr).toContain('the network did not come up: no node has come further for 4 s')
     expect(result.stderr).toContain('exit (exit): at stage listed')
     expect(result.stderr).toContain(`try: relish logs exit --level info --dir ${join(folder, 'one')}`)
     expect(await processesWith(join(folder, 'one'))).toEqual([])

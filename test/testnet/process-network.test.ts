@@ -22,7 +22,6 @@ nodes:
   - { role: relay, name: middle }
   - { role: exit, name: exit }
   - { role: client, name: client }
-options: { progressSec: 1 }
 `
 
 const folders: string[] = []
@@ -107,11 +106,11 @@ describe('nodes as processes', () => {
   })
 
   test('a start that stands still says who, where, what for and what to try', async () => {
-    const network = await prepare(withTorrc('exit', 'ContactInfo stuck-at=consensus'))
+    const network = await prepare(`${withTorrc('exit', 'ContactInfo stuck-at=consensus')}options: { progressSec: 4 }\n`)
     const error = await startUntilReady(network).catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(BootstrapError)
     const words = formatBootstrapError(error as BootstrapError)
-    expect(words).toContain('no node has come further for 1 s (3 of 4 nodes are ready)')
+    expect(words).toContain('no node has come further for 4 s (3 of 4 nodes are ready)')
     expect(words).toContain('exit (exit): at stage consensus')
     expect(words).toContain('waits for what comes after consensus')
     expect(words).toContain('warn: the fake node was told to stay here')
@@ -119,7 +118,7 @@ describe('nodes as processes', () => {
   })
 
   test('a node that dies while starting fails the start at once, with its last words', async () => {
-    const network = await prepare(withTorrc('middle', 'ContactInfo die-at=listed').replace('progressSec: 1', 'progressSec: 60'))
+    const network = await prepare(withTorrc('middle', 'ContactInfo die-at=listed'))
     const error = await startUntilReady(network).catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(BootstrapError)
     const words = formatBootstrapError(error as BootstrapError)
