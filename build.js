@@ -14,9 +14,9 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
-import { buildLibrary, writeTypes } from './build-library.js'
-import { compiledValidators } from './build-validators.js'
-import { assembledWasm } from './build-wasm.js'
+import { buildLibrary, writeTypes } from './src/build/library.js'
+import { compiledValidators } from './src/build/validators.js'
+import { assembledWasm } from './src/build/wasm.js'
 
 const root = fileURLToPath(new URL('.', import.meta.url))
 const programs = ['relish', 'relish-tor', 'relish-gencert']

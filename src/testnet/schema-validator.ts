@@ -1,6 +1,6 @@
 /**
  * Validators of the JSON Schemas of files that users write. The build puts in this module's place one that has them ready
- * (build-validators.js): to compile one takes as long as to load the rest of a program.
+ * (`src/build/validators.js`): to compile one takes as long as to load the rest of a program.
  */
 
 import { Ajv, type ErrorObject } from 'ajv'

@@ -1,4 +1,4 @@
-/** The module of `sha1-cells.ts`. The build writes its bytes in the place of this file (`build-wasm.js`): assembling it takes milliseconds. */
+/** The module of `sha1-cells.ts`. The build writes its bytes in the place of this file (`src/build/wasm.js`): assembling it takes milliseconds. */
 
 import { sha1CellsModule } from './sha1-cells.ts'
 

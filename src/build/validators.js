@@ -6,17 +6,17 @@ import { fileURLToPath } from 'node:url'
 import { Ajv } from 'ajv'
 import standalone from 'ajv/dist/standalone/index.js'
 
-const folder = fileURLToPath(new URL('./networks/', import.meta.url))
+const folder = fileURLToPath(new URL('../../networks/', import.meta.url))
 const files = [
   ...readdirSync(folder).filter((name) => name.endsWith('.schema.json')).map((name) => join(folder, name)),
-  fileURLToPath(new URL('./src/testnet/report/bundle.schema.json', import.meta.url)),
+  fileURLToPath(new URL('../testnet/report/bundle.schema.json', import.meta.url)),
 ]
 
 /** For esbuild. */
 export const compiledValidators = {
   name: 'compiled validators',
   setup(build) {
-    build.onLoad({ filter: /[\\/]testnet[\\/]schema-validator\.ts$/ }, () => ({ contents: moduleText(), loader: 'js', resolveDir: fileURLToPath(new URL('.', import.meta.url)) }))
+    build.onLoad({ filter: /[\\/]testnet[\\/]schema-validator\.ts$/ }, () => ({ contents: moduleText(), loader: 'js', resolveDir: fileURLToPath(new URL('../..', import.meta.url)) }))
   },
 }
 
