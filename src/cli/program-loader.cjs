@@ -35,10 +35,11 @@ if (writesCache) {
 script.runInThisContext()(exports, require, module, __filename, (specifier) => import(specifier))
 
 /**
- * The first seconds of a network are code that runs a few times: optimizing it, marking what it has made and compiling anew what
- * was forgotten meanwhile are a tenth of a start, and a sixth where V8 has Maglev, its quick optimizing compiler. So nodes, and the
- * program that starts them, put that off for `quickMs`. Only for those V8 whose usual figures are known; and not before the modules
- * of Node.js are loaded, whose compiled code is for the usual flags, too.
+ * The first seconds of a network are code that runs a few times: optimizing it is a tenth of a start, and a sixth where V8 has Maglev,
+ * its quick optimizing compiler. So nodes, and the program that starts them, put that off for `quickMs`. Only for those V8 whose usual
+ * figures are known; and not before the modules of Node.js are loaded, whose compiled code is for the usual flags, too.
+ *
+ * Flags of the garbage collector are left alone: it may be at work then, and V8 ends the process now and then if it finds them changed.
  */
 const quickMs = 5000
 /**
@@ -61,9 +62,9 @@ const countingCalls = {
 /** By the version of V8 in Node.js 20, 22, 24 and 26. */
 const optimizing = { 11.3: countingBytes, 12.4: countingCalls, 13.6: countingCalls, 14.6: countingCalls }[parseFloat(process.versions.v8)]
 if (/^relish(-tor)?$/.test(name) && !writesCache && process.argv[2] !== 'sim' && optimizing !== undefined) {
-  const set = (...flags) => flags.forEach((flag) => setFlagsFromString(flag))
+  const set = (flags) => flags.forEach((flag) => setFlagsFromString(flag))
   setImmediate(() => {
-    set(...optimizing.quick, '--no-incremental-marking', '--no-flush-bytecode')
-    setTimeout(() => set(...optimizing.later, '--incremental-marking', '--flush-bytecode'), quickMs).unref()
+    set(optimizing.quick)
+    setTimeout(() => set(optimizing.later), quickMs).unref()
   })
 }
