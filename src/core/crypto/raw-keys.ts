@@ -9,6 +9,7 @@
 
 import { constants, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 import { must } from '../base/assert.ts'
+import { hexDecode } from '../base/encoding.ts'
 
 type Curve = 'X25519' | 'Ed25519'
 
@@ -19,8 +20,8 @@ const opensslReadsDerQuickly = constants.OPENSSL_VERSION_NUMBER >= 0x30500000
 
 /** PKCS #8 (RFC 8410) up to the secret. */
 const pkcs8Start: Readonly<Record<Curve, Uint8Array>> = {
-  X25519: Uint8Array.from([0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x6e, 0x04, 0x22, 0x04, 0x20]),
-  Ed25519: Uint8Array.from([0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20]),
+  X25519: hexDecode('302e020100300506032b656e04220420'),
+  Ed25519: hexDecode('302e020100300506032b657004220420'),
 }
 
 export const importRawPrivateKey = (curve: Curve, secret: Uint8Array): KeyObject =>

@@ -4,6 +4,7 @@
  */
 
 import { constants, createPrivateKey, createPublicKey, privateEncrypt, publicDecrypt, sign, type KeyObject } from 'node:crypto'
+import { must } from '../base/assert.ts'
 import { bytesEqual } from '../base/encoding.ts'
 import { RelishError } from '../base/errors.ts'
 import { derInteger, derSequence, readDerIntegers } from './der.ts'
@@ -15,13 +16,14 @@ export class RsaPublicKey {
   /** PKCS #1 `RSAPublicKey`. */
   readonly der: Uint8Array
   readonly bits: number
-  readonly #modulus: Uint8Array
   #key: KeyObject | undefined
 
-  private constructor(der: Uint8Array, modulus: Uint8Array, key?: KeyObject) {
-    this.der = der
+  /** Throws `bad-document` unless Tor uses keys of such numbers and OpenSSL takes them. */
+  private constructor(modulus: Uint8Array, exponent: Uint8Array, key?: KeyObject) {
+    if (!bytesEqual(exponent, exponent65537)) throw new RelishError('bad-document', 'an RSA public key of Tor has exponent 65537')
+    if ((modulus.at(-1) ?? 0) % 2 === 0) throw new RelishError('bad-document', 'malformed RSA public key')
+    this.der = derSequence(derInteger(modulus), derInteger(exponent))
     this.bits = modulus.length * 8 - Math.clz32(modulus[0] as number) + 24
-    this.#modulus = modulus
     this.#key = key
   }
 
@@ -30,10 +32,7 @@ export class RsaPublicKey {
     const publicKey = key.type === 'private' ? createPublicKey(key) : key
     // By its numbers: Node.js 24 cannot write as PKCS #1 what it read as PKCS #1.
     const { n = '', e = '' } = publicKey.export({ format: 'jwk' })
-    const modulus = new Uint8Array(Buffer.from(n, 'base64url'))
-    const exponent = Buffer.from(e, 'base64url')
-    requireUsual(modulus, exponent)
-    return new RsaPublicKey(derSequence(derInteger(modulus), derInteger(exponent)), modulus, publicKey)
+    return new RsaPublicKey(Buffer.from(n, 'base64url'), Buffer.from(e, 'base64url'), publicKey)
   }
 
   /** Throws `bad-document` unless `der` is exactly one PKCS #1 RSA public key with exponent 65537. */
@@ -41,17 +40,15 @@ export class RsaPublicKey {
     const numbers = readDerIntegers(der)
     const [modulus, exponent] = numbers ?? []
     if (modulus === undefined || exponent === undefined || numbers?.length !== 2) throw new RelishError('bad-document', 'malformed RSA public key')
-    requireUsual(modulus, exponent)
-    const canonical = derSequence(derInteger(modulus), derInteger(exponent))
-    if (!bytesEqual(canonical, der)) throw new RelishError('bad-document', 'RSA public key is not in canonical DER')
-    return new RsaPublicKey(canonical, modulus.slice())
+    const made = new RsaPublicKey(modulus, exponent)
+    if (!bytesEqual(made.der, der)) throw new RelishError('bad-document', 'RSA public key is not in canonical DER')
+    return made
   }
 
   /** SHA-1 of the DER: a relay's fingerprint, 20 bytes. */
   fingerprint(): Uint8Array {
     return sha1(this.der)
   }
-
 
   /** The bytes that were signed, without padding; undefined when the padding is not that of a signature. */
   recover(signature: Uint8Array): Uint8Array | undefined {
@@ -70,15 +67,12 @@ export class RsaPublicKey {
 
   /** For X.509 code: the key as `node:crypto` holds it, which takes it over when it is first needed. */
   keyObject(): KeyObject {
-    this.#key ??= createPublicKey({ format: 'jwk', key: { kty: 'RSA', n: Buffer.from(this.#modulus).toString('base64url'), e: 'AQAB' } })
+    if (this.#key === undefined) {
+      const [modulus] = must(readDerIntegers(this.der), 'it was written from its numbers')
+      this.#key = createPublicKey({ format: 'jwk', key: { kty: 'RSA', n: Buffer.from(must(modulus, 'it is the first')).toString('base64url'), e: 'AQAB' } })
+    }
     return this.#key
   }
-}
-
-/** Throws `bad-document` unless Tor uses such keys and OpenSSL takes them. */
-function requireUsual(modulus: Uint8Array, exponent: Uint8Array): void {
-  if (!bytesEqual(exponent, exponent65537)) throw new RelishError('bad-document', 'an RSA public key of Tor has exponent 65537')
-  if ((modulus.at(-1) ?? 0) % 2 === 0) throw new RelishError('bad-document', 'malformed RSA public key')
 }
 
 export class RsaPrivateKey {
