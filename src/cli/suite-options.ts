@@ -3,6 +3,7 @@
 import { InvalidArgumentError, type Command } from 'commander'
 import { resolve } from 'node:path'
 import type { Verdict } from '../testnet/report/test-report.ts'
+import { shellWord } from '../testnet/shell-word.ts'
 import type { SuiteRequest } from '../testnet/suite/suite.ts'
 import { exitCode } from './exit-codes.ts'
 import { parseReport, type ReportTarget } from './test-reports.ts'
@@ -61,7 +62,7 @@ export function suiteWords({ suite, only, skip, shard, retries }: SuiteOptions):
 }
 
 /** As one types it into a shell. */
-export const commandLine = (words: readonly string[]): string => words.map((word) => (/^[\w./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)).join(' ')
+export const commandLine = (words: readonly string[]): string => words.map(shellWord).join(' ')
 
 export function exitCodeFor(verdict: Verdict, allowFlaky: boolean): number {
   switch (verdict) {

@@ -1,3 +1,3 @@
 /** Words of a command that somebody is told to run: a shell takes each for one word, whatever is in it. */
 
-export const shellWord = (word: string): string => (/^[A-Za-z0-9_./=:-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)
+export const shellWord = (word: string): string => (/^[\w./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)
