@@ -11,6 +11,7 @@ import { askForNews, validAfterOf, voteForNewer } from './consensus-spread.ts'
 import { descriptorsPollMs, descriptorsTimeoutMs, spreadRetryMs, spreadTimeoutMs, votesForNewcomersMax } from './limits.ts'
 import { isRelay, type Implementation, type NodeRole, type RawTorrc, type ResolvedNode } from './network-types.ts'
 import { torrcLines } from './resolve-network.ts'
+import { consensusFiles } from './run-directory.ts'
 import { isRunning, runningNodes } from './running-nodes.ts'
 
 /** Nodes to add: as a group in a network file. */
@@ -80,7 +81,7 @@ async function announce(network: RunningNetwork, names: readonly string[]): Prom
  */
 async function startAfresh(network: RunningNetwork, names: readonly string[]): Promise<void> {
   await network.stop(names)
-  for (const name of names) for (const file of ['cached-consensus', 'cached-microdesc-consensus']) network.files(name).remove(file)
+  for (const name of names) for (const file of consensusFiles) network.files(name).remove(file)
   await network.start(names)
 }
 

@@ -20,6 +20,9 @@ import { parseIsoTime, type WallMs } from '../core/base/time.ts'
 import type { ResolvedNetwork } from './network-types.ts'
 import { shellWord } from './shell-word.ts'
 
+/** In which a node, of C tor as well, keeps its consensus of each flavour. */
+export const consensusFiles = ['cached-consensus', 'cached-microdesc-consensus'] as const
+
 export interface RunRecord {
   /** Layout of this file. */
   readonly version: 1
@@ -111,10 +114,9 @@ export class RunDirectory {
 
   /** Removes directory documents that nodes have kept: they say where relays were, or what was so then. Keys and guards stay. */
   forgetDocuments(): void {
-    const nodes = join(this.path, 'nodes')
-    for (const node of existsSync(nodes) ? readdirSync(nodes) : []) {
-      for (const file of readdirSync(join(nodes, node))) {
-        if (/^(cached|unverified)-/.test(file) && file !== 'cached-certs') rmSync(join(nodes, node, file), { recursive: true, force: true })
+    for (const directory of this.#nodeDirectories()) {
+      for (const file of readdirSync(directory)) {
+        if (/^(cached|unverified)-/.test(file) && file !== 'cached-certs') rmSync(join(directory, file), { recursive: true, force: true })
       }
     }
   }
@@ -124,8 +126,7 @@ export class RunDirectory {
    * and everybody else begin with the old one, as Tor allows for a day: some would hold it still when checks ask.
    */
   hasOldConsensus(now: WallMs): boolean {
-    const nodes = join(this.path, 'nodes')
-    const kept = (existsSync(nodes) ? readdirSync(nodes) : []).flatMap((node) => ['cached-consensus', 'cached-microdesc-consensus'].map((file) => join(nodes, node, file)))
+    const kept = this.#nodeDirectories().flatMap((directory) => consensusFiles.map((file) => join(directory, file)))
     return kept.filter((file) => existsSync(file)).some((file) => {
       const text = readFileSync(file, 'latin1')
       const [validAfter, freshUntil, validUntil] = ['valid-after', 'fresh-until', 'valid-until'].map((keyword) => parseIsoTime(new RegExp(`^${keyword} (.*)$`, 'm').exec(text)?.[1] ?? ''))
@@ -138,6 +139,12 @@ export class RunDirectory {
   forgetPlaces(): void {
     rmSync(join(this.path, 'run.json'), { force: true })
     this.forgetDocuments()
+  }
+
+  /** Of nodes of earlier runs, too. */
+  #nodeDirectories(): string[] {
+    const nodes = join(this.path, 'nodes')
+    return existsSync(nodes) ? readdirSync(nodes).map((name) => join(nodes, name)) : []
   }
 
   /** Forgets nodes' files: keys, state, logs. */
