@@ -8,6 +8,7 @@
  */
 
 import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -44,11 +45,14 @@ async function bundlePrograms(folder, withLibrary) {
   for (const name of sources.keys()) {
     const path = join(folder, 'programs', `${name}.js`)
     // A script cannot import; its loader can, for those who name modules of their own.
-    writeFileSync(path, readFileSync(path, 'latin1').replaceAll(/\bimport\(/g, '__import('), 'latin1')
+    const program = readFileSync(path, 'latin1').replaceAll(/\bimport\(/g, '__import(')
+    // By its last line compiled code is known to be of this bundle (src/cli/compiled-code.cjs).
+    writeFileSync(path, `${program}// ${createHash('sha256').update(program).digest('hex').slice(0, 16)}\n`, 'latin1')
   }
   // For other builds that run nodes of this one: see src/seam.
   await build({ entryPoints: { core: join(root, 'src/seam/core-seam.ts') }, outdir: folder, bundle: true, format: 'cjs', platform: 'node', target: 'node20', sourcemap: 'linked', legalComments: 'none', plugins: [assembledWasm] })
   writeFileSync(join(folder, 'package.json'), '{ "type": "commonjs" }\n')
+  copyFileSync(join(root, 'src/cli/compiled-code.cjs'), join(folder, 'compiled-code.js'))
   for (const name of programs) copyFileSync(join(root, 'src/cli/program-loader.cjs'), join(folder, `${name}.js`))
   if (withLibrary) copyFileSync(join(root, 'src/library/library-loader.cjs'), join(folder, 'library.js'))
 }

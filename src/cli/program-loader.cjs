@@ -2,37 +2,12 @@
 'use strict'
 /**
  * What stands as `dist/relish.js`, `dist/relish-tor.js` and `dist/relish-gencert.js`: runs the bundled program of the
- * same name beside it with V8's compiled code, which the build keeps from runs that did real work. V8 takes that code
- * only from the same version of itself under the same flags; otherwise it compiles anew, and nothing else is different.
+ * same name beside it, with V8's compiled code (`compiled-code.cjs`).
  */
 
-const { existsSync, readFileSync, writeFileSync } = require('node:fs')
 const { join, parse } = require('node:path')
 const { setFlagsFromString } = require('node:v8')
-const { Script } = require('node:vm')
-
-const name = parse(__filename).name
-const program = join(__dirname, 'programs', `${name}.js`)
-// Most of `relish` is nodes, and wanted only where they run in this process.
-const runsNodes = name === 'relish' && (process.argv[2] === 'sim' || process.argv.some((arg) => /^(--world=)?(inline|simulated)$/.test(arg)))
-const cache = runsNodes ? `${program}.nodes.cache` : `${program}.cache`
-
-const cachedData = existsSync(cache) ? readFileSync(cache) : undefined
-// Compiled code has the name in it that it was compiled under, so that stacks would lead to where the build was.
-const script = new Script(readFileSync(program).toString('latin1'), { filename: `tor-relish/dist/programs/${name}.js`, cachedData })
-
-// Only the build sets this, and chooses among those that several processes leave: each has what it took over, and its own.
-const writesCache = process.env.RELISH_CODE_CACHE === 'write'
-if (writesCache) {
-  setFlagsFromString('--no-flush-bytecode')
-  process.on('exit', () => {
-    // Compiled code is for the flags of the moment in which it is kept.
-    setFlagsFromString('--flush-bytecode')
-    writeFileSync(`${cache}.${process.pid}`, script.createCachedData())
-  })
-}
-
-script.runInThisContext()(exports, require, module, __filename, (specifier) => import(specifier))
+const { runCompiled } = require('./compiled-code.js')
 
 /**
  * The first seconds of a network are code that runs a few times: optimizing it is a tenth of a start, and a sixth where V8 has Maglev,
@@ -53,15 +28,24 @@ const quickMs = 5000
 const countingBytes = {
   quick: ['--ticks-before-optimization=60', '--max-bytecode-size-for-early-opt=0'],
   later: ['--ticks-before-optimization=3', '--max-bytecode-size-for-early-opt=81', '--max-inlined-bytecode-size-cumulative=300'],
+  usual: ['--ticks-before-optimization=3', '--max-bytecode-size-for-early-opt=81', '--max-inlined-bytecode-size-cumulative=920'],
 }
 /** Later ones look at a function after 400 calls for Maglev, their quick compiler, and after 3,000 for TurboFan. */
 const countingCalls = {
   quick: ['--minimum-invocations-before-optimization=6000'],
   later: ['--minimum-invocations-before-optimization=2'],
+  usual: ['--minimum-invocations-before-optimization=2'],
 }
 /** By the version of V8 in Node.js 20, 22, 24 and 26. */
 const optimizing = { 11.3: countingBytes, 12.4: countingCalls, 13.6: countingCalls, 14.6: countingCalls }[parseFloat(process.versions.v8)]
-if (/^relish(-tor)?$/.test(name) && !writesCache && process.argv[2] !== 'sim' && optimizing !== undefined) {
+
+const name = parse(__filename).name
+// Most of `relish` is nodes, and wanted only where they run in this process.
+const runsNodes = name === 'relish' && (process.argv[2] === 'sim' || process.argv.some((arg) => /^(--world=)?(inline|simulated)$/.test(arg)))
+const program = runCompiled(join(__dirname, 'programs', `${name}.js`), runsNodes ? '.nodes' : '', optimizing?.usual)
+program(exports, require, module, __filename, (specifier) => import(specifier))
+
+if (/^relish(-tor)?$/.test(name) && process.env.RELISH_CODE_CACHE !== 'write' && process.argv[2] !== 'sim' && optimizing !== undefined) {
   const set = (flags) => flags.forEach((flag) => setFlagsFromString(flag))
   setImmediate(() => {
     set(optimizing.quick)
