@@ -18,6 +18,7 @@ import { claimAddressBlock, hasIpv6Loopback, type AddressBlock, type ReservedPor
 import { allOrNone } from '../all-or-none.ts'
 import { nodesPerMachineMax } from '../limits.ts'
 import { scriptNames, startNameServer, type RunningNameServer } from '../name-server.ts'
+import { hasFirstDocuments } from '../genesis/kept-documents.ts'
 import type { Genesis, ResolvedNetwork, ResolvedNode } from '../network-types.ts'
 import { noSuchNode } from '../node-names.ts'
 import { changeTorrc, changeTorrcOf, type OptionChanges } from '../option-changes.ts'
@@ -113,10 +114,13 @@ export async function prepareProcessNetwork(options: ProcessNetworkOptions): Pro
     const keys = await prepareKeys(placement.nodes, workshop)
     writeFileSync(directory.resolvConf, `nameserver ${nameServer.address.host}:${nameServer.address.port}\n`)
     const made = new ProcessNetwork(options, lock, block, placement, nameServer, keys, torVersions)
-    for (const { placement: node, reserved } of placed) made.add(node, reserved)
+    const changed = placed.filter(({ placement: node, reserved }) => made.add(node, reserved)).length
     await made.verifyForeign(network.nodes)
-    // Loaded where it is wanted: what nodes are made of comes with it.
-    if (made.genesis === 'warm') await (await import('../genesis/warm-genesis.ts')).prepareWarmGenesis({ network, nodes: placement.nodes, workshop, torrcOf: (node) => made.torrcOf(node.node.name) })
+    if (made.genesis === 'warm' && (changed > 0 || !hasFirstDocuments(placement.nodes.map((one) => ({ node: one.node, files: workshop.files(one) }))))) {
+      // Loaded where it is wanted: what nodes are made of comes with it.
+      const { prepareWarmGenesis } = await import('../genesis/warm-genesis.ts')
+      await prepareWarmGenesis({ network, nodes: placement.nodes, workshop, torrcOf: (node) => made.torrcOf(node.node.name) })
+    }
     return made
   } catch (error) {
     for (const letGo of held.reverse()) await letGo()
@@ -183,12 +187,16 @@ export class ProcessNetwork implements RunningNetwork {
     this.observer = this.#host.network
   }
 
-  /** Takes in a placed node and writes its torrc. */
-  add(placement: NodePlacement, reserved: readonly ReservedPort[]): void {
+  /** Takes in a placed node and writes its torrc. Gives whether that says anything else than the one before. */
+  add(placement: NodePlacement, reserved: readonly ReservedPort[]): boolean {
     const name = placement.node.name
     mkdirSync(placement.dataDirectory, { recursive: true, mode: 0o700 })
-    writeFileSync(this.directory.torrc(name), renderNodeTorrc(this.#torrcInputs(), placement))
+    const path = this.directory.torrc(name)
+    const torrc = renderNodeTorrc(this.#torrcInputs(), placement)
+    const isSame = existsSync(path) && readFileSync(path, 'utf8') === torrc
+    if (!isSame) writeFileSync(path, torrc)
     this.#members.set(name, { node: placement.node, placement, watch: new NodeWatch(name, () => this.clock.now()), reserved, process: undefined, changes: new Map() })
+    return !isSame
   }
 
   /** Has C tor judge the torrcs of those nodes that it is to run. Throws `config` with its words. */
