@@ -7,6 +7,7 @@ import { RelishError } from '../core/base/errors.ts'
 import { suggestion } from '../core/base/nearest.ts'
 import type { RunningNetwork } from '../testnet/backend/backend.ts'
 import { startUntilReady } from '../testnet/bootstrap.ts'
+import { asReportedError } from '../testnet/file-errors.ts'
 import { loadNetwork, loadNetworkText, type LoadedNetwork } from '../testnet/load-network.ts'
 import type { NetworkFile } from '../testnet/network-types.ts'
 import { nodeEnvironment, nodeProgramFrom } from '../testnet/node-environment.ts'
@@ -99,7 +100,7 @@ async function prepare(loaded: LoadedNetwork, options: LaunchOptions): Promise<N
     return { network: prepared, directory: directory.path, during: passing, expectedWarnings, cleanUp }
   } catch (thrown) {
     await cleanUp()
-    throw thrown
+    throw asReportedError(thrown)
   }
 }
 

@@ -7,13 +7,14 @@
 import { mkdtempSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { makeTemporaryFolder } from '../testnet/temporary-folder.ts'
 import { memoryFolderFreeBytesMin } from './limits.ts'
 
 const memoryFolder = '/dev/shm'
 /** statfs(2), TMPFS_MAGIC. */
 const tmpfs = 0x01021994
 
-/** Makes a directory of nobody else's. */
+/** Makes a directory of nobody else's. Throws `local-io`. */
 export function makeTemporaryDirectory(world: 'inline' | 'processes'): string {
   // Who has named another place for temporary files wants them there.
   if (world === 'inline' && tmpdir() === '/tmp' && hasRoomInMemory()) {
@@ -23,7 +24,7 @@ export function makeTemporaryDirectory(world: 'inline' | 'processes'): string {
       // Not for us; the usual place is as good.
     }
   }
-  return mkdtempSync(join(tmpdir(), 'relish-'))
+  return makeTemporaryFolder('relish-')
 }
 
 function hasRoomInMemory(): boolean {

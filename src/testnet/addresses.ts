@@ -10,7 +10,7 @@
  */
 
 import { randomInt } from 'node:crypto'
-import { createServer, type Server } from 'node:net'
+import { connect, createServer, type Server } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { RelishError } from '../core/base/errors.ts'
 import { addressClaimTriesMax } from './limits.ts'
@@ -27,7 +27,7 @@ export interface AddressBlock {
   release(): Promise<void>
 }
 
-/** Claims the bytes `preferred` if they are free, or others. */
+/** Claims the bytes `preferred` if they are free, or others. Throws `unavailable` where nobody could reach them. */
 export async function claimAddressBlock(preferred?: string, platform: NodeJS.Platform = process.platform): Promise<AddressBlock> {
   if (platform === 'linux') {
     for (let attempt = 0; attempt < addressClaimTriesMax; attempt++) {
@@ -35,6 +35,10 @@ export async function claimAddressBlock(preferred?: string, platform: NodeJS.Pla
       const claim = await tryListen(claimPort, `127.255.${bytes}`)
       if (claim === 'in-use') continue
       if (claim === 'no-such-address') break
+      if (!hasAddress((address) => address.startsWith('127.')) && (await isUnreachable(claimPort, `127.255.${bytes}`))) {
+        await closeServer(claim)
+        throw new RelishError('unavailable', 'the loopback interface is down: nothing can reach 127.0.0.1 here', { hint: 'as in a new network namespace; `ip link set lo up` switches it on' })
+      }
       return {
         bytes,
         distinct: true,
@@ -91,11 +95,22 @@ async function tryListen(port: number, host: string): Promise<Server | 'in-use' 
 const closeServer = (server: Server): Promise<void> => new Promise((resolve) => server.close(() => resolve()))
 
 /** Whether this machine has ::1. Asked without listening there, for which Node.js compiles a large regular expression before the first node starts. */
-export function hasIpv6Loopback(): boolean {
+export const hasIpv6Loopback = (): boolean => hasAddress((address) => address === '::1')
+
+function hasAddress(wanted: (address: string) => boolean): boolean {
   try {
-    return Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === '::1'))
+    return Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => wanted(address)))
   } catch {
     // Some sandboxes tell nobody their addresses.
     return false
   }
 }
+
+/** Linux lets one listen where nothing arrives. */
+const isUnreachable = (port: number, host: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect({ port, host }, () => {
+      socket.destroy()
+      resolve(false)
+    }).once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ENETUNREACH'))
+  })

@@ -1,6 +1,6 @@
 /** How runs end when something ends them: signals while checks run, readers that go away, checks that misbehave. */
 
-import { execFile } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -156,6 +156,13 @@ test.each([28, 32])('with %i descriptors a run says that there are too few, and 
   expect([0, 2, 3]).toContain(ended.code)
   expect(ended.stderr).toContain('EMFILE')
   await isFree(`few${limit}`)
+})
+
+const hasNamespaces = spawnSync('unshare', ['--map-root-user', '--net', 'true']).status === 0
+test.runIf(hasNamespaces).each([['processes'], ['inline']])('where the loopback interface is down a network of the world %s says so at once', async (world) => {
+  const command = ['--map-root-user', '--net', process.execPath, cli.path, 'test', 'small.yaml', '--dir', `down-${world}`, '--world', world]
+  const ended = await promisify(execFile)('unshare', command, { cwd: folder, env: { ...process.env, ...env } }).catch((error: unknown) => error as { code: number; stderr: string })
+  expect(ended).toMatchObject({ code: 2, stderr: expect.stringMatching(/^relish: the loopback interface is down.*\n.*ip link set lo up/) as string })
 })
 
 test('a run in one process leaves the files of a network of processes alone, whose directory it is called with', async () => {

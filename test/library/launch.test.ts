@@ -29,6 +29,16 @@ afterAll(() => {
   rmSync(temporary, { recursive: true, force: true })
 })
 
+test('folders that are not there or cannot be made are said to be that', async () => {
+  process.env['TMPDIR'] = join(temporary, 'nowhere')
+  try {
+    await expect(launch(smallest, { world: 'processes' })).rejects.toMatchObject({ name: 'RelishError', kind: 'local-io', message: expect.stringMatching(/^no temporary folder can be made: ENOENT.*nowhere/) as string, hint: expect.stringContaining('TMPDIR') as string })
+  } finally {
+    process.env['TMPDIR'] = temporary
+  }
+  await expect(launch(smallest, { dir: '/dev/null/run' })).rejects.toMatchObject({ kind: 'local-io', message: expect.stringContaining("'/dev/null/run") as string })
+})
+
 test('a network in this process: HTTP, names, streams, and nothing left behind', async () => {
   const net = await launch(smallest, { world: 'inline' })
   const sink = await net.sink({ respond: ({ path, headers }) => (path === '/json' ? { status: 201, headers: { 'content-type': 'application/json' }, body: JSON.stringify({ agent: headers['user-agent'] }) } : path === '/away' ? { status: 302, headers: { location: '/json' } } : 'hello') })

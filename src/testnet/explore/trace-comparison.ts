@@ -1,10 +1,10 @@
 /** Whether two runs of one seed are the same, event for event; if not, which is the first that differs. */
 
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { traceLinesBufferedChars } from '../limits.ts'
+import { makeTemporaryFolder } from '../temporary-folder.ts'
 
 export interface TraceDifference {
   /** From 1. */
@@ -15,7 +15,7 @@ export interface TraceDifference {
 }
 
 export class TraceComparison {
-  readonly #folder = mkdtempSync(join(tmpdir(), 'relish-twice-'))
+  readonly #folder = makeTemporaryFolder('relish-twice-')
   readonly #file = openSync(join(this.#folder, 'first'), 'w')
   #buffered: string[] = []
   #bufferedChars = 0
