@@ -13,5 +13,14 @@ export function asReportedError(thrown: unknown): RelishError {
   if (!(thrown instanceof Error) || thrown instanceof RelishError) return asRelishError(thrown)
   const code = systemErrorCode(thrown) ?? ''
   if (!ofTheMachine.has(code) && !('path' in thrown && ofFiles.has(code))) return asRelishError(thrown)
-  return new RelishError('local-io', thrown.message, { cause: thrown, ...(code === 'EMFILE' ? { hint: 'a process may have more files open after `ulimit -n 1024`' } : {}) })
+  const hint = hintAt(code)
+  return new RelishError('local-io', thrown.message, { cause: thrown, ...(hint === undefined ? {} : { hint }) })
+}
+
+function hintAt(code: string): string | undefined {
+  if (code === 'EMFILE') return 'a process may have more files open after `ulimit -n 1024`'
+  const umask = process.umask()
+  // Nobody can use the folders that they make then, but root.
+  if (code === 'EACCES' && (umask & 0o700) !== 0) return `the umask ${umask.toString(8).padStart(3, '0')} takes from you what you make; \`umask 077\` keeps it to yourself`
+  return undefined
 }

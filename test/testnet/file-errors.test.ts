@@ -16,3 +16,15 @@ describe('what the operating system refuses is no bug', () => {
     expect(asReportedError(error)).toMatchObject({ kind, message: error.message })
   })
 })
+
+test('a umask that takes from users what they make is named', () => {
+  const refused = systemError("EACCES: permission denied, mkdir '/x/y'", { code: 'EACCES', path: '/x/y' })
+  const usual = process.umask(0o277)
+  try {
+    expect(asReportedError(refused).hint).toContain('the umask 277')
+    process.umask(0o077)
+    expect(asReportedError(refused).hint).toBeUndefined()
+  } finally {
+    process.umask(usual)
+  }
+})
