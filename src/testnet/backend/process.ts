@@ -116,7 +116,7 @@ export async function prepareProcessNetwork(options: ProcessNetworkOptions): Pro
     const made = new ProcessNetwork(options, lock, block, placement, nameServer, keys, torVersions)
     const changed = placed.filter(({ placement: node, reserved }) => made.add(node, reserved)).length
     await made.verifyForeign(network.nodes)
-    if (made.genesis === 'warm' && (changed > 0 || !hasFirstDocuments(placement.nodes.map((one) => ({ node: one.node, files: workshop.files(one) }))))) {
+    if (made.genesis === 'warm' && (changed > 0 || !hasFirstDocuments(placement.nodes.map((one) => ({ node: one.node, files: workshop.files(one) })), workshop.now))) {
       // Loaded where it is wanted: what nodes are made of comes with it.
       const { prepareWarmGenesis } = await import('../genesis/warm-genesis.ts')
       await prepareWarmGenesis({ network, nodes: placement.nodes, workshop, torrcOf: (node) => made.torrcOf(node.node.name) })

@@ -2,10 +2,11 @@
  * Whether nodes still have all that a warm genesis would make for them: documents of the run before, which are as good. It is found out
  * from the files' text, without reading documents as nodes do, and where anything is unusual the answer is no: new ones are made then.
  *
- * Not judged here: whether torrcs have changed, and whether the consensus is over. The caller has forgotten it in that case.
+ * Not judged here: whether torrcs have changed.
  */
 
 import { latin1Decode } from '../../core/base/encoding.ts'
+import { parseIsoTime, type WallMs } from '../../core/base/time.ts'
 import type { FileStore } from '../../runtime/index.ts'
 import { isRelay, type ResolvedNode } from '../network-types.ts'
 import { consensusFiles } from '../run-directory.ts'
@@ -16,7 +17,7 @@ export interface KeptFiles {
 }
 
 /** `nodes`: all of the network. */
-export function hasFirstDocuments(nodes: readonly KeptFiles[]): boolean {
+export function hasFirstDocuments(nodes: readonly KeptFiles[], now: WallMs): boolean {
   const relays = nodes.filter(({ node }) => isRelay(node))
   // Relays of later phases are no part of the network when it begins, and were in the end of the run before.
   if (new Set(relays.map(({ node }) => node.phase)).size !== 1) return false
@@ -33,13 +34,19 @@ export function hasFirstDocuments(nodes: readonly KeptFiles[]): boolean {
     for (const [file, text] of kept) {
       const known = consensuses.get(file)
       if (known === undefined) {
-        if (!listsJust(text, names)) return false
+        if (!isFresh(text, now) || !listsJust(text, names)) return false
         consensuses.set(file, text)
       } else if (text !== known) return false
     }
     if (isRelay(node) && one.files.read('keys/secret_id_key') === undefined) return false
     return node.role === 'authority' ? names.every((name) => descriptors(one).includes(`\nrouter ${name} `)) : microdescriptors(one) >= names.length
   })
+}
+
+/** With one that is not, nodes would ask for the next as soon as they start. */
+function isFresh(consensus: string, now: WallMs): boolean {
+  const [validAfter, freshUntil] = ['valid-after', 'fresh-until'].map((keyword) => parseIsoTime(new RegExp(`^${keyword} (.*)$`, 'm').exec(consensus)?.[1] ?? ''))
+  return validAfter !== undefined && freshUntil !== undefined && validAfter <= now && now < freshUntil
 }
 
 /** Whether these relays and no others are in a consensus, and each of them is Running. */

@@ -47,6 +47,7 @@ const changes: readonly (readonly [string, () => void])[] = [
   ['a relay is not Running', () => changeConsensus((text) => text.replace(/^(s .*)Running /m, '$1'))],
   ['a relay is missing', () => changeConsensus((text) => text.replace(/^r exit1 /m, 'r other '))],
   ['the consensus is over', () => changeConsensus((text) => text.replace(/^(valid-until) .*$/m, '$1 2001-01-01 00:00:00'))],
+  ['the consensus is no longer fresh', () => changeConsensus((text) => text.replace(/^(fresh-until) .*$/m, '$1 2001-01-01 00:00:00'))],
   ['a client lacks microdescriptors', () => rmSync(pathOf('client', 'cached-microdescs'))],
   ['an authority lacks descriptors', () => rmSync(pathOf('auth', 'cached-descriptors'))],
   ['a relay has lost its keys', () => rmSync(pathOf('exit1', 'keys'), { recursive: true })],
