@@ -7,7 +7,7 @@
 import { RelishError } from '../core/base/errors.ts'
 import type { NodeStage } from '../runtime/events.ts'
 import type { NodeStatus, RunningNetwork } from './backend/backend.ts'
-import { shownAdviceMax, shownNodesMax, shownWarningsMax, shownWarningsOfNode, votesForNewcomersMax } from './limits.ts'
+import { clockJumpToldMs, shownAdviceMax, shownNodesMax, shownWarningsMax, shownWarningsOfNode, votesForNewcomersMax } from './limits.ts'
 import { isRelay, type ResolvedNode } from './network-types.ts'
 import { listed } from './node-names.ts'
 import { runningAuthorities, runningNodes } from './running-nodes.ts'
@@ -134,6 +134,7 @@ export async function waitUntilReady(network: RunningNetwork, names: readonly st
 
 async function waitWithProgress(network: RunningNetwork, names: readonly string[], condition: () => boolean): Promise<void> {
   const patienceMs = network.network.options.progressSec * 1000
+  const clocksApartMs = clocksApart(network)
   const assertAlive = (): void => {
     const dead = names.filter((name) => network.status(name).state.kind === 'died')
     if (dead.length > 0) throw explain(network, names, `${listed(dead)} ended while starting`)
@@ -146,7 +147,7 @@ async function waitWithProgress(network: RunningNetwork, names: readonly string[
     if (condition()) return
     const lastProgress = Math.max(...network.nodes().map((node) => network.status(node.name).progressAtMs))
     const left = lastProgress + patienceMs - network.clock.now()
-    if (left <= 0) throw explain(network, names, `no node has come further for ${network.network.options.progressSec} s`)
+    if (left <= 0) throw explain(network, names, `no node has come further for ${network.network.options.progressSec} s${jumpSince(network, clocksApartMs)}`)
     try {
       await network.waitFor(
         'the nodes to be ready',
@@ -162,6 +163,15 @@ async function waitWithProgress(network: RunningNetwork, names: readonly string[
       throw error
     }
   }
+}
+
+const clocksApart = ({ clock }: RunningNetwork): number => clock.wallNow() - clock.now()
+
+/** What no advice helps against: a machine that was asleep, or whose clock was set. Nodes go on once the documents of the new time are voted for, which may take them minutes. */
+function jumpSince(network: RunningNetwork, beforeMs: number): string {
+  const jumpMs = clocksApart(network) - beforeMs
+  if (Math.abs(jumpMs) < clockJumpToldMs) return ''
+  return `, and the clock of this machine has jumped ${jumpMs > 0 ? 'ahead' : 'back'} by ${Math.round(Math.abs(jumpMs) / 1000)} s meanwhile: start it again`
 }
 
 function explain(network: RunningNetwork, names: readonly string[], reason: string): BootstrapError {

@@ -21,6 +21,8 @@ export const shownWarningsMax = 8
 /** Nodes that are named, and pieces of advice, when a start fails. The other nodes are counted, other advice is left out. */
 export const shownNodesMax = 12
 export const shownAdviceMax = 4
+/** By how much the wall clock must have left the other one behind, or have fallen behind it, for a start that fails to tell of it: no clock is so far out that is only being corrected. */
+export const clockJumpToldMs = 10_000
 /** Warnings kept for each node. The oldest go. */
 export const lastWarningsKept = 20
 /** Lines of a child's standard error kept to say why it ended. The oldest go. */

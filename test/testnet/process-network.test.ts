@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { formatIsoTime, wallMs } from '../../src/core/base/time.ts'
 import { claimAddressBlock, reservePort } from '../../src/testnet/addresses.ts'
 import { prepareInlineNetwork } from '../../src/testnet/backend/inline.ts'
@@ -115,6 +115,12 @@ describe('nodes as processes', () => {
     expect(words).toContain('waits for what comes after consensus')
     expect(words).toContain('warn: the fake node was told to stay here')
     expect(words).toContain('try: relish logs exit --level info')
+  })
+
+  test('a start that stands still since the clock jumped says so', async () => {
+    const network = await prepare(`${withTorrc('exit', 'ContactInfo stuck-at=consensus')}options: { progressSec: 1 }\n`)
+    vi.spyOn(network.clock, 'wallNow').mockReturnValueOnce(0).mockReturnValue(3_600_000)
+    await expect(startUntilReady(network)).rejects.toThrow(/no node has come further for 1 s, and the clock of this machine has jumped ahead by 359\d s meanwhile/)
   })
 
   test('a node that dies while starting fails the start at once, with its last words', async () => {
