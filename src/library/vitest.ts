@@ -1,6 +1,6 @@
 /** A network as a fixture of vitest: `tor-relish/vitest`. */
 
-import { afterAll, beforeAll, test as base, type TestAPI } from 'vitest'
+import { afterAll, beforeAll, beforeEach, test as base, type TestAPI } from 'vitest'
 import type { LaunchOptions, Network } from './api.ts'
 import { launch } from './launch.ts'
 import type { NetworkFile } from '../testnet/network-types.ts'
@@ -23,8 +23,8 @@ export interface TorTestContext {
 }
 
 /**
- * A `test` whose tests can ask for `tor`, a running network. It is started before the tests of the file, outside their limit
- * of time, and stopped after the last; with the scope `test`, within each test that asks for it. Arguments as for `launch`.
+ * A `test` whose tests can ask for `tor`, a running network. It is started before the tests of the file, or before each of its tests
+ * with the scope `test`, outside their limit of time, and stopped after the last, or each. Arguments as for `launch`.
  *
  * @example
  * ```ts
@@ -56,9 +56,12 @@ export function torTest(network: string | NetworkFile, options: TorTestOptions =
       await made.close()
     }
   }
-  if (scope !== 'test') {
-    // How long a network takes is up to how busy the machine is. It has limits of its own, which follow progress.
-    const noLimit = 0
+  // How long a network takes is up to how busy the machine is. It has limits of its own, which follow progress.
+  const noLimit = 0
+  if (scope === 'test') {
+    // Who names it here has it started, in tests that have it at all.
+    beforeEach<TorTestContext>(({ tor }) => void tor, noLimit)
+  } else {
     beforeAll(async () => {
       if (inUse) return
       ahead = launch(network, launchOptions)

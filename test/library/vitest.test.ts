@@ -2,18 +2,20 @@ import { describe, expect, test, vi } from 'vitest'
 import { getCurrentTest } from 'vitest/suite'
 import { torTest } from '../../src/library/vitest.ts'
 
-const { made } = vi.hoisted(() => ({ made: [] as { readonly name: string; readonly during: string | undefined; closed: boolean }[] }))
+const { made, limitMs } = vi.hoisted(() => ({ limitMs: 50, made: [] as { readonly name: string; readonly during: string | undefined; closed: boolean }[] }))
 vi.mock('../../src/library/launch.ts', () => ({
   launch: (name: string) => {
     const network = { name, during: getCurrentTest()?.name, closed: false, close: () => Promise.resolve(void (network.closed = true)) }
     made.push(network)
-    return name === 'broken' ? Promise.reject(new Error('it does not come up')) : Promise.resolve(network)
+    if (name === 'broken') return Promise.reject(new Error('it does not come up'))
+    return name === 'slow' ? new Promise((resolve) => setTimeout(resolve, 4 * limitMs, network)) : Promise.resolve(network)
   },
 }))
 
 const perFile = torTest('for a file')
 const perWorker = torTest('for a worker', { scope: 'worker' })
 const perTest = torTest('for a test', { scope: 'test' })
+const slow = torTest('slow', { scope: 'test' })
 const broken = torTest('broken')
 
 describe.each([['file', perFile], ['worker', perWorker]] as const)('one network for a %s', (scope, torred) => {
@@ -34,6 +36,16 @@ describe('one network for each test', () => {
 
   perTest('is another for the second, and that of the first is closed', ({ tor }) => {
     expect(made.filter((one) => one.name === 'for a test')).toEqual([expect.objectContaining({ closed: true }), tor])
+  })
+})
+
+describe('a network for each test that takes long', () => {
+  slow('does not count against the limit of its time', { timeout: limitMs }, ({ tor }) => {
+    expect(tor).toMatchObject({ name: 'slow', closed: false })
+  })
+
+  test('is for tests of its own only', () => {
+    expect(made.filter((one) => one.name === 'slow')).toEqual([expect.objectContaining({ closed: true })])
   })
 })
 
