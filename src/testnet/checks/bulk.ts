@@ -57,10 +57,11 @@ async function transfer(network: RunningNetwork, client: CheckClient, stream: Wo
   const startMs = network.clock.now()
   const out = createHash('sha256')
   const write = async (): Promise<void> => {
+    const first = new DataView(pattern.buffer)
     for (let at = 0; at < totalBytes; at += chunkBytes) {
-      const chunk = pattern.slice(0, Math.min(chunkBytes, totalBytes - at))
       // The first bytes count, so that no two chunks are the same and a swap of two would be seen.
-      new DataView(chunk.buffer).setUint32(0, at)
+      first.setUint32(0, at)
+      const chunk = pattern.subarray(0, totalBytes - at)
       out.update(chunk)
       await stream.write(chunk)
     }
