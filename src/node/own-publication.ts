@@ -6,6 +6,7 @@
 
 import { hexEncodeUpper } from '../core/base/encoding.ts'
 import { between, durationMs, hours, later, seconds, type DurationMs } from '../core/base/time.ts'
+import type { ServerDescriptor } from '../core/netdoc/server-descriptor.ts'
 import type { Runtime, Timer } from '../runtime/index.ts'
 import type { Authority } from './authority.ts'
 import type { DirCache } from './dir-cache.ts'
@@ -13,6 +14,7 @@ import { CLOCK_LOOK_INTERVAL } from './dir-limits.ts'
 import type { DescriptorPublisher } from './dir-publisher.ts'
 import { isTooFarAhead } from './own-descriptor.ts'
 import type { Relay } from './relay.ts'
+import { sharedMicrodescriptorsOf } from './shared-documents.ts'
 
 /** A relay publishes anew at least so often (dir-spec §2.1). */
 const republishInterval = hours(18)
@@ -58,11 +60,8 @@ export class OwnPublication {
    */
   #resume(): boolean {
     const { runtime, relay, cache, authority, onPublished } = this.#parts
-    const consensus = cache.consensus('ns')
-    if (consensus === undefined || consensus.validUntil < runtime.wallNow()) return false
     const own = hexEncodeUpper(relay.keys.rsaFingerprint)
-    const digest = consensus.relays.find((one) => one.fingerprint === own && one.flags.has('Running'))?.descriptorDigest
-    const descriptor = digest === undefined ? undefined : cache.serverDescriptor(hexEncodeUpper(digest))
+    const descriptor = this.#listedDescriptor(own)
     const extraInfo = descriptor === undefined ? undefined : cache.extraInfoOf(own)
     if (descriptor === undefined || extraInfo === undefined) return false
     const isOld = later(descriptor.published, republishInterval) <= runtime.wallNow()
@@ -74,10 +73,34 @@ export class OwnPublication {
     return true
   }
 
+  /** The descriptor that the consensus in force lists this relay by, as Running. */
+  #listedDescriptor(own: string): ServerDescriptor | undefined {
+    const { runtime, cache } = this.#parts
+    const consensus = cache.consensus('ns') ?? cache.consensus('microdesc')
+    if (consensus === undefined || consensus.validUntil < runtime.wallNow()) return undefined
+    const listed = consensus.relays.find((one) => one.fingerprint === own && one.flags.has('Running'))
+    if (listed === undefined) return undefined
+    if (listed.descriptorDigest !== undefined) return cache.serverDescriptor(hexEncodeUpper(listed.descriptorDigest))
+    // This flavour says the one half of a descriptor, and names the microdescriptor that says the other.
+    const newest = cache.serverDescriptorOf(own)
+    const isSame =
+      newest !== undefined &&
+      newest.address === listed.address &&
+      newest.orPort === listed.orPort &&
+      newest.dirPort === listed.dirPort &&
+      sharedMicrodescriptorsOf(runtime, newest).some(({ microdescriptor }) => microdescriptor.digestBase64 === listed.microdescriptorDigest)
+    return isSame ? newest : undefined
+  }
+
   #publish(): void {
-    const { relay, authority, publisher, onPublished } = this.#parts
+    const { relay, cache, authority, publisher, onPublished } = this.#parts
     const { descriptor, extraInfo } = relay.renewDocuments()
-    authority?.handleOwnDocuments(descriptor, extraInfo)
+    if (authority !== undefined) authority.handleOwnDocuments(descriptor, extraInfo)
+    else {
+      // For the next start.
+      cache.addServerDescriptors([descriptor])
+      cache.addExtraInfos([extraInfo])
+    }
     publisher?.publish(descriptor.text, extraInfo.text)
     // An authority that is alone has told everybody.
     if (publisher?.waitingFor().length === 0) onPublished()

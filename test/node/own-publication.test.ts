@@ -47,6 +47,21 @@ test('a relay whose clock jumps ahead publishes again when it finds its descript
   expect(publishedAfterStart(made)).toBeGreaterThan(hours(18))
 })
 
+test('a relay that starts again goes on with its descriptor, of which it may know by microdescriptors alone', () => {
+  const made = world('again')
+  made.start()
+  expect(made.runUntilAgreed(['auth0'], () => listsRelay(made), 4)).toBe(true)
+  made.simulation.runFor(seconds(0.5))
+  // What it keeps for others, it fetches later.
+  expect([made.consensus('relay0', 'microdesc')?.relays.length, made.consensus('relay0', 'ns')]).toEqual([2, undefined])
+  const before = made.command('relay0', { command: 'document', name: 'descriptor' })
+  made.crash('relay0')
+  made.simulation.runFor(seconds(2))
+  made.start('relay0')
+  made.simulation.runFor(seconds(30))
+  expect(made.command('relay0', { command: 'document', name: 'descriptor' })).toBe(before)
+})
+
 test('a new descriptor is later than the one before it, unless authorities would not take that', () => {
   const now = wallMs(Date.UTC(2026, 0, 2, 12, 0, 0, 250))
   const at = (from: DurationMs | number): number => publicationTime(wallMs(now - 250 + from), now) - (now - 250)
