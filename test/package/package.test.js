@@ -18,7 +18,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const run = async (program, args, cwd) => {
   // A test runner below another one reports to it, unless it is told that it is alone.
   const { NODE_TEST_CONTEXT: _context, NODE_OPTIONS: _options, ...env } = process.env
-  const { stdout, stderr } = await promisify(execFile)(program, args, { cwd, env, maxBuffer: 1 << 26 })
+  const { stdout, stderr } = await promisify(execFile)(program, args, { cwd, env: { ...env, XDG_CACHE_HOME: join(project, 'cache') }, maxBuffer: 1 << 26 })
   return { stdout, stderr }
 }
 
@@ -56,10 +56,17 @@ test('a program in JavaScript has a network in every world, and ends by itself; 
   assert.deepEqual(await run(process.execPath, ['consumer.js'], project), { stdout: '', stderr: '' })
 })
 
-test('a program in TypeScript is checked against the declarations', async () => {
-  const compilerOptions = { strict: true, exactOptionalPropertyTypes: true, target: 'ES2022', lib: ['ES2022', 'ESNext.Disposable'], module: 'NodeNext', types: ['node'], noEmit: true }
-  writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['consumer.ts'] }))
-  await run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', '.'], project)
+for (const [module, moduleResolution] of [['NodeNext', 'NodeNext'], ['ESNext', 'Bundler']]) {
+  test(`a program in TypeScript is checked against the declarations, which are found as ${moduleResolution} looks for them`, async () => {
+    const compilerOptions = { strict: true, skipLibCheck: false, exactOptionalPropertyTypes: true, target: 'ES2022', lib: ['ES2022', 'ESNext.Disposable'], module, moduleResolution, types: ['node'], noEmit: true }
+    writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['consumer.ts'] }))
+    await run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', '.'], project)
+  })
+}
+
+test('a program in CommonJS requires it', async () => {
+  const { stdout, stderr } = await run(process.execPath, ['--input-type=commonjs', '--eval', "console.log(typeof require('tor-relish').launch)"], project)
+  assert.deepEqual({ stdout, stderr }, { stdout: 'function\n', stderr: '' })
 })
 
 test('stack traces name the sources where Node.js is asked to; under other flags of V8 the library compiles anew', async () => {
