@@ -83,20 +83,14 @@ export class HostStream implements ByteStream {
       this.#context.turns.add(() => handlers.onClose(this.#error))
       return
     }
-    if (this.#reader === undefined) {
-      this.socket.on('data', (chunk: Buffer) => {
-        this.#arrived.push(chunk)
-        this.#onArrived()
-      })
-    } else {
-      this.#reader.listener = () => this.#onArrived()
-      if (this.#arrived.length > 0) this.#onArrived()
-    }
+    if (this.#reader === undefined) this.#readPastQueue()
+    else this.#reader.listener = () => this.#onArrived()
+    if (this.#arrived.length > 0) this.#onArrived()
     this.socket.on('end', () => {
       this.#remoteEnded = true
       if (!this.#deliveryPlanned) this.#deliver()
     })
-    this.socket.resume()
+    this.#resume()
   }
 
   write(chunk: Uint8Array): boolean {
@@ -134,7 +128,30 @@ export class HostStream implements ByteStream {
     this.#paused = false
     if (this.#handlers === undefined) return
     if (this.#arrived.length > 0 || this.#remoteEnded) this.#planDelivery()
-    else this.socket.resume()
+    else this.#resume()
+  }
+
+  /**
+   * A socket that has no reader puts what it reads into a queue of Node.js, which costs more than what is done with it here. So
+   * it is taken where it is put there, by the method that readable streams have for it; the end goes the usual way.
+   */
+  #readPastQueue(): void {
+    const { socket } = this
+    // What has come already.
+    for (let chunk = socket.read() as Buffer | null; chunk !== null; chunk = socket.read() as Buffer | null) this.#arrived.push(chunk)
+    const push = socket.push
+    socket.push = (chunk: Buffer | null): boolean => {
+      if (chunk === null) return push.call(socket, null)
+      this.#arrived.push(chunk)
+      this.#onArrived()
+      return !socket.isPaused()
+    }
+  }
+
+  #resume(): void {
+    this.socket.resume()
+    // Past the queue, the stream does not know that it could ask for more.
+    if (this.#reader === undefined && !this.socket.destroyed) this.socket._read(0)
   }
 
   #onArrived(): void {
@@ -171,7 +188,7 @@ export class HostStream implements ByteStream {
       this.#context.guard(() => handlers.onEnd())
     }
     if (this.socket.closed) this.#onClosed()
-    else if (this.socket.isPaused()) this.socket.resume()
+    else if (this.socket.isPaused()) this.#resume()
   }
 
   #planFlush(): void {

@@ -38,3 +38,31 @@ test('a stream that is destroyed after its socket closed, with bytes that nobody
   expect([closed, forgotten]).toEqual([1, 1])
   server.close()
 })
+
+test('what an accepted socket has brought before the stream is started comes first, and the end last', async () => {
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const peer = connect({ host: '127.0.0.1', port })
+  const [socket] = (await once(server, 'connection')) as [import('node:net').Socket]
+  const sent = Uint8Array.from({ length: 3 * hostLimits.readTurnBytesMax }, (_, i) => i % 251)
+  peer.write(sent.subarray(0, 5000))
+  socket.read(0)
+  await once(socket, 'readable')
+  expect(socket.readableLength).toBe(5000)
+
+  const guard = (work: () => void): void => work()
+  const stream = new HostStream(socket, { turns: new TurnQueue(guard), readBuffers: makeReadBuffers(), writeBuffers: makeWriteBuffers(), guard, onClosed: () => undefined })
+  const came: Uint8Array[] = []
+  const ended = new Promise<void>((resolve) => {
+    stream.start({ onData: (chunk) => came.push(chunk.slice()), onEnd: resolve, onDrain: () => undefined, onClose: () => undefined })
+  })
+  peer.end(sent.subarray(5000))
+  await ended
+  // Nothing has gone through the queue of Node.js since.
+  expect(socket.readableLength).toBe(0)
+  expect(Buffer.concat(came).equals(sent)).toBe(true)
+  stream.destroy()
+  server.close()
+})
