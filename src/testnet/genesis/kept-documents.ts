@@ -6,10 +6,12 @@
  */
 
 import { latin1Decode } from '../../core/base/encoding.ts'
-import { parseIsoTime, type WallMs } from '../../core/base/time.ts'
+import { later, parseIsoTime, seconds, type WallMs } from '../../core/base/time.ts'
 import type { FileStore } from '../../runtime/index.ts'
 import { isRelay, type ResolvedNode } from '../network-types.ts'
 import { consensusFiles } from '../run-directory.ts'
+
+const freshFor = seconds(60)
 
 export interface KeptFiles {
   readonly node: ResolvedNode
@@ -43,10 +45,10 @@ export function hasFirstDocuments(nodes: readonly KeptFiles[], now: WallMs): boo
   })
 }
 
-/** With one that is not, nodes would ask for the next as soon as they start. */
+/** With one that is not, nodes would ask for the next as soon as they start. Nor should the next vote come in the middle of a usual run. */
 function isFresh(consensus: string, now: WallMs): boolean {
   const [validAfter, freshUntil] = ['valid-after', 'fresh-until'].map((keyword) => parseIsoTime(new RegExp(`^${keyword} (.*)$`, 'm').exec(consensus)?.[1] ?? ''))
-  return validAfter !== undefined && freshUntil !== undefined && validAfter <= now && now < freshUntil
+  return validAfter !== undefined && freshUntil !== undefined && validAfter <= now && later(now, freshFor) < freshUntil
 }
 
 /** Whether these relays and no others are in a consensus, and each of them is Running. */

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { formatIsoTime, wallMs } from '../../../src/core/base/time.ts'
 import { prepareProcessNetwork } from '../../../src/testnet/backend/process.ts'
 import { loadNetworkText } from '../../../src/testnet/load-network.ts'
 import { RunDirectory } from '../../../src/testnet/run-directory.ts'
@@ -47,7 +48,7 @@ const changes: readonly (readonly [string, () => void])[] = [
   ['a relay is not Running', () => changeConsensus((text) => text.replace(/^(s .*)Running /m, '$1'))],
   ['a relay is missing', () => changeConsensus((text) => text.replace(/^r exit1 /m, 'r other '))],
   ['the consensus is over', () => changeConsensus((text) => text.replace(/^(valid-until) .*$/m, '$1 2001-01-01 00:00:00'))],
-  ['the consensus is no longer fresh', () => changeConsensus((text) => text.replace(/^(fresh-until) .*$/m, '$1 2001-01-01 00:00:00'))],
+  ['the consensus is fresh for half a minute', () => changeConsensus((text) => text.replace(/^(fresh-until) .*$/m, `$1 ${formatIsoTime(wallMs(Date.now() + 30_000))}`))],
   ['a client lacks microdescriptors', () => rmSync(pathOf('client', 'cached-microdescs'))],
   ['an authority lacks descriptors', () => rmSync(pathOf('auth', 'cached-descriptors'))],
   ['a relay has lost its keys', () => rmSync(pathOf('exit1', 'keys'), { recursive: true })],
