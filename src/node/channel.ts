@@ -65,7 +65,7 @@ export interface Channel {
   /** Any cell but RELAY and RELAY_EARLY. A DESTROY drops what the circuit has queued. */
   sendCell(cell: Cell): void
   /**
-   * Takes the batch in any case. False: the link is busy and the circuit has much waiting; stop producing until
+   * Sends the batch or a copy of it: `payloads` are the caller's again. False: the link is busy and the circuit has much waiting; stop producing until
    * `handleWritable`. A circuit that goes on regardless is closed at a limit.
    */
   sendRelayBatch(batch: RelayCellBatch): boolean

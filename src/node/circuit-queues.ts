@@ -3,6 +3,7 @@
  * keep the others waiting.
  */
 
+import { copyBytes } from '../core/base/encoding.ts'
 import { CELL_BODY_BYTES } from '../core/cell/limits.ts'
 import type { RelayCellBatch } from '../core/cell/cell.ts'
 import { CIRCUIT_QUEUE_CELLS_MAX, CIRCUIT_TURN_CELLS } from './limits.ts'
@@ -27,7 +28,7 @@ export class CircuitQueues {
     return this.#queues.get(circuitId)?.cells ?? 0
   }
 
-  /** False when the circuit would exceed its limit; the batch is not taken then. */
+  /** Takes a copy of the batch. False when the circuit would exceed its limit; the batch is not taken then. */
   push(batch: RelayCellBatch): boolean {
     let queue = this.#queues.get(batch.circuitId)
     if ((queue?.cells ?? 0) + batch.count > CIRCUIT_QUEUE_CELLS_MAX) return false
@@ -35,7 +36,7 @@ export class CircuitQueues {
       queue = { batches: [], cells: 0 }
       this.#queues.set(batch.circuitId, queue)
     }
-    queue.batches.push(batch)
+    queue.batches.push({ ...batch, payloads: copyBytes(batch.payloads) })
     queue.cells += batch.count
     this.#cells += batch.count
     return true

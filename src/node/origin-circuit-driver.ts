@@ -5,6 +5,7 @@
 
 import { hexEncodeUpper } from '../core/base/encoding.ts'
 import { asRelishError, RelishError } from '../core/base/errors.ts'
+import { giveUpMemory } from '../core/base/give-up-memory.ts'
 import type { MonotonicMs } from '../core/base/time.ts'
 import { between, durationMs } from '../core/base/time.ts'
 import { fixedCell, relayBatch, type Cell, type RelayCellBatch } from '../core/cell/cell.ts'
@@ -287,6 +288,7 @@ export class OriginCircuitDriver implements OriginCircuit, CircuitEndpoint, Stre
     switch (output.kind) {
       case 'send-relay':
         this.#sendRelay(output.command, output.payloads)
+        giveUpMemory(output.payloads)
         return
       case 'stream-data':
         this.#streams.get(output.stream)?.handlers.onData(output.chunk)

@@ -50,7 +50,7 @@ export interface StreamClosed {
 export interface StreamHandlers {
   /** The other end has connected; `address` is what the name resolved to, if it was told. Never called for failures. */
   onConnected(address: string | undefined, ttlSec: number | undefined): void
-  /** Bytes in order. The receiver owns the chunk. Taking it counts as consumed: pause when it cannot go on to the application. */
+  /** Bytes in order. The chunk is lent for this call. Taking it counts as consumed: pause when it cannot go on to the application. */
   onData(chunk: Uint8Array): void
   /** The other end has ended the stream in order (END with DONE); `onClose` follows. */
   onEnd(): void

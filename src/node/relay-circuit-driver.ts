@@ -9,6 +9,7 @@
 import { assert } from '../core/base/assert.ts'
 import { hexEncodeUpper } from '../core/base/encoding.ts'
 import type { RelishError } from '../core/base/errors.ts'
+import { giveUpMemory } from '../core/base/give-up-memory.ts'
 import type { Rng } from '../core/base/rng.ts'
 import type { MonotonicMs } from '../core/base/time.ts'
 import { between, durationMs } from '../core/base/time.ts'
@@ -48,6 +49,7 @@ export interface StreamHost {
 
 /** One stream that ends here, told what comes for it. */
 export interface StreamSink {
+  /** The chunk is lent for this call. */
   onData(chunk: Uint8Array): void
   onDrain(): void
   /** The circuit's side is over: END came, the circuit is gone, or what `finish` left has been sent. */
@@ -301,6 +303,7 @@ export class RelayCircuitDriver implements StreamHost {
     switch (output.kind) {
       case 'send-relay':
         this.#sendRelay(output.side, output.command, output.payloads)
+        if (output.ours) giveUpMemory(output.payloads)
         return
       case 'stream-data':
         this.#sinks.get(output.stream)?.onData(output.chunk)

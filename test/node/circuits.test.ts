@@ -22,7 +22,7 @@ function openStream(circuit: OriginCircuit, target: StreamTarget, onData?: (end:
   const end: { -readonly [K in keyof ClientEnd]: ClientEnd[K] } = { stream: undefined as unknown as CircuitStream, connected: undefined, chunks: [], drains: 0, ended: false, closed: undefined }
   end.stream = circuit.openStream(target, {
     onConnected: (address, ttlSec) => { end.connected = { address, ttlSec } },
-    onData: (chunk) => { end.chunks.push(chunk); onData?.(end, chunk) },
+    onData: (chunk) => { end.chunks.push(chunk.slice()); onData?.(end, chunk) },
     onEnd: () => { end.ended = true },
     onDrain: () => { end.drains++ },
     onClose: (closed) => { end.closed = closed },

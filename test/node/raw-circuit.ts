@@ -108,8 +108,9 @@ export class RawCircuit {
     this.#channel.closeCircuit(this.#circuitId, reason)
   }
 
+  /** The cells are only lent. */
   #handleRelay(payloads: Uint8Array): void {
-    for (const { hop, bodies } of must(this.#layers.decrypt(payloads), 'some hop has sent it')) {
+    for (const { hop, bodies } of must(this.#layers.decrypt(payloads.slice()), 'some hop has sent it')) {
       for (let at = 0; at < bodies.length; at += CELL_BODY_BYTES) this.received.push({ hop, message: readRelayMessage(bodies, at) })
     }
   }

@@ -18,7 +18,7 @@ export interface Cell {
 
 /**
  * Consecutive relay cells of one circuit. They travel together because ciphering and writing many in one call costs a
- * fraction of doing it cell by cell. Whoever holds a batch owns `payloads` and may cipher it in place.
+ * fraction of doing it cell by cell. Whoever is given a batch may cipher `payloads` in place, and has them for that call only.
  */
 export interface RelayCellBatch {
   readonly circuitId: number

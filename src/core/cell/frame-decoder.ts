@@ -105,8 +105,14 @@ export class FrameDecoder {
     const frame = header + CELL_BODY_BYTES
     const first = startsHeld ? 1 : 0
     let count = first
-    for (let at = this.#at; count < RELAY_BATCH_CELLS_MAX && at + frame <= chunk.length; at += frame) {
-      if (chunk[at + this.#circuitIdBytes] !== command || this.#circuitIdAt(chunk, at) !== circuitId) break
+    // Byte by byte: what a call takes while code is cold would be as much as moving the cell.
+    const wide = this.#circuitIdBytes === 4
+    const high = wide ? circuitId >>> 16 : circuitId
+    const low = circuitId & 0xffff
+    const end = chunk.length - frame
+    for (let at = this.#at; count < RELAY_BATCH_CELLS_MAX && at <= end; at += frame) {
+      if (chunk[at + header - 1] !== command || (((chunk[at] as number) << 8) | (chunk[at + 1] as number)) !== high) break
+      if (wide && (((chunk[at + 2] as number) << 8) | (chunk[at + 3] as number)) !== low) break
       count++
     }
     const payloads = this.#space?.lend(count * CELL_BODY_BYTES) ?? bytesToFill(count * CELL_BODY_BYTES)

@@ -50,13 +50,29 @@ export class FrameWriter {
   /** Takes `count` cells of the batch from cell `from` on; all of it unless told otherwise. */
   writeRelayBatch(batch: RelayCellBatch, from = 0, count: number = batch.count - from): void {
     assert(from >= 0 && count >= 0 && from + count <= batch.count, 'the range is inside the batch')
-    const header = this.#circuitIdBytes + 1
+    if (count === 0) return
+    const { circuitId, command, payloads } = batch
     let at = this.#length
-    this.#grow(count * (header + CELL_BODY_BYTES))
-    for (let i = from; i < from + count; i++) {
-      this.#writeHeader(at, batch.circuitId, batch.command)
-      this.#buffer.set(batch.payloads.subarray(i * CELL_BODY_BYTES, (i + 1) * CELL_BODY_BYTES), at + header)
-      at += header + CELL_BODY_BYTES
+    this.#grow(count * (this.#circuitIdBytes + 1 + CELL_BODY_BYTES))
+    this.#writeHeader(at, circuitId, command)
+    const buffer = this.#buffer
+    const wide = this.#circuitIdBytes === 4
+    const b0 = buffer[at] as number
+    const b1 = buffer[at + 1] as number
+    const b2 = buffer[at + 2] as number
+    const b3 = buffer[at + 3] as number
+    const end = (from + count) * CELL_BODY_BYTES
+    for (let body = from * CELL_BODY_BYTES; body < end; body += CELL_BODY_BYTES) {
+      buffer[at] = b0
+      buffer[at + 1] = b1
+      buffer[at + 2] = b2
+      if (wide) {
+        buffer[at + 3] = b3
+        buffer[at + 4] = command
+        at += 5
+      } else at += 3
+      buffer.set(payloads.subarray(body, body + CELL_BODY_BYTES), at)
+      at += CELL_BODY_BYTES
     }
   }
 

@@ -2,6 +2,7 @@
 
 import { createCipheriv, type Cipher } from 'node:crypto'
 import { assert } from '../base/assert.ts'
+import { giveUpMemory } from '../base/give-up-memory.ts'
 
 export class AesCtrStream {
   readonly #cipher: Cipher
@@ -17,5 +18,12 @@ export class AesCtrStream {
     const out = this.#cipher.update(data)
     // A plain Uint8Array over the same memory: `slice` of a Buffer would be a view, which is not what readers expect.
     return new Uint8Array(out.buffer, out.byteOffset, out.length)
+  }
+
+  /** The same in place: taking the result back and freeing it at once takes less time than leaving it to the collector. */
+  applyInPlace(data: Uint8Array): void {
+    const out = this.#cipher.update(data)
+    data.set(out)
+    giveUpMemory(out)
   }
 }

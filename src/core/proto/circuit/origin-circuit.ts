@@ -245,7 +245,7 @@ export class OriginCircuit {
         // DROP is padding; the others are for relays, and C tor drops them at clients.
         return
       default:
-        this.#outputs.push({ kind: 'message', hop, message: { ...message, data: message.data.slice() } })
+        this.#outputs.push({ kind: 'message', hop, message })
     }
   }
 

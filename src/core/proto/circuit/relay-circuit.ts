@@ -26,7 +26,8 @@ export type Side = 'previous' | 'next'
 export type RelayCircuitOutput =
   | EdgeOutput
   | { readonly kind: 'send-cell'; readonly side: Side; readonly command: ChannelCommand; readonly body: Uint8Array }
-  | { readonly kind: 'send-relay'; readonly side: Side; readonly command: ChannelCommand; readonly payloads: Uint8Array }
+  /** `ours`: the cells began here, and nobody needs `payloads` when they are sent. */
+  | { readonly kind: 'send-relay'; readonly side: Side; readonly command: ChannelCommand; readonly payloads: Uint8Array; readonly ours: boolean }
   /** Find a link to this relay, then call `extendReady`, or `close` when there is none. */
   | { readonly kind: 'extend'; readonly request: ExtendRequest }
   /** The circuit ends here again: forget the link to the next hop, and the search for one. */
@@ -96,7 +97,7 @@ export class RelayCircuit implements EdgePort {
 
   // From the links.
 
-  /** Relay cells from the client's side. The payloads are only read, and not kept. */
+  /** Relay cells from the client's side. Outputs may be parts of the payloads, which are deciphered in place: both are lent until outputs are taken. */
   handleForward(now: MonotonicMs, command: ChannelCommand, payloads: Uint8Array): void {
     if (this.#state === 'closed') return
     this.#guarded(() => {
@@ -118,7 +119,7 @@ export class RelayCircuit implements EdgePort {
     if (this.#state !== 'closed') this.#guarded(() => this.#passOn(command, payloads))
   }
 
-  /** Relay cells from the next hop. */
+  /** Relay cells from the next hop, likewise. */
   handleBackward(command: ChannelCommand, payloads: Uint8Array): void {
     if (this.#state === 'closed') return
     if (command === ChannelCommand.RELAY_EARLY) {
@@ -131,7 +132,8 @@ export class RelayCircuit implements EdgePort {
       return
     }
     this.#options.observer?.passed('backward', payloads.length / CELL_BODY_BYTES)
-    this.#outputs.push({ kind: 'send-relay', side: 'previous', command: ChannelCommand.RELAY, payloads: this.#options.layer.encryptBackward(payloads) })
+    this.#options.layer.encryptBackward(payloads)
+    this.#outputs.push({ kind: 'send-relay', side: 'previous', command: ChannelCommand.RELAY, payloads, ours: false })
   }
 
   /** CREATED2 from the relay we extended to. */
@@ -201,7 +203,7 @@ export class RelayCircuit implements EdgePort {
   send(payloads: Uint8Array): Uint8Array {
     this.#options.observer?.sent('backward', payloads)
     const sealed = this.#options.layer.originateBackward(payloads)
-    this.#outputs.push({ kind: 'send-relay', side: 'previous', command: ChannelCommand.RELAY, payloads: sealed.payloads })
+    this.#outputs.push({ kind: 'send-relay', side: 'previous', command: ChannelCommand.RELAY, payloads: sealed.payloads, ours: true })
     return sealed.tags
   }
 
@@ -228,7 +230,7 @@ export class RelayCircuit implements EdgePort {
         // For clients only. C tor drops them at relays.
         return
       default:
-        this.#outputs.push({ kind: 'message', message: { ...message, data: message.data.slice() } })
+        this.#outputs.push({ kind: 'message', message })
     }
   }
 
@@ -269,7 +271,7 @@ export class RelayCircuit implements EdgePort {
   #passOn(command: ChannelCommand, payloads: Uint8Array): void {
     // tor-spec §5.5.2.2: a cell that nobody recognises, where the circuit ends, tears it down.
     if (this.#state !== 'joined') throw protocolError('a relay cell that is not recognised at the end of its circuit')
-    this.#outputs.push({ kind: 'send-relay', side: 'next', command, payloads })
+    this.#outputs.push({ kind: 'send-relay', side: 'next', command, payloads, ours: false })
   }
 
   #originate(command: RelayCommand, data: Uint8Array): void {

@@ -29,16 +29,15 @@ export class OnionLayers {
     this.#layers.length = Math.min(length, this.#layers.length)
   }
 
-  /** Seals unciphered bodies for `hop` and wraps them for the way. Changes `payloads`. */
+  /** Seals unciphered bodies for `hop` and wraps them for the way, in a new array. Fills in the digests of `payloads`. */
   encrypt(hop: number, payloads: Uint8Array): Originated {
     const sealed = must(this.#layers[hop], 'the hop exists').originateForward(payloads)
-    let wrapped = sealed.payloads
-    for (let i = hop - 1; i >= 0; i--) wrapped = must(this.#layers[i], 'the hop exists').encryptForward(wrapped)
-    return { payloads: wrapped, tags: sealed.tags }
+    for (let i = hop - 1; i >= 0; i--) must(this.#layers[i], 'the hop exists').encryptForward(sealed.payloads)
+    return sealed
   }
 
   /**
-   * The cells of a batch from the link, in order, as runs of one hop. Undefined when some cell is nobody's: the circuit's
+   * The cells of a batch from the link, deciphered in place, in order, as runs of one hop. Undefined when some cell is nobody's: the circuit's
    * state is lost then, and it must be closed.
    */
   decrypt(payloads: Uint8Array): readonly ReceivedCells[] | undefined {

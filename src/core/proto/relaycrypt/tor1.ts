@@ -52,9 +52,9 @@ class Tor1Direction {
     this.#digest = variant.digest === 'sha1' ? new Sha1CellDigest(digestSeed) : new Sha3CellDigest(digestSeed)
   }
 
-  /** Ciphers; the same operation both ways. */
-  apply(payloads: Uint8Array): Uint8Array {
-    return this.#cipher.apply(payloads)
+  /** Ciphers in place; the same operation both ways. */
+  apply(payloads: Uint8Array): void {
+    this.#cipher.applyInPlace(payloads)
   }
 
   /** Fills in the digests of unciphered bodies, then ciphers. */
@@ -109,11 +109,12 @@ export class Tor1RelayLayer implements RelayLayer {
 
   decryptForward(payloads: Uint8Array): Decrypted {
     const { forward } = this.#layer
-    return forward.split(forward.apply(payloads))
+    forward.apply(payloads)
+    return forward.split(payloads)
   }
 
-  encryptBackward(payloads: Uint8Array): Uint8Array {
-    return this.#layer.backward.apply(payloads)
+  encryptBackward(payloads: Uint8Array): void {
+    this.#layer.backward.apply(payloads)
   }
 
   originateBackward(payloads: Uint8Array): Originated {
@@ -140,11 +141,12 @@ export class Tor1ClientLayer implements ClientLayer {
     return this.#out.originate(payloads)
   }
 
-  encryptForward(payloads: Uint8Array): Uint8Array {
-    return this.#out.apply(payloads)
+  encryptForward(payloads: Uint8Array): void {
+    this.#out.apply(payloads)
   }
 
   decryptBackward(payloads: Uint8Array): Decrypted {
-    return this.#in.split(this.#in.apply(payloads))
+    this.#in.apply(payloads)
+    return this.#in.split(payloads)
   }
 }

@@ -3,6 +3,7 @@
  * portions where they do not. What that means for the peer is what flow control says. prop324 §4.1, tor-spec §7.4.
  */
 
+import { copyBytes } from '../../base/encoding.ts'
 import { RelishError } from '../../base/errors.ts'
 import type { MonotonicMs } from '../../base/time.ts'
 import type { FlowMessage } from '../flow/stream-flow.ts'
@@ -29,7 +30,7 @@ export class Delivery {
     this.#port = port
   }
 
-  /** DATA cells came. Throws `protocol` or `limit`: the circuit is to be closed. */
+  /** DATA cells came; `chunk` is lent until outputs are taken again. Throws `protocol` or `limit`: the circuit is to be closed. */
   receive(now: MonotonicMs, stream: Stream, chunk: Uint8Array, cells: number): void {
     if (stream.mayDeliver && !stream.hasHeld) {
       const answers = stream.flow.handlePassed(now, cells, chunk.length)
@@ -38,7 +39,7 @@ export class Delivery {
       return
     }
     const messages = stream.flow.handleReceived(now, cells, chunk.length)
-    stream.hold(chunk, cells)
+    stream.hold(copyBytes(chunk), cells)
     this.#heldBytes += chunk.length
     if (this.#heldBytes > HELD_BYTES_PER_CIRCUIT_MAX) throw new RelishError('limit', 'the peer goes on sending to streams that nobody reads')
     this.#port.sendFlow(stream, messages)

@@ -6,7 +6,7 @@
  * It neither ciphers nor knows cells on links: `EdgePort` is the circuit around it. tor-spec §6.2–§6.4, §7.3, §7.4.
  */
 
-import { concatBytes } from '../../base/encoding.ts'
+import { concatBytes, copyBytes } from '../../base/encoding.ts'
 import { protocolError, RelishError } from '../../base/errors.ts'
 import { randomBelow, type Rng } from '../../base/rng.ts'
 import { durationMs, later, type MonotonicMs } from '../../base/time.ts'
@@ -56,6 +56,7 @@ export type EdgeOutput =
   | { readonly kind: 'stream-requested'; readonly stream: Stream; readonly request: StreamRequest }
   | ({ readonly kind: 'stream-connected'; readonly stream: Stream } & Connected)
   | { readonly kind: 'stream-resolved'; readonly stream: Stream; readonly answers: readonly ResolvedAnswer[] }
+  /** `chunk` is lent until outputs are taken again. */
   | { readonly kind: 'stream-data'; readonly stream: Stream; readonly chunk: Uint8Array }
   /** A writer that was told to stop may go on. */
   | { readonly kind: 'stream-drain'; readonly stream: Stream }
@@ -235,7 +236,7 @@ export class Edge implements SendingPort, DeliveryPort {
 
   // What the peer sends.
 
-  /** Takes the cells over. Throws `protocol` or `limit`: the circuit is to be closed. */
+  /** Takes the cells, which are lent until outputs are taken again. Throws `protocol` or `limit`: the circuit is to be closed. */
   handleCells(now: MonotonicMs, cells: RecognizedCells): void {
     this.#handling = true
     try {
@@ -258,7 +259,9 @@ export class Edge implements SendingPort, DeliveryPort {
         this.#handleData(now, cells, index, run)
         index += run
       } else {
-        this.#handleMessage(now, readRelayMessage(bodies, at))
+        // What it says may be kept for longer than the cells.
+        const message = readRelayMessage(bodies, at)
+        this.#handleMessage(now, { ...message, data: copyBytes(message.data) })
         index++
       }
     }

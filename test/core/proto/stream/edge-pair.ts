@@ -42,11 +42,14 @@ export class EdgeSide implements EdgePort {
 
   receive(payloads: Uint8Array, now = monotonicMs(0)): void {
     this.now = now
-    this.edge.handleCells(now, recognized(new Uint8Array(payloads)))
+    const lent = new Uint8Array(payloads)
+    this.edge.handleCells(now, recognized(lent))
+    // Whoever kept more than is allowed finds nothing of it.
+    lent.fill(0xee)
   }
 
   emit(output: EdgeOutput): void {
-    this.#outputs.push(output)
+    this.#outputs.push(output.kind === 'stream-data' ? { ...output, chunk: output.chunk.slice() } : output)
   }
 
   /** Lets out what is held back for streams that were resumed. False when there is none. */
