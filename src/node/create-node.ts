@@ -399,6 +399,7 @@ class TorNode implements Node {
     if (consensus.flavour !== usable) return
     this.#stages.meet('consensus')
     this.#noteListing(parts, consensus)
+    parts.publication?.handleConsensus(consensus)
     parts.view.setConsensus(consensus, {
       microdescriptor: (digest) => parts.cache.microdescriptor(digest),
       serverDescriptor: (digest) => parts.cache.serverDescriptor(digest),

@@ -1,11 +1,12 @@
 /**
  * When a relay makes its descriptor anew and publishes it (dir-spec §2.1): once others can reach it, when the descriptor
- * says something that is not so any more, when it has grown old, and when the clock was set back so far that authorities
- * would not take it. What it says is `relay.ts`'s affair, the uploads are `dir-publisher.ts`'s.
+ * says something that is not so any more, when it has grown old, when a consensus does without it, and when the clock was
+ * set back so far that authorities would not take it. What it says is `relay.ts`'s affair, the uploads are `dir-publisher.ts`'s.
  */
 
 import { hexEncodeUpper } from '../core/base/encoding.ts'
 import { between, durationMs, hours, later, seconds, type DurationMs } from '../core/base/time.ts'
+import type { Consensus } from '../core/netdoc/consensus.ts'
 import type { ServerDescriptor } from '../core/netdoc/server-descriptor.ts'
 import type { Runtime, Timer } from '../runtime/index.ts'
 import type { Authority } from './authority.ts'
@@ -48,6 +49,17 @@ export class OwnPublication {
   /** What was published is not so any more. What was never published goes out once others can reach us. */
   renewSoon(): void {
     if (this.#parts.relay.documents() !== undefined) this.#wait(republishDelay, () => this.#publish())
+  }
+
+  /** A consensus came that does not list this relay, or lists its descriptor as too old, though authorities had a voting interval to hear of it. */
+  handleConsensus(consensus: Consensus): void {
+    const { relay, publisher } = this.#parts
+    const published = relay.documents()?.descriptor.published
+    const votingInterval = between(consensus.validAfter, consensus.freshUntil)
+    if (publisher === undefined || published === undefined || later(published, votingInterval) > consensus.validAfter) return
+    const own = hexEncodeUpper(relay.keys.rsaFingerprint)
+    const listed = consensus.relays.find((one) => one.fingerprint === own)
+    if (listed === undefined || listed.flags.has('StaleDesc')) this.renewSoon()
   }
 
   stop(): void {

@@ -62,6 +62,21 @@ test('a relay that starts again goes on with its descriptor, of which it may kno
   expect(made.command('relay0', { command: 'document', name: 'descriptor' })).toBe(before)
 })
 
+test('a relay that a consensus no longer lists publishes again: its authority has lost what it had', () => {
+  const made = new AuthorityWorld({ seed: 'lost', authorities: 1, relays: 1 })
+  made.start()
+  expect(made.runUntilAgreed(['auth0', 'relay0'], (consensus) => consensus.relays.length === 2, 60)).toBe(true)
+  // Its descriptor follows what it sees of its bandwidth at first.
+  made.simulation.runFor(minutes(10))
+  made.crash('auth0')
+  for (const name of ['descriptors', 'extrainfo', 'consensus', 'microdesc-consensus', 'microdescs']) {
+    for (const ending of ['', '.new']) made.machine('auth0').files.remove(`cached-${name}${ending}`)
+  }
+  made.start('auth0')
+  expect(made.runUntilAgreed(['relay0'], (consensus) => !consensus.relays.some(({ nickname }) => nickname === 'relay0'), 120)).toBe(true)
+  expect(made.runUntilAgreed(['auth0'], () => listsRelay(made), 120)).toBe(true)
+})
+
 test('a new descriptor is later than the one before it, unless authorities would not take that', () => {
   const now = wallMs(Date.UTC(2026, 0, 2, 12, 0, 0, 250))
   const at = (from: DurationMs | number): number => publicationTime(wallMs(now - 250 + from), now) - (now - 250)
