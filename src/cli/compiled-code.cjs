@@ -32,8 +32,9 @@ exports.runCompiled = function (bundle, kind = '', usualFlags = []) {
   const ofUser = folder && join(folder, `${name}${kind}-${contentName(source)}-${cachedDataVersionTag().toString(16)}.cache`)
   const cache = (forBuild ? [ofBuild] : [ofUser, ofBuild]).find((path) => path !== undefined && existsSync(path))
   const cachedData = cache === undefined ? undefined : readFileSync(cache)
-  // Compiled code has the name in it that it was compiled under, so that stacks would lead to where the build was.
-  const script = new Script(source, { filename: `tor-relish/dist/programs/${base}`, cachedData })
+  // Compiled code has the name in it that it was compiled under, so that stacks would lead to where the build was. A copy of it: a part of
+  // a string would bring all of that string along.
+  const script = new Script(source, { filename: `tor-relish/dist/programs/${Buffer.from(base).toString()}`, cachedData })
   if (forBuild) {
     // What ran long ago is to be kept as well, but for processes with V8's usual flags.
     setFlagsFromString('--no-flush-bytecode')
