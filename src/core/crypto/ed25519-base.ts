@@ -7,16 +7,17 @@
  * Point arithmetic in JavaScript takes ten times as long in a process that has done little of it yet.
  */
 
-import { encodePoint, fieldPrime, groupOrder, invert, reduce } from './edwards25519.ts'
+import { ed25519 } from '@noble/curves/ed25519.js'
 import { bigIntToLittleEndian, littleEndianToBigInt } from './little-endian.ts'
 import { exportRawPublicKey, importRawPrivateKey } from './raw-keys.ts'
 
+const field = ed25519.Point.Fp
+const groupOrder = ed25519.Point.Fn.ORDER
 /** Of the Montgomery form v² = u³ + A u² + u. */
 const curveA = 486662n
-/** X25519 multiplies by multiples of 8 only: the neighbour of a multiple is 8 times the base point away, with this x in the Edwards form ... */
-const stepX = 46706390780465557264338673484185971070529246228527338942042475661633188627656n
-/** ... and this u in the Montgomery form. */
-const stepU = 17809203070174708532389388378138548413001352690456714369618601795787323709800n
+/** X25519 multiplies by multiples of 8 only: the neighbour of a multiple is this far away. */
+const stepPoint = ed25519.Point.BASE.double().double().double().toAffine()
+const stepU = field.div(field.create(1n + stepPoint.y), field.create(1n - stepPoint.y))
 
 /**
  * `scalar` (at least 0, below the group's order) times the base point, encoded: 32 bytes. Undefined for the few scalars next to zero
@@ -31,19 +32,21 @@ export function multiplyEd25519Base(scalar: bigint): Uint8Array | undefined {
   if (clamped >> 254n !== 1n || (clamped + 8n) >> 254n !== 1n) return undefined
   const u = montgomeryU(clamped)
   const uNext = montgomeryU(clamped + 8n)
-  const sum = stepU + u
-  const product = reduce(stepU * u)
-  const difference = stepU - u
+  const sum = field.create(stepU + u)
+  const product = field.mul(stepU, u)
+  const difference = field.create(stepU - u)
   // Twice v of the step times v of the result.
-  const bothV = reduce((product + 1n) * (sum + 2n * curveA) - 2n * curveA - reduce(difference * difference) * uNext)
+  const bothV = field.create((product + 1n) * (sum + 2n * curveA) - 2n * curveA - field.mul(field.mul(difference, difference), uNext))
   // x = sqrt(-(A + 2)) u / v on either point (RFC 7748 §4.1), and their quotient needs no root.
-  const divisorX = reduce(stepX * bothV)
-  const divisorY = reduce(u + 1n)
+  const divisorX = field.mul(stepPoint.x, bothV)
+  const divisorY = field.create(u + 1n)
   if (divisorX === 0n || divisorY === 0n) return undefined
-  const inverse = invert(divisorX * divisorY)
-  const x = reduce(-2n * (curveA + 2n) * product * reduce(inverse * divisorY))
-  const y = reduce((u - 1n) * reduce(inverse * divisorX))
-  return encodePoint({ x: isNegated ? fieldPrime - x : x, y })
+  const inverse = field.inv(field.mul(divisorX, divisorY))
+  const x = field.mul(field.mul(-2n * (curveA + 2n), product), field.mul(inverse, divisorY))
+  const y = field.mul(field.create(u - 1n), field.mul(inverse, divisorX))
+  const out = bigIntToLittleEndian(y)
+  if (((x & 1n) === 1n) !== isNegated) out[31] = (out[31] as number) | 0x80
+  return out
 }
 
 const montgomeryU = (clamped: bigint): bigint => littleEndianToBigInt(exportRawPublicKey(importRawPrivateKey('X25519', bigIntToLittleEndian(clamped))))

@@ -4,11 +4,11 @@
  */
 
 import { sign, verify, type KeyObject } from 'node:crypto'
+import { ed25519 } from '@noble/curves/ed25519.js'
 import { assert } from '../base/assert.ts'
 import { concatBytes } from '../base/encoding.ts'
 import type { Rng } from '../base/rng.ts'
 import { multiplyEd25519Base } from './ed25519-base.ts'
-import { basePoint, encodePoint, groupOrder, invert, multiplyPoint, reduce } from './edwards25519.ts'
 import { sha512 } from './hashes.ts'
 import { bigIntToLittleEndian, littleEndianToBigInt } from './little-endian.ts'
 import { exportRawPublicKey, importRawPrivateKey, importRawPublicKey } from './raw-keys.ts'
@@ -24,8 +24,10 @@ export interface Ed25519KeyPair {
   sign(message: Uint8Array): Uint8Array
 }
 
+const groupOrder = ed25519.Point.Fn.ORDER
+
 /** `scalar` times the base point, encoded: 32 bytes. */
-const multiplyBase = (scalar: bigint): Uint8Array => multiplyEd25519Base(scalar) ?? encodePoint(multiplyPoint(basePoint, scalar))
+const multiplyBase = (scalar: bigint): Uint8Array => multiplyEd25519Base(scalar) ?? ed25519.Point.BASE.multiply(scalar).toBytes()
 
 export function ed25519FromSeed(seed: Uint8Array): Ed25519KeyPair {
   assert(seed.length === 32, 'an Ed25519 seed has 32 bytes')
@@ -81,10 +83,11 @@ export function ed25519FromX25519(secretKey: Uint8Array): { keyPair: Ed25519KeyP
 /** The Ed25519 public key for a Curve25519 public key and a sign bit; undefined if there is none. */
 export function ed25519PublicFromX25519(publicKey: Uint8Array, signBit: 0 | 1): Uint8Array | undefined {
   // Birational map: y = (u - 1) / (u + 1).
+  const field = ed25519.Point.Fp
   const u = littleEndianToBigInt(publicKey) & ((1n << 255n) - 1n)
-  const denominator = reduce(u + 1n)
+  const denominator = field.create(u + 1n)
   if (denominator === 0n) return undefined
-  const out = bigIntToLittleEndian(reduce((u - 1n) * invert(denominator)))
+  const out = bigIntToLittleEndian(field.mul(field.create(u - 1n), field.inv(denominator)))
   out[31] = (out[31] as number) | (signBit << 7)
   return out
 }

@@ -14,7 +14,6 @@ import { RelishError } from '../../../src/core/base/errors.ts'
 import { SeededRng } from '../../../src/core/base/rng.ts'
 import { AesCtrStream } from '../../../src/core/crypto/aes.ts'
 import { multiplyEd25519Base } from '../../../src/core/crypto/ed25519-base.ts'
-import { addPoints, basePoint, encodePoint, fieldPrime, groupOrder, invert, multiplyPoint, reduce } from '../../../src/core/crypto/edwards25519.ts'
 import { bigIntToLittleEndian, littleEndianToBigInt } from '../../../src/core/crypto/little-endian.ts'
 import { ed25519FromExpanded, ed25519FromSeed, ed25519FromX25519, ed25519PublicFromX25519, ed25519Verify } from '../../../src/core/crypto/ed25519.ts'
 import { constantTimeEqual, hmacSha256, RunningDigest, sha1, sha256, sha3_256, sha512, shake256 } from '../../../src/core/crypto/hashes.ts'
@@ -166,20 +165,6 @@ describe('Ed25519', () => {
       expect(hexEncode(ed25519FromExpanded(secret).publicKey)).toBe(product)
     }
     expect(multiplyEd25519Base(0n)).toBeUndefined()
-  })
-
-  test('the curve is that of @noble/curves, whose points are added as there', () => {
-    const { BASE, Fp, Fn } = ed25519.Point
-    expect([fieldPrime, groupOrder, basePoint]).toEqual([Fp.ORDER, Fn.ORDER, BASE.toAffine()])
-    const scalars = [0n, 1n, 2n, groupOrder - 1n, littleEndianToBigInt(rng.bytes(32)) % groupOrder]
-    const expected = scalars.map((scalar) => (scalar === 0n ? ed25519.Point.ZERO : BASE.multiply(scalar)))
-    const points = scalars.map((scalar) => multiplyPoint(basePoint, scalar))
-    expect(points).toEqual(expected.map((point) => point.toAffine()))
-    expect(points.map((point) => hexEncode(encodePoint(point)))).toEqual(expected.map((point) => point.toHex()))
-    for (const [i, one] of points.entries()) {
-      for (const [j, other] of points.entries()) expect(addPoints(one, other)).toEqual(expected[i]?.add(expected[j] ?? ed25519.Point.ZERO).toAffine())
-    }
-    for (const value of [1n, 2n, fieldPrime - 1n, -5n, littleEndianToBigInt(rng.bytes(32))]) expect(reduce(invert(value) * value)).toBe(1n)
   })
 
   test('the Ed25519 form of a Curve25519 key is found from either half', () => {
