@@ -157,7 +157,7 @@ function exchange(circuit: OriginCircuit, target: StreamTarget, bytes: Uint8Arra
     const stream = circuit.openStream(target, {
       onConnected: () => undefined,
       onData: (chunk) => {
-        chunks.push(chunk)
+        chunks.push(chunk.slice())
         received += chunk.length
         if (received === expected) {
           stream.end()
@@ -299,7 +299,7 @@ describe('three hops, C for C tor and R for ours', () => {
         const stream = circuit.openStream(serverTarget(), {
           onConnected: () => undefined,
           onData: (chunk) => {
-            chunks.push(chunk)
+            chunks.push(chunk.slice())
             bytes += chunk.length
             if (!paused && bytes > 1_000_000) {
               paused = true
