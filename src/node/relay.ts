@@ -230,7 +230,9 @@ export class Relay {
    * would. Undefined, and nothing changed, if it does not.
    */
   resumeDocuments(before: OwnDocuments): OwnDocuments | undefined {
-    if (!stillSays(before.descriptor, this.#documentsInput(before.descriptor.published))) return undefined
+    // What it has seen of its bandwidth since then is `bandwidth-watch.ts`'s affair, as while it runs.
+    const input = { ...this.#documentsInput(before.descriptor.published), observedBandwidth: before.descriptor.bandwidth.observed }
+    if (!stillSays(before.descriptor, input)) return undefined
     this.#documents = before
     return before
   }

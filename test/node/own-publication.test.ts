@@ -62,6 +62,23 @@ test('a relay that starts again goes on with its descriptor, of which it may kno
   expect(made.command('relay0', { command: 'document', name: 'descriptor' })).toBe(before)
 })
 
+test('a relay that starts again goes on with its descriptor though it has seen more of its bandwidth since', () => {
+  const made = new AuthorityWorld({ seed: 'bandwidth', authorities: 1, relays: 1 })
+  made.start()
+  expect(made.runUntilAgreed(['auth0', 'relay0'], (consensus) => consensus.relays.length === 2, 60)).toBe(true)
+  const before = made.command('relay0', { command: 'document', name: 'descriptor' }) as string
+  expect(parseServerDescriptor(before).bandwidth.observed).toBeLessThan(1000)
+  made.crash('relay0')
+  // As the relay itself leaves it: bytes a second in the best ten of them, in the day that ends then.
+  const seen = ['Write', 'Read'].flatMap((way) => [`BWHistory${way}Ends 2026-01-02 00:00:02`, `BWHistory${way}Interval 86400`, `BWHistory${way}Values 5120000`, `BWHistory${way}Maxima 102400`])
+  made.machine('relay0').files.write('state', new TextEncoder().encode(`${seen.join('\n')}\n`))
+  made.start('relay0')
+  made.simulation.runFor(seconds(2))
+  expect(made.command('relay0', { command: 'document', name: 'descriptor' })).toBe(before)
+  made.simulation.runFor(minutes(2))
+  expect(parseServerDescriptor(made.command('relay0', { command: 'document', name: 'descriptor' }) as string).bandwidth.observed).toBeGreaterThan(50_000)
+})
+
 test('a relay that a consensus no longer lists publishes again: its authority has lost what it had', () => {
   const made = new AuthorityWorld({ seed: 'lost', authorities: 1, relays: 1 })
   made.start()
