@@ -7,11 +7,11 @@ import { latin1Decode, latin1Encode } from '../core/base/encoding.ts'
 import { RelishError } from '../core/base/errors.ts'
 import type { RunningNetwork } from './backend/backend.ts'
 import { areListed, canVoteNow, waitUntilPublished, waitUntilReady } from './bootstrap.ts'
+import { consensusFiles } from './consensus-files.ts'
 import { askForNews, validAfterOf, voteForNewer } from './consensus-spread.ts'
 import { descriptorsPollMs, descriptorsTimeoutMs, spreadRetryMs, spreadTimeoutMs, votesForNewcomersMax } from './limits.ts'
 import { isRelay, type Implementation, type NodeRole, type RawTorrc, type ResolvedNode } from './network-types.ts'
 import { torrcLines } from './resolve-network.ts'
-import { consensusFiles } from './run-directory.ts'
 import { isRunning, runningNodes } from './running-nodes.ts'
 
 /** Nodes to add: as a group in a network file. */

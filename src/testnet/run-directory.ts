@@ -16,12 +16,10 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, realpathSync, renameS
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { RelishError } from '../core/base/errors.ts'
-import { parseIsoTime, type WallMs } from '../core/base/time.ts'
+import type { WallMs } from '../core/base/time.ts'
+import { consensusFiles, consensusTimes } from './consensus-files.ts'
 import type { ResolvedNetwork } from './network-types.ts'
 import { shellWord } from './shell-word.ts'
-
-/** In which a node, of C tor as well, keeps its consensus of each flavour. */
-export const consensusFiles = ['cached-consensus', 'cached-microdesc-consensus'] as const
 
 export interface RunRecord {
   /** Layout of this file. */
@@ -128,10 +126,9 @@ export class RunDirectory {
   hasOldConsensus(now: WallMs): boolean {
     const kept = this.#nodeDirectories().flatMap((directory) => consensusFiles.map((file) => join(directory, file)))
     return kept.filter((file) => existsSync(file)).some((file) => {
-      const text = readFileSync(file, 'latin1')
-      const [validAfter, freshUntil, validUntil] = ['valid-after', 'fresh-until', 'valid-until'].map((keyword) => parseIsoTime(new RegExp(`^${keyword} (.*)$`, 'm').exec(text)?.[1] ?? ''))
+      const times = consensusTimes(readFileSync(file, 'latin1'))
       // What is no consensus its node will not take for one.
-      return validAfter !== undefined && freshUntil !== undefined && validUntil !== undefined && (validAfter > now || now + (freshUntil - validAfter) > validUntil)
+      return times !== undefined && (times.validAfter > now || now + (times.freshUntil - times.validAfter) > times.validUntil)
     })
   }
 

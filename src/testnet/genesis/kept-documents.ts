@@ -6,10 +6,10 @@
  */
 
 import { latin1Decode } from '../../core/base/encoding.ts'
-import { later, parseIsoTime, seconds, type WallMs } from '../../core/base/time.ts'
+import { later, seconds, type WallMs } from '../../core/base/time.ts'
 import type { FileStore } from '../../runtime/index.ts'
+import { consensusFiles, consensusTimes } from '../consensus-files.ts'
 import { isRelay, type ResolvedNode } from '../network-types.ts'
-import { consensusFiles } from '../run-directory.ts'
 
 const freshFor = seconds(60)
 
@@ -47,8 +47,8 @@ export function hasFirstDocuments(nodes: readonly KeptFiles[], now: WallMs): boo
 
 /** With one that is not, nodes would ask for the next as soon as they start. Nor should the next vote come in the middle of a usual run. */
 function isFresh(consensus: string, now: WallMs): boolean {
-  const [validAfter, freshUntil] = ['valid-after', 'fresh-until'].map((keyword) => parseIsoTime(new RegExp(`^${keyword} (.*)$`, 'm').exec(consensus)?.[1] ?? ''))
-  return validAfter !== undefined && freshUntil !== undefined && validAfter <= now && later(now, freshFor) < freshUntil
+  const times = consensusTimes(consensus)
+  return times !== undefined && times.validAfter <= now && later(now, freshFor) < times.freshUntil
 }
 
 /** Whether these relays and no others are in a consensus, and each of them is Running. */
