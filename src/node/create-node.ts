@@ -399,7 +399,6 @@ class TorNode implements Node {
     if (consensus.flavour !== usable) return
     this.#stages.meet('consensus')
     this.#noteListing(parts, consensus)
-    parts.publication?.handleConsensus(consensus)
     parts.view.setConsensus(consensus, {
       microdescriptor: (digest) => parts.cache.microdescriptor(digest),
       serverDescriptor: (digest) => parts.cache.serverDescriptor(digest),
@@ -407,13 +406,13 @@ class TorNode implements Node {
     this.#onDescriptors()
   }
 
-  #noteListing(parts: Parts, consensus: Consensus): void {
-    const { relay } = parts
+  #noteListing({ relay, publication }: Parts, consensus: Consensus): void {
     if (relay === undefined) return
     const own = hexEncodeUpper(relay.keys.rsaFingerprint)
     const listed = consensus.relays.find((one) => one.fingerprint === own)
     if (listed?.flags.has('Running') === true) this.#stages.meet('listed')
     else this.#stages.waitFor('listed', listed === undefined ? 'a consensus that lists it (the present one does not)' : 'a consensus that lists it as Running (the present one does not)')
+    publication?.handleListing(consensus, listed)
   }
 
   #onDescriptors(): void {

@@ -7,6 +7,7 @@
 import { hexEncodeUpper } from '../core/base/encoding.ts'
 import { between, durationMs, hours, later, seconds, type DurationMs } from '../core/base/time.ts'
 import type { Consensus } from '../core/netdoc/consensus.ts'
+import type { RouterStatus } from '../core/netdoc/router-status.ts'
 import type { ServerDescriptor } from '../core/netdoc/server-descriptor.ts'
 import type { Runtime, Timer } from '../runtime/index.ts'
 import type { Authority } from './authority.ts'
@@ -51,14 +52,11 @@ export class OwnPublication {
     if (this.#parts.relay.documents() !== undefined) this.#wait(republishDelay, () => this.#publish())
   }
 
-  /** A consensus came that does not list this relay, or lists its descriptor as too old, though authorities had a voting interval to hear of it. */
-  handleConsensus(consensus: Consensus): void {
+  /** A consensus came, with what it says of this relay: maybe nothing, or that its descriptor is too old, though authorities had a voting interval to hear of it. */
+  handleListing({ validAfter, freshUntil }: Consensus, listed: RouterStatus | undefined): void {
     const { relay, publisher } = this.#parts
     const published = relay.documents()?.descriptor.published
-    const votingInterval = between(consensus.validAfter, consensus.freshUntil)
-    if (publisher === undefined || published === undefined || later(published, votingInterval) > consensus.validAfter) return
-    const own = hexEncodeUpper(relay.keys.rsaFingerprint)
-    const listed = consensus.relays.find((one) => one.fingerprint === own)
+    if (publisher === undefined || published === undefined || later(published, between(validAfter, freshUntil)) > validAfter) return
     if (listed === undefined || listed.flags.has('StaleDesc')) this.renewSoon()
   }
 
